@@ -1,0 +1,1 @@
+"""Manifests, demo data, records and input pipelines."""

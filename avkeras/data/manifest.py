@@ -1,0 +1,264 @@
+"""The manifest: one table per data set, a row per clip.
+
+A manifest is a tab-separated file with a header; paths are relative to its folder:
+
+    id      audio           video           split       labels      events                          supervision
+    a1      media/a1.mp4    media/a1.mp4    train       Car|Train   0.50 2.10 Car|1.00 9.00 Train   strong
+    a2      media/a2.wav                    test        Bus                                         weak
+
+Only `id`, `audio`, `split` and `labels` are needed. An empty `video` means that the clip has none: that is a
+value, never an error. The class names, in the order of the model's outputs, stand in `classes.txt` beside it, one per
+line; without that file they are the labels of the manifest in alphabetical order.
+"""
+
+import csv
+import io
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from avkeras.errors import ManifestError
+
+SPLITS = ("train", "validation", "test")
+SUPERVISION = ("strong", "weak", "unlabelled")
+COLUMNS = ("id", "audio", "video", "split", "labels", "events", "supervision")
+REQUIRED = ("id", "audio", "split", "labels")
+
+
+class Event(NamedTuple):
+    """A sound event: `onset` and `offset` in seconds from the start of the clip, and its class."""
+
+    onset: float
+    offset: float
+    label: str
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One row of a manifest.
+
+    Args:
+        id: unique name of the clip.
+        audio: the file that holds its sound.
+        video: the file that holds its pictures (it may be the same one), or None: the clip has no video.
+        split: `"train"`, `"validation"` or `"test"`.
+        labels: the classes that are heard (weak labels).
+        events: the events with their times (strong labels), where known.
+        supervision: `"strong"`, `"weak"` or `"unlabelled"`: which labels training may use.
+    """
+
+    id: str
+    audio: Path
+    video: Path | None
+    split: str
+    labels: tuple[str, ...] = ()
+    events: tuple[Event, ...] = ()
+    supervision: str = "weak"
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A data set: its file, its clips and its class names in the order of the model's outputs."""
+
+    path: Path
+    clips: tuple[Clip, ...]
+    classes: tuple[str, ...]
+
+    def split(self, name: str) -> tuple[Clip, ...]:
+        """Returns the clips of one split, in the order of the table."""
+        return tuple(clip for clip in self.clips if clip.split == name)
+
+
+def read_manifest(
+    path: str | Path, *, classes: Sequence[str] | None = None, check_files: bool = True
+) -> Manifest:
+    """Reads a manifest and reports every defect of it at once, with file and row, before any work.
+
+    Args:
+        path: the table.
+        classes: class names in the order of the model's outputs; default: `classes.txt` beside the table, or else
+            the labels that occur, in alphabetical order.
+        check_files: whether the media files must exist.
+
+    Returns:
+        A `Manifest`; its paths are absolute or relative to the working folder.
+
+    Raises:
+        ManifestError: with a line `file:row: what is wrong` per defect.
+
+    Example:
+        >>> import tempfile, pathlib
+        >>> folder = pathlib.Path(tempfile.mkdtemp())
+        >>> _ = (folder / "my.tsv").write_text("id\\taudio\\tsplit\\tlabels\\na1\\ta1.wav\\ttrain\\tCar\\n")
+        >>> read_manifest(folder / "my.tsv", check_files=False).classes
+        ('Car',)
+    """
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise ManifestError(
+            [f"{path}: cannot be read ({error.strerror}); give the path of a manifest"]
+        ) from error
+    except UnicodeDecodeError as error:
+        raise ManifestError([f"{path}: is not UTF-8 text ({error.reason} at byte {error.start})"]) from error
+    rows = list(csv.reader(io.StringIO(text, newline=""), delimiter="\t", quoting=csv.QUOTE_NONE))
+    header = rows[0] if rows else []
+    if problems := _header_defects(path, header):
+        raise ManifestError(problems)
+    classes = _class_names(path) if classes is None else tuple(classes)
+    clips: list[Clip] = []
+    defects: list[str] = []
+    first_row: dict[str, int] = {}
+    for number, row in enumerate(rows[1:], start=2):
+        if not any(field.strip() for field in row):
+            continue
+        where = f"{path}:{number}"
+        if len(row) > len(header):
+            defects.append(f"{where}: has {len(row)} fields, the header {len(header)}")
+            continue
+        fields = dict(zip(header, (field.strip() for field in row), strict=False))
+        clip, problems = _parse_row(fields, path.parent, classes, check_files)
+        if clip.id in first_row:
+            problems.append(f"id '{clip.id}' stands already in row {first_row[clip.id]}; ids must be unique")
+        first_row.setdefault(clip.id, number)
+        defects.extend(f"{where}: {problem}" for problem in problems)
+        clips.append(clip)
+    if not clips and not defects:
+        defects.append(f"{path}: holds no clips; give at least one row under the header")
+    if defects:
+        raise ManifestError(defects)
+    if classes is None:
+        classes = tuple(sorted({label for clip in clips for label in clip.labels}))
+    return Manifest(path, tuple(clips), classes)
+
+
+def write_manifest(path: str | Path, clips: Iterable[Clip], *, classes: Sequence[str]) -> Manifest:
+    """Writes a manifest and `classes.txt` beside it, each whole or not at all.
+
+    Args:
+        path: the table to write; media files are named relative to its folder.
+        clips: the rows.
+        classes: class names in the order of the model's outputs.
+
+    Returns:
+        The `Manifest` as written.
+
+    Example:
+        >>> import tempfile, pathlib
+        >>> folder = pathlib.Path(tempfile.mkdtemp())
+        >>> clips = [Clip("a1", folder / "a1.wav", None, "train", ("Car",))]
+        >>> write_manifest(folder / "manifest.tsv", clips, classes=["Car"]).clips[0].id
+        'a1'
+    """
+    path = Path(path)
+    clips = tuple(clips)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lines = ["\t".join(COLUMNS)]
+    for clip in clips:
+        fields = (
+            clip.id,
+            _relative(clip.audio, path.parent),
+            _relative(clip.video, path.parent) if clip.video else "",
+            clip.split,
+            "|".join(clip.labels),
+            "|".join(f"{event.onset:g} {event.offset:g} {event.label}" for event in clip.events),
+            clip.supervision,
+        )
+        if any("\t" in field or "\n" in field for field in fields):
+            raise ManifestError(
+                [f"{path}: clip '{clip.id}' holds a tab or a line break in a field; rename it"]
+            )
+        lines.append("\t".join(fields))
+    _write_whole(path.parent / "classes.txt", "\n".join(classes) + "\n")
+    _write_whole(path, "\n".join(lines) + "\n")
+    return Manifest(path, clips, tuple(classes))
+
+
+def _header_defects(path: Path, header: list[str]) -> list[str]:
+    missing = [name for name in REQUIRED if name not in header]
+    unknown = [name for name in header if name not in COLUMNS]
+    twice = sorted({name for name in header if header.count(name) > 1})
+    defects = [
+        f"{path}:1: column '{name}' is missing; the columns are {', '.join(COLUMNS)}" for name in missing
+    ]
+    defects += [
+        f"{path}:1: column '{name}' is not known; the columns are {', '.join(COLUMNS)}" for name in unknown
+    ]
+    defects += [f"{path}:1: column '{name}' stands there twice" for name in twice]
+    return defects
+
+
+def _class_names(path: Path) -> tuple[str, ...] | None:
+    file = path.parent / "classes.txt"
+    if not file.is_file():
+        return None
+    names = tuple(line.strip() for line in file.read_text(encoding="utf-8").splitlines() if line.strip())
+    if len(set(names)) < len(names):
+        twice = sorted({name for name in names if names.count(name) > 1})
+        raise ManifestError([f"{file}: class '{name}' stands there twice" for name in twice])
+    return names
+
+
+def _parse_row(
+    fields: dict[str, str], folder: Path, classes: tuple[str, ...] | None, check_files: bool
+) -> tuple[Clip, list[str]]:
+    problems: list[str] = []
+    for name in ("id", "audio"):
+        if not fields.get(name):
+            problems.append(f"{name} is empty")
+    split = fields.get("split", "")
+    if split not in SPLITS:
+        problems.append(f"split '{split}' is none of {', '.join(SPLITS)}")
+    audio = folder / fields.get("audio", "")
+    video = folder / fields["video"] if fields.get("video") else None
+    if check_files:
+        for name, file in (("audio", audio if fields.get("audio") else None), ("video", video)):
+            if file is not None and not file.is_file():
+                problems.append(f"{name} file {file} does not exist")
+    events = []
+    for text in filter(None, fields.get("events", "").split("|")):
+        event, problem = _parse_event(text)
+        if problem:
+            problems.append(problem)
+        else:
+            events.append(event)
+    labels = tuple(filter(None, (label.strip() for label in fields.get("labels", "").split("|"))))
+    heard = labels + tuple(event.label for event in events)
+    if classes is not None:
+        problems += [f"class '{name}' is not in the class list" for name in sorted(set(heard) - set(classes))]
+    if labels:
+        unlisted = sorted({event.label for event in events} - set(labels))
+        problems += [f"an event says '{name}', labels does not" for name in unlisted]
+    else:
+        labels = tuple(dict.fromkeys(heard))
+    if len(set(labels)) < len(labels):
+        problems.append("labels names a class twice")
+    supervision = fields.get("supervision") or ("strong" if events else "weak")
+    if supervision not in SUPERVISION:
+        problems.append(f"supervision '{supervision}' is none of {', '.join(SUPERVISION)}")
+    clip = Clip(fields.get("id", ""), audio, video, split, labels, tuple(events), supervision)
+    return clip, problems
+
+
+def _parse_event(text: str) -> tuple[Event | None, str]:
+    parts = text.split(maxsplit=2)
+    try:
+        onset, offset, label = float(parts[0]), float(parts[1]), parts[2].strip()
+    except (ValueError, IndexError):
+        return None, f"event '{text}' is not of the form 'onset offset class'"
+    if not 0 <= onset < offset < float("inf"):
+        return None, f"event '{text}' must have 0 <= onset < offset, in seconds"
+    return Event(onset, offset, label), ""
+
+
+def _relative(file: Path, folder: Path) -> str:
+    return Path(os.path.relpath(file, folder)).as_posix()
+
+
+def _write_whole(path: Path, text: str) -> None:
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(path)

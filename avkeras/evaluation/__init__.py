@@ -1,0 +1,1 @@
+"""Thresholds, post-processing and metrics."""

@@ -1,0 +1,1 @@
+"""The papers' models, as ordinary functional Keras models."""

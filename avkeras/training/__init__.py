@@ -1,0 +1,1 @@
+"""Early stopping, ensembling, and runs that can be resumed."""

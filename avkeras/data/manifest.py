@@ -71,9 +71,7 @@ class Manifest:
         return tuple(clip for clip in self.clips if clip.split == name)
 
 
-def read_manifest(
-    path: str | Path, *, classes: Sequence[str] | None = None, check_files: bool = True
-) -> Manifest:
+def read_manifest(path: str | Path, *, classes: Sequence[str] | None = None, check_files: bool = True) -> Manifest:
     """Reads a manifest and reports every defect of it at once, with file and row, before any work.
 
     Args:
@@ -99,9 +97,7 @@ def read_manifest(
     try:
         text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
-        raise ManifestError(
-            [f"{path}: cannot be read ({error.strerror}); give the path of a manifest"]
-        ) from error
+        raise ManifestError([f"{path}: cannot be read ({error.strerror}); give the path of a manifest"]) from error
     except UnicodeDecodeError as error:
         raise ManifestError([f"{path}: is not UTF-8 text ({error.reason} at byte {error.start})"]) from error
     rows = list(csv.reader(io.StringIO(text, newline=""), delimiter="\t", quoting=csv.QUOTE_NONE))
@@ -168,9 +164,7 @@ def write_manifest(path: str | Path, clips: Iterable[Clip], *, classes: Sequence
             clip.supervision,
         )
         if any("\t" in field or "\n" in field for field in fields):
-            raise ManifestError(
-                [f"{path}: clip '{clip.id}' holds a tab or a line break in a field; rename it"]
-            )
+            raise ManifestError([f"{path}: clip '{clip.id}' holds a tab or a line break in a field; rename it"])
         lines.append("\t".join(fields))
     _write_whole(path.parent / "classes.txt", "\n".join(classes) + "\n")
     _write_whole(path, "\n".join(lines) + "\n")
@@ -181,12 +175,8 @@ def _header_defects(path: Path, header: list[str]) -> list[str]:
     missing = [name for name in REQUIRED if name not in header]
     unknown = [name for name in header if name not in COLUMNS]
     twice = sorted({name for name in header if header.count(name) > 1})
-    defects = [
-        f"{path}:1: column '{name}' is missing; the columns are {', '.join(COLUMNS)}" for name in missing
-    ]
-    defects += [
-        f"{path}:1: column '{name}' is not known; the columns are {', '.join(COLUMNS)}" for name in unknown
-    ]
+    defects = [f"{path}:1: column '{name}' is missing; the columns are {', '.join(COLUMNS)}" for name in missing]
+    defects += [f"{path}:1: column '{name}' is not known; the columns are {', '.join(COLUMNS)}" for name in unknown]
     defects += [f"{path}:1: column '{name}' stands there twice" for name in twice]
     return defects
 

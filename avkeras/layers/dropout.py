@@ -1,0 +1,75 @@
+"""Dropout whose masks come from an integer hash: the same statistics, a fraction of the time on a CPU."""
+
+import keras
+from keras import ops
+
+# Odd multipliers and shifts that mix the bits of a 32-bit word.
+_MULTIPLIERS = (-1640531527, -2048144789, -1028477387)
+_SHIFTS = (15, 13)
+_LEVELS = 1 << 16
+
+
+@keras.saving.register_keras_serializable(package="avkeras")
+class Dropout(keras.layers.Layer):
+    """Sets a share `rate` of the values to zero and scales the rest by `1 / (1 - rate)` (2019, section 3.2.7).
+
+    A random generator makes one number per value and is a fifth to a third of a training step of these small models. Here
+    it makes two seeds per call; a hash of (seeds, position) gives 16 bits per value, so the rate is exact to 1 / 65536.
+
+    Args:
+        rate: share of values set to zero, in [0, 1).
+        seed: seed of the layer's own generator; default: from `keras.utils.set_random_seed`.
+
+    Call arguments:
+        inputs: tensor of any shape.
+        training: whether values are dropped.
+
+    Returns:
+        A tensor of the shape and dtype of `inputs`.
+
+    Example:
+        >>> import numpy as np
+        >>> bool(np.mean(Dropout(0.25, seed=1)(np.ones((100, 128)), training=True) == 0) > 0.2)
+        True
+    """
+
+    def __init__(self, rate: float, *, seed: int | None = None, **kwargs) -> None:
+        super().__init__(**kwargs)
+        if not 0 <= rate < 1:
+            raise ValueError(f"rate must be in [0, 1), not {rate}")
+        self.rate = rate
+        self.seed = seed
+        self.supports_masking = True
+        if rate > 0:
+            self.seed_generator = keras.random.SeedGenerator(seed)
+        self.built = True
+
+    def call(self, inputs, training=False):
+        """Drops values when `training`."""
+        if self.rate == 0 or not training:
+            return inputs
+        dropped = round(self.rate * _LEVELS)
+        keep = self._bits(inputs) >= dropped - _LEVELS // 2
+        scale = _LEVELS / (_LEVELS - dropped)
+        return inputs * (ops.cast(keep, inputs.dtype) * ops.cast(scale, inputs.dtype))
+
+    def _bits(self, inputs):
+        """Returns 16 random bits per value as `int16`, uniform over -32768 .. 32767."""
+        shape = ops.shape(inputs)
+        size = 1
+        for length in shape:
+            size = size * length
+        seeds = keras.random.randint((2,), -(2**31), 2**31 - 1, dtype="int32", seed=self.seed_generator)
+        word = ops.arange((size + 1) // 2, dtype="int32")
+        word = ops.bitwise_xor(word, seeds[0]) * _MULTIPLIERS[0] + seeds[1]
+        for shift, multiplier in zip(_SHIFTS, _MULTIPLIERS[1:], strict=True):
+            word = ops.bitwise_xor(word, ops.right_shift(word, shift)) * multiplier
+        return ops.reshape(ops.view(word, "int16")[:size], shape)
+
+    def compute_output_shape(self, input_shape):
+        """Returns `input_shape`."""
+        return input_shape
+
+    def get_config(self):
+        """Returns the constructor's values."""
+        return {**super().get_config(), "rate": self.rate, "seed": self.seed}

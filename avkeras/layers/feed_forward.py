@@ -1,0 +1,73 @@
+"""The feed-forward sub-network of the transformer and conformer blocks."""
+
+import keras
+
+from avkeras.layers.dropout import Dropout
+
+
+@keras.saving.register_keras_serializable(package="avkeras")
+class FeedForward(keras.layers.Layer):
+    """Two maps with an activation between them, each followed by dropout (2019, section 3.2.5; 2022, section 2.1.1).
+
+    Args:
+        hidden_dim: width of the first map.
+        output_dim: width of the second map.
+        activation: between them: `"relu"` in transformers, `"swish"` in conformers.
+        dropout: rate after both maps.
+
+    Call arguments:
+        inputs: `(batch, frames, dim)`.
+
+    Returns:
+        `(batch, frames, output_dim)`.
+
+    Example:
+        >>> import numpy as np
+        >>> FeedForward(hidden_dim=32, output_dim=16)(np.ones((2, 5, 16))).shape
+        TensorShape([2, 5, 16])
+    """
+
+    def __init__(
+        self,
+        *,
+        hidden_dim: int = 128,
+        output_dim: int = 128,
+        activation: str = "relu",
+        dropout: float = 0.1,
+        **kwargs,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.hidden_dim = hidden_dim
+        self.output_dim = output_dim
+        self.activation = activation
+        self.dropout = dropout
+        self.hidden_map = keras.layers.Dense(
+            hidden_dim, activation=activation, name="hidden_map", dtype=self.dtype_policy
+        )
+        self.hidden_dropout = Dropout(dropout, name="hidden_dropout", dtype=self.dtype_policy)
+        self.output_map = keras.layers.Dense(output_dim, name="output_map", dtype=self.dtype_policy)
+        self.output_dropout = Dropout(dropout, name="output_dropout", dtype=self.dtype_policy)
+
+    def build(self, input_shape):
+        """Creates the two maps."""
+        self.hidden_map.build(input_shape)
+        self.output_map.build((*input_shape[:-1], self.hidden_dim))
+
+    def call(self, inputs, training=False):
+        """Maps every frame by itself."""
+        hidden = self.hidden_dropout(self.hidden_map(inputs), training=training)
+        return self.output_dropout(self.output_map(hidden), training=training)
+
+    def compute_output_shape(self, input_shape):
+        """Returns `(batch, frames, output_dim)`."""
+        return (*input_shape[:-1], self.output_dim)
+
+    def get_config(self):
+        """Returns the constructor's values."""
+        return {
+            **super().get_config(),
+            "hidden_dim": self.hidden_dim,
+            "output_dim": self.output_dim,
+            "activation": self.activation,
+            "dropout": self.dropout,
+        }

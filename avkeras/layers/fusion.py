@@ -1,0 +1,123 @@
+"""Cross-attention to several encoders, combined by weights (2022, section 2.2)."""
+
+from collections.abc import Sequence
+
+import keras
+from keras import ops
+
+from avkeras.layers.attention import MultiHeadAttention
+
+
+@keras.saving.register_keras_serializable(package="avkeras")
+class MultiEncoderAttention(keras.layers.Layer):
+    """One cross-attention per encoder; the outputs are combined as sum_i w_i y_i (2022, figure 4).
+
+    A weight of 0 shuts an encoder out of output and gradient for that clip. With one encoder and weights of 0 or 1 this
+    is the gate that the audiovisual transformer (2019) needs where its first input is absent.
+
+    Args:
+        encoders: names of the encoders.
+        num_heads: number of heads of each attention.
+        key_dim: width of queries, keys and values of one head.
+        output_dim: width of the output map.
+        function: attention function, see `MultiHeadAttention`.
+        dropout: rate on the attention weights.
+        epsilon: of the normalised sigmoid.
+
+    Call arguments:
+        query: `(batch, queries, dim)`.
+        encoded: dict of names to `(batch, keys, dim)`.
+        masks: dict of names to `(batch, keys)` boolean.
+        weights: `(batch, encoders)`, in the order of `encoders`.
+        return_attention_scores: whether the attention weights are returned too.
+
+    Returns:
+        `(batch, queries, output_dim)`, and a dict of names to `(batch, heads, queries, keys)` if asked for.
+
+    Example:
+        >>> import numpy as np
+        >>> layer = MultiEncoderAttention(encoders=("audio", "video"), key_dim=8, output_dim=16)
+        >>> encoded = {"audio": np.ones((2, 4, 16)), "video": np.ones((2, 7, 16))}
+        >>> masks = {"audio": np.ones((2, 4), bool), "video": np.ones((2, 7), bool)}
+        >>> layer(np.ones((2, 5, 16)), encoded, masks, np.full((2, 2), 0.5)).shape
+        TensorShape([2, 5, 16])
+    """
+
+    def __init__(
+        self,
+        *,
+        encoders: Sequence[str],
+        num_heads: int = 3,
+        key_dim: int = 128,
+        output_dim: int = 128,
+        function: str = "softmax",
+        dropout: float = 0.1,
+        epsilon: float = 1e-7,
+        **kwargs,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.encoders = tuple(encoders)
+        self.num_heads = num_heads
+        self.key_dim = key_dim
+        self.output_dim = output_dim
+        self.function = function
+        self.dropout = dropout
+        self.epsilon = epsilon
+        self.attentions = [
+            MultiHeadAttention(
+                num_heads=num_heads,
+                key_dim=key_dim,
+                output_dim=output_dim,
+                function=function,
+                dropout=dropout,
+                epsilon=epsilon,
+                name=f"{encoder}_attention",
+                dtype=self.dtype_policy,
+            )
+            for encoder in self.encoders
+        ]
+
+    def build(self, query_shape, encoded_shape, masks_shape=None, weights_shape=None):
+        """Creates the attention to each encoder."""
+        for encoder, attention in zip(self.encoders, self.attentions, strict=True):
+            attention.build(query_shape, encoded_shape[encoder])
+
+    def call(self, query, encoded, masks, weights, return_attention_scores=False, training=False):
+        """Attends from `query` to every encoder."""
+        combined, scores = 0.0, {}
+        for index, (encoder, attention) in enumerate(zip(self.encoders, self.attentions, strict=True)):
+            output, scores[encoder] = attention(
+                query, encoded[encoder], masks[encoder], return_attention_scores=True, training=training
+            )
+            combined = combined + ops.cast(weights, output.dtype)[:, index, None, None] * output
+        return (combined, scores) if return_attention_scores else combined
+
+    def compute_output_shape(
+        self,
+        query_shape,
+        encoded_shape,
+        masks_shape=None,
+        weights_shape=None,
+        return_attention_scores=False,
+        training=False,
+    ):
+        """Returns the shapes of what `call` returns."""
+        output = (*query_shape[:-1], self.output_dim)
+        scores = {
+            encoder: (query_shape[0], self.num_heads, query_shape[1], encoded_shape[encoder][1])
+            for encoder in self.encoders
+        }
+        return (output, scores) if return_attention_scores else output
+
+    def get_config(self):
+        """Returns the constructor's values."""
+        return {
+            **super().get_config(),
+            "encoders": list(self.encoders),
+            "num_heads": self.num_heads,
+            "key_dim": self.key_dim,
+            "output_dim": self.output_dim,
+            "function": self.function,
+            "dropout": self.dropout,
+            "epsilon": self.epsilon,
+        }

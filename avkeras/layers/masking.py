@@ -1,0 +1,139 @@
+"""What happens to padding and to absent inputs before and after the blocks."""
+
+import keras
+from keras import ops
+
+
+@keras.saving.register_keras_serializable(package="avkeras")
+class CleanInput(keras.layers.Layer):
+    """Replaces padded frames by zeros, so that whatever lies in them (even NaN) reaches neither output nor gradient.
+
+    A mask in attention is not enough: 0 * NaN is NaN.
+
+    Call arguments:
+        inputs: `(batch, frames, dim)`.
+        mask: `(batch, frames)` boolean; True: a real frame. None: all frames are real.
+
+    Returns:
+        The cleaned inputs `(batch, frames, dim)`, the mask `(batch, frames)` and, per clip, whether it has any real
+        frame `(batch,)`.
+
+    Example:
+        >>> import numpy as np
+        >>> clean, mask, present = CleanInput()(np.full((1, 2, 3), np.nan, "float32"), np.zeros((1, 2), bool))
+        >>> clean.numpy().tolist(), present.numpy().tolist()
+        ([[[0.0, 0.0, 0.0], [0.0, 0.0, 0.0]]], [False])
+    """
+
+    def call(self, inputs, mask=None):
+        """Cleans one input."""
+        if mask is None:
+            mask = ops.ones(ops.shape(inputs)[:2], dtype="bool")
+        mask = ops.cast(mask, "bool")
+        return ops.where(mask[..., None], inputs, ops.zeros_like(inputs)), mask, ops.any(mask, axis=1)
+
+    def compute_output_shape(self, input_shape, mask_shape=None):
+        """Returns the three shapes."""
+        return input_shape, input_shape[:2], input_shape[:1]
+
+    def compute_output_spec(self, inputs, mask=None):
+        """Returns the three symbolic outputs."""
+        shapes = self.compute_output_shape(inputs.shape)
+        dtypes = (self.compute_dtype, "bool", "bool")
+        return tuple(keras.KerasTensor(shape, dtype) for shape, dtype in zip(shapes, dtypes, strict=True))
+
+
+@keras.saving.register_keras_serializable(package="avkeras")
+class StandIn(keras.layers.Layer):
+    """Puts a learnt vector in every frame of a sequence that is absent (beyond the 2019 paper; SPEC: absent video).
+
+    An absent sequence takes the length of the other one, so that padding does not change the answer.
+
+    Args:
+        initializer: of the vector.
+
+    Call arguments:
+        inputs: `(batch, frames, dim)`.
+        mask: `(batch, frames)` boolean.
+        present: `(batch,)` boolean; False: the whole sequence is absent.
+        other_mask: `(batch, other_frames)` boolean, of the sequence beside it.
+
+    Returns:
+        The filled sequence `(batch, frames, dim)` and its mask `(batch, frames)`.
+
+    Example:
+        >>> import numpy as np
+        >>> absent, heard = np.zeros((1, 3), bool), np.array([[True, True, False]])
+        >>> StandIn()(np.zeros((1, 3, 4), "float32"), absent, np.array([False]), heard)[1].numpy().tolist()
+        [[True, True, False]]
+    """
+
+    def __init__(self, *, initializer="random_normal", **kwargs) -> None:
+        super().__init__(**kwargs)
+        self.initializer = keras.initializers.get(initializer)
+
+    def build(self, inputs_shape, mask_shape=None, present_shape=None, other_mask_shape=None):
+        """Creates the vector."""
+        self.vector = self.add_weight(shape=(inputs_shape[-1],), initializer=self.initializer, name="vector")
+
+    def call(self, inputs, mask, present, other_mask):
+        """Fills the sequences of the clips where `present` is False."""
+        length = ops.sum(ops.cast(other_mask, "int32"), axis=1, keepdims=True)
+        stand_in_mask = ops.arange(ops.shape(inputs)[1])[None, :] < length
+        filled = ops.where(present[:, None, None], inputs, ops.cast(self.vector, inputs.dtype))
+        return filled, ops.where(present[:, None], mask, stand_in_mask)
+
+    def compute_output_spec(self, inputs, mask, present, other_mask):
+        """Returns the two symbolic outputs."""
+        return keras.KerasTensor(inputs.shape, self.compute_dtype), keras.KerasTensor(mask.shape, "bool")
+
+    def get_config(self):
+        """Returns the constructor's values."""
+        return {**super().get_config(), "initializer": keras.initializers.serialize(self.initializer)}
+
+
+@keras.saving.register_keras_serializable(package="avkeras")
+class Aggregation(keras.layers.Layer):
+    """Pools the probabilities of the real frames into one vector per clip (2019, section 2.2.4).
+
+    Args:
+        method: `"mean"` or `"max"`.
+
+    Call arguments:
+        inputs: frame probabilities `(batch, frames, classes)`.
+        mask: `(batch, frames)` boolean; False: padding. None: all frames are real.
+
+    Returns:
+        `(batch, classes)`; zeros for a clip without any frame.
+
+    Example:
+        >>> import numpy as np
+        >>> pooled = Aggregation(method="max")(np.array([[[0.25], [1.0]]]), np.array([[True, False]]))
+        >>> pooled.numpy().tolist()
+        [[0.25]]
+    """
+
+    def __init__(self, *, method: str = "mean", **kwargs) -> None:
+        super().__init__(**kwargs)
+        if method not in ("mean", "max"):
+            raise ValueError(f"method must be 'mean' or 'max', not '{method}'")
+        self.method = method
+        self.built = True
+
+    def call(self, inputs, mask=None):
+        """Pools over the frames."""
+        if mask is None:
+            mask = ops.ones(ops.shape(inputs)[:2], dtype="bool")
+        inputs = ops.where(mask[..., None], inputs, ops.zeros_like(inputs))
+        if self.method == "max":  # probabilities are never below the zero of a padded frame
+            return ops.max(inputs, axis=1)
+        frames = ops.sum(ops.cast(mask, inputs.dtype), axis=1, keepdims=True)
+        return ops.sum(inputs, axis=1) / ops.maximum(frames, 1)
+
+    def compute_output_shape(self, input_shape, mask_shape=None):
+        """Returns `(batch, classes)`."""
+        return (input_shape[0], input_shape[-1])
+
+    def get_config(self):
+        """Returns the constructor's values."""
+        return {**super().get_config(), "method": self.method}

@@ -1,0 +1,164 @@
+"""Still images of a clip at given times."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from avkeras.errors import MediaError
+from avkeras.features.media import best_track, decode, open_media, packets, quarter_turns, start_seconds
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import av
+
+_log = logging.getLogger(__name__)
+
+# A picture stands for times up to this far from it (seconds), or up to one frame interval if that is longer.
+REACH = 0.25
+# A first time beyond this (seconds) is reached by a seek; before it, decoding from the start is as fast.
+_SEEK_BEYOND = 20.0
+
+
+def load_frames(
+    path: str | Path, times: Sequence[float], *, size: tuple[int, int] | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Read the video frames nearest to the given times, upright, in one pass that ends at the last of them.
+
+    Times are counted from the clip's start, which is the earliest start among its tracks, so they line up with
+    `avkeras.features.audio.load_audio`. The sample aspect ratio is ignored: pictures keep their stored pixels.
+    Rotation metadata is applied to the nearest quarter turn; mirroring metadata is ignored. Damaged packets are
+    skipped, and their number is logged as a warning.
+
+    Args:
+        path: a media file with a video track; a cover picture is not one.
+        times: seconds, >= 0, in any order, repeats allowed: shape `(n,)`.
+        size: `(height, width)` of the upright output; None keeps the stored size.
+
+    Returns:
+        `(frames, seen)`: uint8 RGB of shape `(n, height, width, 3)` and bool of shape `(n,)`. `seen` is False
+        where the video has nothing to show: the time lies before the first frame or after the last by more
+        than one frame interval or 0.25 s, whichever is longer. Such frames are zeros.
+
+    Raises:
+        MediaError: no video track, or none of its frames can be decoded.
+        ValueError: a time is negative or not finite, or a size is not positive.
+
+    Example:
+        >>> frames, seen = load_frames("clip.mp4", [0.48, 1.44], size=(224, 224))
+        >>> frames.shape
+        (2, 224, 224, 3)
+    """
+    targets = np.asarray(times, dtype=np.float64).reshape(-1)
+    if not np.isfinite(targets).all() or (targets < 0).any():
+        raise ValueError(f"times must be finite seconds >= 0, not {list(times)}")
+    if size is not None and min(size) < 1:
+        raise ValueError(f"size must be (height, width), both >= 1, not {size}")
+    earliest = float(targets.min()) if len(targets) else 0.0
+    result = None
+    if earliest > _SEEK_BEYOND:
+        result = _read(path, targets, size, seek=earliest)
+    # Where a seek landed after the first time (or nowhere), the file's index is of no use: read it all.
+    if result is None:
+        result = _read(path, targets, size, seek=None)
+    return result
+
+
+def _read(
+    path: str | Path, targets: np.ndarray, size: tuple[int, int] | None, *, seek: float | None
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """One pass over the video; None if it began with a seek that overshot."""
+    import av
+
+    order = np.argsort(targets, kind="stable")
+    with open_media(path) as container:
+        track = best_track(container, "video")
+        if track is None:
+            raise MediaError(path, "it has no video track")
+        if track.codec_context is None:
+            raise MediaError(path, "no decoder for its video track")
+        origin = start_seconds(container)
+        if seek is not None:
+            try:
+                container.seek(int((origin + seek) * 1e6))
+            except av.FFmpegError:
+                return None
+        frames = _timed_frames(container, path, track, origin)
+        first = next(frames, None)
+        if first is None or (seek is not None and first[0] > seek):
+            if seek is not None:
+                return None
+            raise MediaError(path, "no frame of its video track can be decoded")
+        painter = _Painter(first[1], size)
+        pictures = np.zeros((len(targets), *painter.size, 3), np.uint8)
+        seen = np.zeros(len(targets), bool)
+        time, frame, interval = first
+        place = 0
+        # Before the first frame there is nothing to show, unless it is near.
+        while place < len(order) and targets[order[place]] < time - max(interval, REACH):
+            place += 1
+        for next_time, next_frame, next_interval in frames:
+            picture = None
+            while place < len(order) and targets[order[place]] <= (time + next_time) / 2:
+                picture = painter(frame) if picture is None else picture
+                pictures[order[place]], seen[order[place]] = picture, True
+                place += 1
+            if place == len(order):
+                break
+            time, frame, interval = next_time, next_frame, next_interval
+        while place < len(order) and targets[order[place]] <= time + max(interval, REACH):
+            pictures[order[place]], seen[order[place]] = painter(frame), True
+            place += 1
+        return pictures, seen
+
+
+def _timed_frames(
+    container: av.container.InputContainer, path: str | Path, track: av.video.stream.VideoStream, origin: float
+) -> Iterator[tuple[float, av.VideoFrame, float]]:
+    """Yield `(seconds, frame, seconds to the next)` in order of presentation; count what is damaged."""
+    rate = track.average_rate or track.guessed_rate
+    usual = float(1 / rate) if rate else REACH
+    damaged, time = 0, None
+    try:
+        for packet in packets(container, path, track):
+            frames = decode(packet)
+            if frames is None:
+                damaged += 1
+            for frame in frames or ():
+                stamp = frame.pts if frame.pts is not None else frame.dts
+                # A frame without a time stamp follows the one before it.
+                own = float(stamp * frame.time_base) - origin if stamp is not None else None
+                own = own if own is not None else (0.0 if time is None else time + usual)
+                if time is not None and own <= time:
+                    continue
+                time = own
+                yield time, frame, float(frame.duration * frame.time_base) if frame.duration else usual
+    finally:
+        if damaged:
+            _log.warning("%s: %d damaged video packets were skipped", path, damaged)
+
+
+class _Painter:
+    """Turns decoded frames into upright RGB arrays of one size; only frames that are kept pay for it."""
+
+    def __init__(self, frame: av.VideoFrame, size: tuple[int, int] | None) -> None:
+        from av.video.reformatter import VideoReformatter
+
+        self.turns = quarter_turns(frame)
+        stored = (frame.height, frame.width)
+        self.size = size or (stored[::-1] if self.turns % 2 else stored)
+        self.stored_size = self.size[::-1] if self.turns % 2 else self.size
+        # One reformatter keeps its tables from frame to frame.
+        self.reformatter = VideoReformatter()
+
+    def __call__(self, frame: av.VideoFrame) -> np.ndarray:
+        height, width = self.stored_size
+        scaled = self.reformatter.reformat(
+            frame, width=width, height=height, format="rgb24", interpolation="BILINEAR", threads=1
+        )
+        return np.rot90(scaled.to_ndarray(), self.turns)

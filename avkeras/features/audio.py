@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-import struct
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +12,7 @@ import numpy as np
 
 from avkeras.errors import MediaError
 from avkeras.features.audio_track import mono_chunks
+from avkeras.features.wav import read_wav_header
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -28,6 +29,9 @@ def load_audio(
 
     Time 0 is the clip's start, the earliest start among its tracks: sound that starts late, and gaps in its time
     stamps, are filled with zeros, so the waveform lines up with `avkeras.features.video.load_frames`.
+
+    A slice equals that part of the whole, but one that begins beyond 20 s is reached by a seek and lies as exactly
+    as the file's time stamps (1 ms in Matroska).
 
     A file is truncated if its sound ends earlier than declared by more than 5 % and by more than 0.5 s; that is
     an error and not a shorter waveform, because labels of the missing part would stand for silence. Ogg, and MP3
@@ -165,7 +169,8 @@ def decode_audio(path: tf.Tensor, *, sample_rate: int = 16000) -> tuple[tf.Tenso
         return waveform[: tf.where(finite, tf.size(waveform), 0)], error
 
     def through_pyav() -> tuple[tf.Tensor, tf.Tensor]:
-        return tf.numpy_function(_load_or_reason, [path, sample_rate], (tf.float32, tf.string))
+        waveform, error = tf.numpy_function(_load_or_reason, [path, sample_rate], (tf.float32, tf.string))
+        return waveform, error
 
     branch, rate = tf.numpy_function(_native_wav, [path], (tf.int32, tf.int32))
     branches = [through_pyav, *(lambda dtype=dtype: native(dtype) for dtype in dtypes)]
@@ -175,7 +180,7 @@ def decode_audio(path: tf.Tensor, *, sample_rate: int = 16000) -> tuple[tf.Tenso
 
 def _load_or_reason(path: bytes, sample_rate: int) -> tuple[np.ndarray, bytes]:
     try:
-        return load_audio(path.decode(), sample_rate=int(sample_rate)), b""
+        return load_audio(os.fsdecode(np.asarray(path).item()), sample_rate=int(sample_rate)), b""
     except MediaError as error:
         return np.zeros(0, np.float32), str(error).encode()
 
@@ -190,23 +195,10 @@ def _native_wav(path: bytes) -> tuple[np.int32, np.int32]:
     """`(branch, rate)` of a wav file that tensorflow-io reads: 1 uint8, 2 int16, 3 24 bit, 4 float32; else 0."""
     nothing = np.int32(0), np.int32(0)
     try:
-        with open(path, "rb") as file:
-            if file.read(4) != b"RIFF" or file.read(8)[4:] != b"WAVE":
-                return nothing
-            size = file.seek(0, 2)
-            file.seek(12)
-            branch, rate = 0, 0
-            while len(header := file.read(8)) == 8:
-                name, length = struct.unpack("<4sI", header)
-                if name == b"data":
-                    whole = 0 < length <= size - file.tell()
-                    return (np.int32(branch), np.int32(rate)) if whole and branch else nothing
-                body = file.read(length + length % 2)
-                if name == b"fmt " and length in (16, 18, 40):
-                    tag, _, rate, _, _, bits = struct.unpack("<HHIIHH", body[:16])
-                    if tag == 0xFFFE and length == 40:
-                        tag = struct.unpack("<H", body[24:26])[0]
-                    branch = {(1, 8): 1, (1, 16): 2, (1, 24): 3, (3, 32): 4}.get((tag, bits), 0)
-    except (OSError, struct.error):
-        pass
-    return nothing
+        header = read_wav_header(np.asarray(path).item())
+    except OSError:
+        return nothing
+    if header is None or not header.plain or not 0 < header.present == header.declared:
+        return nothing
+    branch = {(1, 8): 1, (1, 16): 2, (1, 24): 3, (3, 32): 4}.get((header.encoding, header.bits), 0)
+    return np.int32(branch), np.int32(header.rate)

@@ -11,6 +11,7 @@ import numpy as np
 
 from avkeras.errors import MediaError
 from avkeras.features.media import best_track, decode, id3_length, open_media, packets, start_seconds
+from avkeras.features.wav import read_wav_header
 
 if TYPE_CHECKING:
     import av
@@ -66,16 +67,18 @@ def _placed(path: str | Path, begin: int, end: float | None) -> Iterator[tuple[i
         if track.codec_context is None:
             raise MediaError(path, "no decoder for its audio track")
         origin = start_seconds(container)
-        if begin > _SEEK_BEYOND:
+        sought = begin > _SEEK_BEYOND
+        if sought:
             try:
                 container.seek(int((origin + begin - 1) * 1e6))
             except av.FFmpegError:
+                sought = False
                 _log.info("%s: has no index; read from its start", path)
         declared, own_clock = _declared_seconds(path, container, track)
         tick = float(track.time_base)
-        rate, position = 0, 0
+        rate, position, first = 0, 0, 0  # samples a second; samples so far; the first one wanted
         reached = 0.0  # seconds of the clip up to which packets (of this track, or of any) were there
-        damaged, decoded, started = 0, False, False
+        damaged, started = 0, False
         try:
             for packet in packets(container, path):
                 mine = packet.stream.index == track.index
@@ -86,38 +89,38 @@ def _placed(path: str | Path, begin: int, end: float | None) -> Iterator[tuple[i
                 if frames is None:
                     damaged += 1
                 for frame in frames or ():
-                    decoded = True
+                    at = position if frame.pts is None else round((frame.pts * tick - origin) * frame.sample_rate)
                     if not rate:
-                        rate = frame.sample_rate
-                        position = begin * rate
+                        rate, first = frame.sample_rate, begin * frame.sample_rate
+                        # Counting from the start is exact; after a seek only the time stamp tells the place.
+                        position = min(at, first) if sought else 0
                     elif rate != frame.sample_rate:
                         change = f"from {rate} to {frame.sample_rate} Hz"
                         raise MediaError(path, f"its sample rate changes midway {change}: re-encode it")
                     samples = _planar(frame)
-                    at = position if frame.pts is None else round((frame.pts * tick - origin) * rate)
                     gap = at - position
                     if gap > _JITTER * rate:
                         if declared is not None and at > (declared + 1) * rate:
                             raise MediaError(path, f"a time stamp of {at / rate:.1f} s in {declared:.1f} s of sound")
-                        for filled in range(0, gap, rate):
-                            yield rate, np.zeros((1, min(rate, gap - filled)), np.float32)
-                        position += gap
+                        for filled in range(max(position, first), at, rate):
+                            yield rate, np.zeros((1, min(rate, at - filled)), np.float32)
+                        position = at
                     elif gap < -_JITTER * rate:
-                        if started and gap < -_BACK * rate:
+                        if gap < -_BACK * rate:
                             jump = f"from {position / rate:.1f} to {at / rate:.1f} s"
                             raise MediaError(path, f"its time stamps jump back {jump}: re-encode it")
-                        # The lead-in before `begin`, or an overlap with what is there already.
-                        samples = samples[:, -gap:]
-                    if samples.shape[1]:
-                        started = True
-                        position += samples.shape[1]
-                        yield rate, samples
+                        samples = samples[:, -gap:]  # what overlaps
+                    started = True
+                    wanted = samples[:, max(0, first - position) :]
+                    position += samples.shape[1]
+                    if wanted.shape[1]:
+                        yield rate, wanted
                     if end is not None and position >= end * rate:
                         return
         finally:
             if damaged:
                 _log.warning("%s: %d damaged audio packets became silence", path, damaged)
-        if not decoded and begin == 0:
+        if not started and not sought:
             raise MediaError(path, "its audio track holds no samples")
         if declared is not None and declared - reached > max(0.5, 0.05 * declared):
             raise MediaError(path, f"truncated: {reached:.2f} s of the {declared:.2f} s that it declares are there")
@@ -145,6 +148,9 @@ def _declared_seconds(
     kind = container.format.name
     if kind == "ogg" or (kind == "mp3" and not _mp3_declares_length(path)):
         return None, True
+    if kind == "wav" and (header := read_wav_header(path)) is not None:
+        # FFmpeg trims the declared length to what is there.
+        return header.seconds, True
     if track.duration is not None:
         begin = track.start_time or 0
         return float((begin + track.duration) * track.time_base) - start_seconds(container), True

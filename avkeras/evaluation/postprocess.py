@@ -1,0 +1,139 @@
+"""From frame scores to events: thresholds, median filters, times (2022 paper, "post-processing").
+
+A frame is active when its score is *at or above* the class's threshold. A median filter of odd size then smooths the
+decisions of each class, the edges mirrored as by `scipy.ndimage.median_filter(..., mode="reflect")`, which the DCASE
+2020 baseline uses. A clip shorter than the score array has only the frames that start before its end: the rest is
+dropped before filtering, and the offset of its last frame is the end of the clip.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from avkeras.data.manifest import Event
+
+# Thresholds and filter sizes (frames) that the 2022 paper tries for each class
+THRESHOLDS = tuple(step / 10 for step in range(1, 10))
+FILTERS = tuple(range(1, 32, 2))
+
+
+def frame_times(
+    frames: int, *, seconds_per_frame: float, durations: ArrayLike
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
+    """Start and end of every frame in seconds, and how many frames each clip has.
+
+    Args:
+        frames: frames of the score array.
+        seconds_per_frame: length of a frame.
+        durations: lengths of the clips in seconds, `(clips,)`.
+
+    Returns:
+        Starts `(frames,)`; ends `(clips, frames)`, none past the end of its clip; frame counts `(clips,)`.
+    """
+    durations = np.asarray(durations, np.float64)
+    edges = np.arange(frames + 1) * float(seconds_per_frame)
+    ends = np.minimum(edges[1:], durations[:, None])
+    return edges[:-1], ends, np.searchsorted(edges[:-1], durations, side="left")
+
+
+def median_filter(decisions: NDArray[np.bool_], size: int) -> NDArray[np.bool_]:
+    """Majority of the decisions in a window of `size` frames (odd), edges mirrored.
+
+    Args:
+        decisions: `(frames, ...)`.
+        size: window in frames.
+
+    Returns:
+        Decisions of the same shape.
+
+    Raises:
+        ValueError: `size` is not an odd number above 0.
+
+    Example:
+        >>> median_filter(np.array([True, False, True, True, False, False]), 3).astype(int)
+        array([1, 1, 1, 1, 0, 0])
+    """
+    (size,) = check_filters([size])
+    half = size // 2
+    padding = [(half, half)] + [(0, 0)] * (decisions.ndim - 1)
+    counts = np.cumsum(np.pad(decisions, padding, mode="symmetric"), axis=0, dtype=np.int64)
+    counts = np.concatenate([np.zeros_like(counts[:1]), counts])
+    return counts[size:] - counts[:-size] > half
+
+
+def decode_events(
+    scores: ArrayLike,
+    *,
+    classes: Sequence[str],
+    seconds_per_frame: float,
+    thresholds: float | ArrayLike = 0.5,
+    filters: int | ArrayLike = 1,
+    durations: ArrayLike | None = None,
+) -> list[tuple[Event, ...]]:
+    """Turn frame scores into events, clip by clip.
+
+    Args:
+        scores: `(clips, frames, classes)`.
+        classes: class names in the order of the last axis.
+        seconds_per_frame: length of a frame, for instance 10 / 64.
+        thresholds: one for all classes or `(classes,)`.
+        filters: sizes of the median filters in frames (odd; 1 changes nothing), one for all classes or `(classes,)`.
+        durations: lengths of the clips in seconds, `(clips,)`; by default all frames belong to the clip.
+
+    Returns:
+        For each clip its events, sorted by onset.
+
+    Raises:
+        ValueError: shapes do not fit, a score is NaN, or a filter size is not odd.
+
+    Example:
+        >>> decode_events([[[0.9], [0.2], [0.8], [0.7]]], classes=["Dog"], seconds_per_frame=0.5)
+        [(Event(onset=0.0, offset=0.5, label='Dog'), Event(onset=1.0, offset=2.0, label='Dog'))]
+    """
+    scores, durations = check_scores(scores, classes, seconds_per_frame, durations)
+    thresholds = np.broadcast_to(np.asarray(thresholds, np.float64), (len(classes),))
+    filters = check_filters(np.broadcast_to(filters, (len(classes),)))
+    starts, ends, lengths = frame_times(scores.shape[1], seconds_per_frame=seconds_per_frame, durations=durations)
+    decoded = []
+    for clip, length in enumerate(lengths):
+        events = []
+        for index, label in enumerate(classes):
+            active = scores[clip, :length, index].astype(np.float64) >= thresholds[index]
+            if not active.any():
+                continue
+            edges = np.diff(np.pad(median_filter(active, filters[index]).astype(np.int8), 1))
+            for first, after in zip(np.flatnonzero(edges > 0), np.flatnonzero(edges < 0), strict=True):
+                events.append(Event(float(starts[first]), float(ends[clip, after - 1]), label))
+        decoded.append(tuple(sorted(events)))
+    return decoded
+
+
+def check_filters(sizes: ArrayLike) -> tuple[int, ...]:
+    """Filter sizes as integers; a `ValueError` where one is not odd or not above 0."""
+    sizes = np.asarray(sizes)
+    if not ((sizes % 2 == 1) & (sizes > 0)).all():
+        raise ValueError(f"median filters must have odd sizes above 0, not {sizes.tolist()}")
+    return tuple(int(size) for size in sizes.ravel())
+
+
+def check_scores(
+    scores: ArrayLike, classes: Sequence[str], seconds_per_frame: float, durations: ArrayLike | None
+) -> tuple[NDArray, NDArray[np.float64]]:
+    """Scores `(clips, frames, classes)` and durations `(clips,)` as arrays; a `ValueError` where they do not fit."""
+    scores = np.asarray(scores)
+    if scores.ndim != 3 or scores.shape[2] != len(classes):
+        raise ValueError(f"scores must have the shape (clips, frames, {len(classes)} classes), not {scores.shape}")
+    if np.isnan(scores).any():
+        clip, frame, index = np.argwhere(np.isnan(scores))[0]
+        raise ValueError(f"scores hold NaN, first for clip {clip}, frame {frame}, class {classes[index]}")
+    if not seconds_per_frame > 0:
+        raise ValueError(f"seconds_per_frame must be above 0, not {seconds_per_frame}")
+    if durations is None:
+        durations = np.full(len(scores), scores.shape[1] * float(seconds_per_frame))
+    durations = np.asarray(durations, np.float64)
+    if durations.shape != (len(scores),):
+        raise ValueError(f"durations must have the shape ({len(scores)},), one a clip, not {durations.shape}")
+    if not (durations > 0).all():
+        raise ValueError(f"durations must be above 0; clip {int(np.argmin(durations > 0))} has none")
+    return scores, durations

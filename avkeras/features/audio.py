@@ -128,12 +128,12 @@ def _resampled(path: str | Path, sample_rate: int, begin: int, end: float | None
 def decode_audio(path: tf.Tensor, *, sample_rate: int = 16000) -> tuple[tf.Tensor, tf.Tensor]:
     """Read a clip's sound inside a tf.data pipeline; a clip that cannot be read does not stop the data set.
 
-    A whole wav file (8, 16 or 24 bit, or 32-bit float) is read and decoded by TensorFlow and tensorflow-io in the
-    graph, a 10 s stereo clip in 0.5 ms where PyAV takes 27 ms. Everything else goes to `load_audio`, and so do
-    wav files whose header does not fit their bytes, because tensorflow-io answers those with `OutOfRangeError`,
-    which tf.data takes for the end of the data set. Its flac, mp3 and vorbis decoders are not used: they are
-    slower than PyAV (73, 47 and 130 ms against 8, 14 and 13 ms for that clip), an error in them cannot be caught
-    in a graph, and the vorbis decoder ends the process on an empty file.
+    A whole, plainly laid out wav file (8, 16 or 24 bit, or 32-bit float) is read and decoded by TensorFlow and
+    tensorflow-io in the graph: a 10 s stereo clip in 0.5 ms where PyAV takes 27 ms. Everything else goes to
+    `load_audio`, and so do wav files whose header does not fit their bytes, because an error in tensorflow-io
+    cannot be caught in a graph and ends the data set. Its flac, mp3 and vorbis decoders are not used for that
+    reason, because they are slower than PyAV (73, 47 and 130 ms against 8, 14 and 13 ms for that clip), and
+    because the vorbis decoder ends the process on an empty file.
 
     Args:
         path: a string scalar.

@@ -134,9 +134,11 @@ def _planar(frame: av.AudioFrame) -> np.ndarray:
 def _mono(path: str | Path, samples: np.ndarray) -> np.ndarray:
     """The mean of the channels, float32. (FFmpeg's own mono layout has gain sqrt(2) on stereo.)"""
     if samples.dtype.kind == "f":
-        if not np.isfinite(samples).all():
+        with np.errstate(over="ignore", invalid="ignore"):
+            mono = samples.mean(0, dtype=np.float32)
+        if not np.isfinite(mono).all():
             raise MediaError(path, "its audio holds samples that are not finite (NaN or infinity)")
-        return samples.mean(0, dtype=np.float32)
+        return mono
     zero, full = (128.0, 128.0) if samples.dtype == np.uint8 else (0.0, -float(np.iinfo(samples.dtype).min))
     return (samples.mean(0, dtype=np.float32) - np.float32(zero)) / np.float32(full)
 

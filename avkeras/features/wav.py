@@ -18,7 +18,8 @@ class WavHeader(NamedTuple):
         encoding: 1 for integers, 3 for floats, other values for what Microsoft registered.
         bits: per sample.
         rate: samples per second.
-        plain: whether the format chunk has one of the three usual sizes.
+        plain: whether the format chunk comes first, has a usual size, and its fields agree with each other, with
+            the data's length and with the file's.
         declared: bytes of sound that the header promises, or None if it does not know.
         present: bytes that follow the header, at most those declared.
         seconds: length of the declared sound, or None.
@@ -59,10 +60,12 @@ def read_wav_header(path: str | Path | bytes) -> WavHeader | None:
                 body = file.read(min(length, 40))
                 if len(body) < 16:
                     return None
-                encoding, _, rate, byte_rate, _, bits = struct.unpack("<HHIIHH", body[:16])
+                encoding, channels, rate, byte_rate, frame_bytes, bits = struct.unpack("<HHIIHH", body[:16])
                 if encoding == _EXTENSIBLE and len(body) >= 26:
                     encoding = struct.unpack("<H", body[24:26])[0]
-                form = encoding, bits, rate, length in (16, 18, 40), byte_rate
+                agrees = 0 < frame_bytes == channels * bits // 8 and 0 < byte_rate == rate * frame_bytes
+                plain = agrees and length in (16, 18, 40) and begin == 20
+                form = encoding, bits, rate
             file.seek(begin + length + length % 2)
         else:
             return None
@@ -70,5 +73,5 @@ def read_wav_header(path: str | Path | bytes) -> WavHeader | None:
         return None
     declared = length if 0 < length < _UNKNOWN_LENGTH else None
     present = size - begin if declared is None else min(declared, size - begin)
-    *fields, byte_rate = form
-    return WavHeader(*fields, declared, present, declared / byte_rate if declared and byte_rate else None)
+    plain = plain and length % frame_bytes == 0 and struct.unpack("<I", head[4:8])[0] + 8 == size
+    return WavHeader(*form, plain, declared, present, declared / byte_rate if declared and byte_rate else None)

@@ -231,6 +231,43 @@ def test_the_pipeline_hears_what_load_audio_hears(tmp_path, name):
     np.testing.assert_allclose(waveform, expected, atol=2e-5)
 
 
+def test_the_pipeline_reads_wav_files_that_tensorflow_io_refuses(tmp_path):
+    plain = sound_file(tmp_path / "plain.wav").read_bytes()
+    note = b"LIST" + (26).to_bytes(4, "little") + b"INFO" + bytes(22)
+    odd = {
+        "note first": plain[:12] + note + plain[12:],
+        "note second": plain[:36] + note + plain[36:],
+        "wrong length": plain[:4] + b"\xff\xff\xff\x7f" + plain[8:],
+        "unknown length": plain[:40] + b"\xff\xff\xff\xff" + plain[44:],
+        "streamed": plain[:4] + b"\xff\xff\xff\xff" + plain[8:40] + b"\xff\xff\xff\xff" + plain[44:],
+    }
+    for name, content in odd.items():
+        path = tmp_path / name
+        path.write_bytes(content)
+        waveform, error = decode_audio(str(path))
+        assert error.numpy() == b"", name
+        assert_is_the_burst(waveform.numpy(), lossy=False)
+
+
+def test_chained_ogg_files_are_read_to_the_end(tmp_path):
+    one = sound_file(tmp_path / "one.ogg", seconds=5.0).read_bytes()
+    path = tmp_path / "chained.ogg"
+    path.write_bytes(one + one)
+    assert len(load_audio(path)) == pytest.approx(160000, rel=0.01)
+
+
+@pytest.mark.parametrize(("milliseconds", "reason"), [(0, "jump back from 9.* to 0.0 s"), (60000, "60.0 s in 14")])
+def test_broken_time_stamps_are_an_error(tmp_path, milliseconds, reason):
+    path = write_clip(tmp_path / "a.mkv", sound=bursts(14.0, 8000), rate=8000, audio_codec="pcm_f32le")
+    content = bytearray(path.read_bytes())
+    cluster = content.rindex(b"\x1f\x43\xb6\x75")
+    stamp = content.index(b"\xe7\x82", cluster)
+    content[stamp + 2 : stamp + 4] = milliseconds.to_bytes(2, "big")
+    path.write_bytes(content)
+    with pytest.raises(MediaError, match=reason):
+        load_audio(path)
+
+
 def test_one_bad_clip_does_not_stop_the_pipeline(tmp_path, bad):
     import tensorflow as tf
 

@@ -129,13 +129,15 @@ def test_a_cover_picture_is_not_a_video(tmp_path):
         load_frames(path, [0.0])
 
 
-def test_a_far_time_is_reached_by_a_seek(tmp_path):
-    times = np.arange(250)
-    path = write_clip(tmp_path / "long.mp4", frame_times=times, video_options={"g": "10"})
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [("a.mp4", {}), ("a.mkv", {}), ("no_index.mkv", {"live": "1"}), ("no_index.mp4", {"movflags": "frag_keyframe"})],
+)
+def test_a_far_time_is_reached_by_a_seek(tmp_path, name, options):
+    path = write_clip(tmp_path / name, frame_times=np.arange(250), video_options={"g": "10"}, container_options=options)
     frames, seen = load_frames(path, [200.6, 43.2, 244.0])
     assert seen.all()
     assert numbers(frames) == [201, 43, 244]
-    # Raw H.264 in Matroska without cues has no index: the frames are still the right ones.
     frames, seen = load_frames(path, [1000.0])
     assert not seen.any()
 

@@ -12,25 +12,21 @@ from numpy.typing import NDArray
 Words = NDArray[np.uint64]
 
 _BITS = 64
-_ONE, _LAST = np.uint64(1), np.uint64(63)
-# Swapping neighbours, then pairs, nibbles, ... reverses a word
+_ONE = np.uint64(1)
+# Swapping neighbours, then pairs, then nibbles reverses each byte
 _SWAPS = [
     (np.uint64(1), np.uint64(0x5555555555555555)),
     (np.uint64(2), np.uint64(0x3333333333333333)),
     (np.uint64(4), np.uint64(0x0F0F0F0F0F0F0F0F)),
-    (np.uint64(8), np.uint64(0x00FF00FF00FF00FF)),
-    (np.uint64(16), np.uint64(0x0000FFFF0000FFFF)),
-    (np.uint64(32), np.uint64(0x00000000FFFFFFFF)),
 ]
 _BYTE_SUM = np.uint64(0x0101010101010101)
 
 
 def pack(decisions: NDArray[np.bool_]) -> Words:
     """Pack decisions `(..., frames)` into words `(words, ...)`."""
-    frames = decisions.shape[-1]
-    words = -(-frames // _BITS)
-    octets = np.zeros((*decisions.shape[:-1], 8 * words), np.uint8)
-    octets[..., : -(-frames // 8)] = np.packbits(decisions, axis=-1, bitorder="little")
+    octets = np.packbits(decisions, axis=-1, bitorder="little")
+    if missing := -octets.shape[-1] % 8:
+        octets = np.pad(octets, [(0, 0)] * (octets.ndim - 1) + [(0, missing)])
     return np.ascontiguousarray(np.moveaxis(octets.view("<u8"), -1, 0), np.uint64)
 
 
@@ -85,6 +81,14 @@ def runs_from(words: Words, starts: Words) -> Words:
     return kept
 
 
+def occupied(words: Words) -> NDArray[np.bool_]:
+    """Whether each sequence holds any decision: `(words, ...)` to `(...)`."""
+    some = words[0] != 0
+    for word in words[1:]:
+        some |= word != 0
+    return some
+
+
 def popcount(words: Words) -> NDArray[np.int64]:
     """Number of decisions of each sequence: `(words, ...)` to `(...)`."""
     count = words - ((words >> _ONE) & _SWAPS[0][1])
@@ -95,7 +99,7 @@ def popcount(words: Words) -> NDArray[np.int64]:
 
 def reverse(words: Words, frames: int) -> Words:
     """The sequences of `frames` decisions, last frame first."""
-    turned = words[::-1]
+    turned = words[::-1].byteswap()
     for shift, keep in _SWAPS:
         turned = ((turned >> shift) & keep) | ((turned & keep) << shift)
     return earlier(turned, _BITS * len(words) - frames)

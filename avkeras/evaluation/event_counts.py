@@ -71,7 +71,7 @@ class EventCounter:
         runs = bits.runs_from(selected, starts)
         # Candidates of each reference, every one named by its last frame
         candidates = runs & ~bits.earlier(runs, 1) & self._last[:, None]
-        found = candidates.any(axis=0)
+        found = bits.occupied(candidates)
         correct = _sum_by_class(found, self._label, len(self.references))
         for surplus, setting, label in self._surplus(candidates):
             np.subtract.at(correct, (setting, label), surplus)
@@ -88,7 +88,7 @@ class EventCounter:
             taken = np.zeros_like(wanted[..., 0])
             clash = np.zeros(taken.shape[1:], bool)
             for member in range(members.shape[1]):
-                clash |= (taken & wanted[..., member]).any(axis=0)
+                clash |= bits.occupied(taken & wanted[..., member])
                 taken |= wanted[..., member]
             setting, group = np.nonzero(clash)
             wanted = bits.unpack(wanted[:, setting, group], self._frames)
@@ -132,7 +132,7 @@ class SegmentCounter:
         correct = np.zeros(words.shape[1:3], np.int64)
         predicted = np.zeros_like(correct)
         for index, active in enumerate(self._active):
-            claimed = (words & self._masks[:, None, None, index]).any(axis=0)
+            claimed = bits.occupied(words & self._masks[:, None, None, index])
             predicted += np.count_nonzero(claimed, axis=-1)
             correct += np.count_nonzero(claimed & active, axis=-1)
         return correct, predicted

@@ -285,23 +285,22 @@ class _Counter:
         if not len(thresholds) or (np.diff(thresholds) <= 0).any():
             raise ValueError("thresholds must rise, and there must be one at least")
         self._references = References(ground_truth, classes, durations)
-        self._classes, self._settings, self._points = classes, settings, len(thresholds)
+        self._classes, self._settings = classes, settings
         self._frames = scores.shape[1]
         self._starts, self._ends, self._lengths = frame_times(
             self._frames, seconds_per_frame=seconds_per_frame, durations=durations
         )
-        # How many thresholds each score reaches: small numbers, which compare fast
-        reached = np.searchsorted(thresholds, scores.transpose(2, 0, 1).astype(np.float64), side="right")
-        self._reached = reached.astype(np.min_scalar_type(self._points))
+        # Class by class: what is worked on together lies together
+        self._scores = np.ascontiguousarray(scores.transpose(2, 0, 1), np.float64)
+        self._thresholds = thresholds
         self.present = self._references.present
 
     def counts(self, index: int, filters: Sequence[int]) -> Iterator[tuple]:
         """For each filter (rising) the counts of class `index`."""
-        reached = self._reached[index]
-        words = np.stack([bits.pack(reached > point) for point in range(self._points)], axis=1)
+        words = bits.pack(self._scores[index] >= self._thresholds[:, None, None])
         counter = ClassCounter(self._references, index, self._settings.dtc, self._settings.gtc, self._settings.cttc)
         for filtered in filter_words(words, filters, lengths=self._lengths):
-            yield counter(self._detections(filtered), self._points)
+            yield counter(self._detections(filtered), len(self._thresholds))
 
     def points(self, counts) -> OperatingPoints:
         return _gather(self._references, self._classes, counts)
@@ -310,17 +309,18 @@ class _Counter:
         """Events of words `(words, points, clips)`, each distinct sequence of a clip once."""
         words = words.swapaxes(1, 2)
         new = np.ones(words.shape[1:], bool)
-        new[:, 1:] = (words[:, :, 1:] != words[:, :, :-1]).any(axis=0)
+        new[:, 1:] = bits.occupied(words[:, :, 1:] ^ words[:, :, :-1])
         clip, first = np.nonzero(new)
         after = np.append(first[1:], 0)
-        after[after == 0] = self._points  # the next distinct sequence begins the next clip
-        some = words[:, clip, first].any(axis=0)
+        after[after == 0] = len(self._thresholds)  # the next distinct sequence begins the next clip
+        some = bits.occupied(words[:, clip, first])
         clip, first, after = clip[some], first[some], after[some]
-        active = np.zeros((len(clip), self._frames + 2), bool)
-        active[:, 1:-1] = bits.unpack(words[:, clip, first], self._frames)
-        row, edge = np.nonzero(active[:, 1:] != active[:, :-1])
-        # Edges alternate: first frame, frame after the last
-        row, start, stop = row[::2], edge[::2], edge[1::2]
+        # With a frame of silence after each, all sequences are one, whose edges alternate: first frame, after the last
+        active = np.zeros((len(clip), self._frames + 1), bool)
+        active[:, :-1] = bits.unpack(words[:, clip, first], self._frames)
+        edges = np.flatnonzero(np.diff(active.ravel(), prepend=False))
+        row, start = np.divmod(edges[::2], self._frames + 1)
+        stop = edges[1::2] - row * (self._frames + 1)
         return Detections(clip, first, after, row, self._starts[start], self._ends[clip[row], stop - 1])
 
 

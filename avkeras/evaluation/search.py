@@ -103,7 +103,7 @@ def search_settings(
     starts, ends, lengths = frame_times(scores.shape[1], seconds_per_frame=seconds_per_frame, durations=durations)
     # Class by class, then clip by clip: a metric sums over the last axis
     by_class = np.ascontiguousarray(scores.transpose(2, 0, 1), np.float64)
-    decisions = np.stack([bits.pack(by_class >= threshold) for threshold in thresholds], axis=1)
+    decisions = bits.pack(by_class >= thresholds[:, None, None, None])
 
     results = {}
     options = {"classes": classes, "starts": starts, "ends": ends}
@@ -132,8 +132,8 @@ def filter_words(words: bits.Words, filters: Sequence[int], *, lengths: NDArray[
     streams = []
     for length, clips in groups:
         inside = bits.pack(np.ones(length, bool)).reshape(-1, *[1] * (words.ndim - 1))
-        own = words[: len(inside), ..., clips] & inside
-        streams.append(bits.median_filters(own, filters, frames=length))
+        own = words[: len(inside), ..., clips] if len(groups) > 1 else words[: len(inside)]
+        streams.append(bits.median_filters(own & inside, filters, frames=length))
     for parts in zip(*streams, strict=True):
         filtered = np.zeros_like(words)
         for (_, clips), part in zip(groups, parts, strict=True):

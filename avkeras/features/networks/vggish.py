@@ -1,0 +1,134 @@
+"""VGGish (Hershey et al., 2017): log-mel front end, network and the names of its published weights.
+
+Constants are those of the published model: 25 ms windows every 10 ms, 64 HTK mel bands, patches of 0.96 s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from avkeras.errors import AvkerasError
+
+if TYPE_CHECKING:
+    import keras
+    import numpy as np
+    import tensorflow as tf
+
+SAMPLE_RATE = 16_000
+WINDOW_SAMPLES = 15_600  # the least input of one patch: 95 hops of 160 samples and one STFT window of 400
+HOP_SAMPLES = 15_360
+PATCH_FRAMES = 96
+MEL_BANDS = 64
+EMBEDDING_DIM = 128
+
+# One group per pooling layer: the layers' published names and their widths.
+_CONVOLUTIONS = (
+    (("conv1", 64),),
+    (("conv2", 128),),
+    (("conv3/conv3_1", 256), ("conv3/conv3_2", 256)),
+    (("conv4/conv4_1", 512), ("conv4/conv4_2", 512)),
+)
+_HIDDEN = (("fc1/fc1_1", 4096), ("fc1/fc1_2", 4096))
+_OUTPUT = "fc2"
+
+
+def log_mel_patches(waveform: tf.Tensor) -> tf.Tensor:
+    """Cut a waveform into VGGish's log-mel patches, with nothing padded.
+
+    Args:
+        waveform: `(samples,)` float32, mono, 16 kHz, in [-1, 1].
+
+    Returns:
+        `(patches, 96, 64)` float32, log(mel + 0.01); no patch for fewer than 15,600 samples.
+
+    Example:
+        >>> log_mel_patches(tf.zeros(160_000)).shape
+        TensorShape([10, 96, 64])
+    """
+    import tensorflow as tf
+
+    # tf.signal refuses an input without a single STFT window, so that it gets one; still too few for a patch.
+    waveform = tf.pad(waveform, [[0, tf.maximum(400 - tf.shape(waveform)[0], 0)]])
+    # In double precision as in the published code: where little sounds, log(mel + 0.01) shows float32's errors.
+    waveform = tf.cast(waveform, tf.float64)
+    spectra = tf.abs(tf.signal.stft(waveform, frame_length=400, frame_step=160, fft_length=512))
+    to_mel = tf.signal.linear_to_mel_weight_matrix(
+        num_mel_bins=MEL_BANDS,
+        num_spectrogram_bins=257,
+        sample_rate=SAMPLE_RATE,
+        lower_edge_hertz=125.0,
+        upper_edge_hertz=7500.0,
+        dtype=tf.float64,
+    )
+    log_mel = tf.cast(tf.math.log(spectra @ to_mel + 0.01), tf.float32)
+    return tf.signal.frame(log_mel, PATCH_FRAMES, PATCH_FRAMES, axis=0)
+
+
+def build_vggish(*, width: float = 1.0) -> keras.Model:
+    """Build the VGGish network with random weights: 72,141,184 parameters.
+
+    Args:
+        width: factor on the number of units of every layer but the last; below 1 for quick trials.
+
+    Returns:
+        A model from log-mel patches `(batch, 96, 64)` to embeddings `(batch, 128)`, before any activation.
+
+    Example:
+        >>> build_vggish(width=1 / 16).output_shape
+        (None, 128)
+    """
+    import keras
+
+    def units(full: int) -> int:
+        return max(1, round(full * width))
+
+    def layer_name(published: str) -> str:
+        return published.rsplit("/", 1)[-1]
+
+    patches = x = keras.Input((PATCH_FRAMES, MEL_BANDS), name="patches")
+    x = keras.layers.Reshape((PATCH_FRAMES, MEL_BANDS, 1), name="one_channel")(x)
+    for number, group in enumerate(_CONVOLUTIONS, start=1):
+        for published, filters in group:
+            convolution = keras.layers.Conv2D(
+                units(filters), 3, padding="same", activation="relu", name=layer_name(published)
+            )
+            x = convolution(x)
+        x = keras.layers.MaxPooling2D(2, padding="same", name=f"pool{number}")(x)
+    x = keras.layers.Flatten(name="flatten")(x)
+    for published, hidden in _HIDDEN:
+        x = keras.layers.Dense(units(hidden), activation="relu", name=layer_name(published))(x)
+    x = keras.layers.Dense(EMBEDDING_DIM, name=_OUTPUT)(x)
+    return keras.Model(patches, x, name="vggish")
+
+
+def checkpoint_names() -> dict[str, str]:
+    """Map the published checkpoint's layer scopes (`vggish/conv3/conv3_1`) to the Keras layers' names."""
+    scopes = [name for group in _CONVOLUTIONS for name, _ in group] + [name for name, _ in _HIDDEN] + [_OUTPUT]
+    return {f"vggish/{scope}": scope.rsplit("/", 1)[-1] for scope in scopes}
+
+
+def set_weights_from_checkpoint(model: keras.Model, arrays: Mapping[str, np.ndarray]) -> None:
+    """Put the variables of the published TF1 checkpoint into the network.
+
+    Args:
+        model: what `build_vggish` returns.
+        arrays: variables by their names in the checkpoint, such as `vggish/conv1/weights`; other names
+            (the optimiser's) are left alone.
+
+    Raises:
+        AvkerasError: every variable that is missing or has another shape, a line each.
+    """
+    defects = []
+    for scope, layer_name in checkpoint_names().items():
+        layer = model.get_layer(layer_name)
+        for variable, suffix in ((layer.kernel, "weights"), (layer.bias, "biases")):
+            name = f"{scope}/{suffix}"
+            if name not in arrays:
+                defects.append(f"{name}: not in the checkpoint")
+            elif tuple(arrays[name].shape) != tuple(variable.shape):
+                defects.append(f"{name}: shape {tuple(arrays[name].shape)}, the network has {tuple(variable.shape)}")
+            else:
+                variable.assign(arrays[name])
+    if defects:
+        raise AvkerasError("This is not the published VGGish checkpoint.\n" + "\n".join(defects))

@@ -1,0 +1,183 @@
+"""Write and identify the SavedModels that hold embedders."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from avkeras.errors import AvkerasError
+from avkeras.features.embedder_specs import SPEC_FILE, EmbedderSpec
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+# Options of operations that name things or say how to run them, not what is computed.
+_NAMING = ("config", "config_proto", "executor_type", "shared_name", "container", "debug_name")
+
+
+def export_embedder(
+    call: Callable[[tf.Tensor], tf.Tensor],
+    directory: str | Path,
+    *,
+    spec: EmbedderSpec,
+    tracked: Any = None,
+    overwrite: bool = False,
+) -> Path:
+    """Write a function as a SavedModel with TF Hub's call contract, and its spec as `embedder.json` beside it.
+
+    Everything is written to a temporary folder that is renamed at the end: a killed process leaves no half
+    model, and of two processes that write the same model the first one wins.
+
+    Args:
+        call: from a waveform `(samples,)` or pictures `(batch, height, width, 3)` to `(frames, dim)`.
+        directory: the folder to write.
+        spec: what the embedder is; gives the input's shape.
+        tracked: the Keras model or `tf.Variable` whose weights `call` uses; written once.
+        overwrite: replace a folder that is there; default: leave it as it is.
+
+    Returns:
+        The folder.
+
+    Raises:
+        AvkerasError: the folder cannot be written.
+
+    Example:
+        >>> spec = EmbedderSpec("loudness", "audio", 1, window=0.96, hop=0.96, least_samples=15_600)
+        >>> export_embedder(
+        ...     lambda wave: tf.reduce_mean(log_mel_patches(wave), axis=(1, 2))[:, None], "loudness", spec=spec
+        ... )
+    """
+    import tensorflow as tf
+
+    directory = Path(directory)
+    shape = [None] if spec.modality == "audio" else [None, *(spec.size or (None, None)), 3]
+    module = tf.Module()
+    # Held as an attribute so that the weights are saved with the function, and only once: Keras' own export
+    # writes every variable twice on TensorFlow 2.16.
+    module.tracked = tracked
+    module.__call__ = tf.function(call, input_signature=[tf.TensorSpec(shape, tf.float32, name="inputs")])
+    signatures = {"serving_default": module.__call__.get_concrete_function()}
+    try:
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{directory.name}-", dir=directory.parent) as scratch:
+            written = Path(scratch, "model")
+            tf.saved_model.save(module, str(written), signatures=signatures)
+            text = json.dumps(dataclasses.asdict(spec), indent=2) + "\n"
+            (written / SPEC_FILE).write_text(text, encoding="utf-8")
+            if overwrite and directory.exists():
+                shutil.rmtree(directory)
+            _rename(written, directory)
+    except OSError as error:
+        raise AvkerasError(f"{directory}: the SavedModel cannot be written: {error.strerror or error}") from error
+    return directory
+
+
+def _rename(written: Path, directory: Path) -> None:
+    try:
+        os.rename(written, directory)
+    except OSError:
+        if not (directory / "saved_model.pb").is_file():  # not another process that came first
+            raise
+
+
+def fingerprint(directory: str | Path) -> str:
+    """Return a SHA-256 of what a SavedModel computes: its weights, assets, operations and constants.
+
+    `saved_model.pb` itself differs between two builds of the same model, as function names in it end in running
+    numbers, so that its operations are taken in their place: the same model built twice, or on two machines,
+    has one fingerprint.
+
+    Args:
+        directory: the SavedModel's folder.
+
+    Returns:
+        64 hexadecimal digits.
+
+    Raises:
+        AvkerasError: the folder holds no SavedModel.
+
+    Example:
+        >>> len(fingerprint("loudness"))
+        64
+    """
+    directory = Path(directory)
+    total = hashlib.sha256("\n".join(_operations(directory / "saved_model.pb")).encode())
+    for path in sorted(p for part in ("variables", "assets") for p in (directory / part).rglob("*")):
+        # The index of the variables names and checks them; their values are in the data files.
+        if path.is_file():
+            total.update(path.relative_to(directory).as_posix().encode())
+            with path.open("rb") as file:
+                total.update(hashlib.file_digest(file, "sha256").digest())
+    return total.hexdigest()
+
+
+def _operations(path: Path) -> list[str]:
+    """Return a line per graph or function of a `saved_model.pb`: a hash of its operations and their options."""
+    from google.protobuf.message import DecodeError
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    saved_model = saved_model_pb2.SavedModel()
+    try:
+        saved_model.ParseFromString(path.read_bytes())
+    except (OSError, DecodeError) as error:
+        raise AvkerasError(f"{path.parent}: holds no SavedModel (saved_model.pb cannot be read).") from error
+    graphs = []
+    for meta_graph in saved_model.meta_graphs:
+        graph = meta_graph.graph_def
+        for nodes in (graph.node, *(function.node_def for function in graph.library.function)):
+            digest = hashlib.sha256()
+            for node in nodes:
+                digest.update(" ".join((node.op, *node.input)).encode())
+                for name in sorted(node.attr):
+                    value = node.attr[name]
+                    if not (name.startswith("_") or name in _NAMING or value.HasField("func")):
+                        digest.update(name.encode() + value.SerializeToString(deterministic=True))
+            graphs.append(digest.hexdigest())
+    return sorted(graphs)
+
+
+def one_output(module: Any, output: int | str | None, name: str) -> Callable[[Any], tf.Tensor]:
+    """Return a loaded SavedModel's call, or else its `serving_default`, as a function with one output.
+
+    Args:
+        module: what `tf.saved_model.load` returns.
+        output: index or key of the output, where there are several.
+        name: how messages name the model.
+
+    Raises:
+        AvkerasError: it cannot be called; or, when called, it has several outputs and none is chosen.
+    """
+    call = module
+    if not callable(module):
+        signatures = dict(getattr(module, "signatures", {}))
+        if "serving_default" not in signatures:
+            raise AvkerasError(f"{name}: this SavedModel can neither be called nor has it a serving_default signature.")
+        call = functools.partial(_call_signature, signatures["serving_default"])
+
+    def embed(inputs: Any) -> tf.Tensor:
+        outputs = call(inputs)
+        if output is not None:
+            return outputs[output]
+        if isinstance(outputs, Mapping) and len(outputs) == 1:
+            return next(iter(outputs.values()))
+        if isinstance(outputs, Mapping | list | tuple):
+            which = sorted(outputs) if isinstance(outputs, Mapping) else f"0 to {len(outputs) - 1}"
+            raise AvkerasError(f"{name}: has several outputs, {which}; say which one by `output` in its spec.")
+        return outputs
+
+    return embed
+
+
+def _call_signature(signature: Any, inputs: Any) -> Mapping[str, tf.Tensor]:
+    import tensorflow as tf
+
+    (argument,) = signature.structured_input_signature[1]
+    return signature(**{argument: tf.convert_to_tensor(inputs)})

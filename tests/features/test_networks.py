@@ -1,0 +1,166 @@
+import numpy as np
+import pytest
+
+from avkeras.errors import AvkerasError
+from avkeras.features.networks import efficientnet_lite0, stand_in, vgg16, vggish
+
+
+def sine(seconds, hertz=1000.0):
+    return np.sin(2 * np.pi * hertz * np.arange(int(seconds * 16_000)) / 16_000).astype("float32")
+
+
+def test_vggish_front_end_gives_the_published_values_of_a_sine():
+    patches = vggish.log_mel_patches(sine(3)).numpy()
+    assert patches.shape == (3, 96, 64)
+    assert patches.dtype == np.float32
+    assert patches.mean() == pytest.approx(-3.42962, abs=1e-5)
+    assert patches.std() == pytest.approx(2.12658, abs=1e-5)
+    np.testing.assert_allclose(patches[0, 0, :5], [-4.48313, -4.27083, -4.17064, -4.23771, -4.47502], atol=1e-5)
+
+
+def test_vggish_front_end_equals_the_formula_in_numpy():
+    wave = np.random.default_rng(0).normal(0, 0.1, 31_000).astype("float32")
+    window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(400) / 400)
+    frames = np.stack([wave[start : start + 400] * window for start in range(0, len(wave) - 399, 160)])
+    spectra = np.abs(np.fft.rfft(frames, 512))
+
+    def mel(hertz):
+        return 1127.0 * np.log1p(np.asarray(hertz) / 700.0)
+
+    edges = np.linspace(mel(125), mel(7500), 66)
+    bins = mel(np.linspace(0, 8000, 257))[:, None]
+    rising = (bins - edges[:-2]) / (edges[1:-1] - edges[:-2])
+    falling = (edges[2:] - bins) / (edges[2:] - edges[1:-1])
+    weights = np.maximum(0, np.minimum(rising, falling))
+    weights[0] = 0
+    expected = np.log(spectra @ weights + 0.01)[:192].reshape(2, 96, 64)[: (len(frames) // 96)]
+    np.testing.assert_allclose(vggish.log_mel_patches(wave), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("samples", "patches"),
+    [(0, 0), (1, 0), (399, 0), (15_599, 0), (15_600, 1), (30_959, 1), (30_960, 2), (160_000, 10)],
+)
+def test_vggish_gives_a_patch_per_whole_window(samples, patches):
+    assert vggish.log_mel_patches(np.zeros(samples, "float32")).shape == (patches, 96, 64)
+
+
+def test_vggish_has_the_published_number_of_parameters():
+    network = vggish.build_vggish()
+    assert network.count_params() == 72_141_184
+    assert network.output_shape == (None, 128)
+    assert network.get_layer("fc2").activation.__name__ == "linear"
+    assert network.get_layer("pool4").output.shape == (None, 6, 4, 512)
+
+
+def test_vggish_takes_the_variables_of_its_checkpoint_and_names_those_that_do_not_fit():
+    network = vggish.build_vggish(width=1 / 32)
+    rng = np.random.default_rng(0)
+    arrays = {"global_step": np.int64(3)}
+    for scope, layer in vggish.checkpoint_names().items():
+        for variable, suffix in zip(network.get_layer(layer).weights, ("weights", "biases"), strict=True):
+            arrays[f"{scope}/{suffix}"] = rng.normal(size=variable.shape).astype("float32")
+    assert len(arrays) == 1 + len(network.weights)
+    assert "vggish/conv3/conv3_2/weights" in arrays
+    vggish.set_weights_from_checkpoint(network, arrays)
+    np.testing.assert_array_equal(network.get_layer("conv4_1").kernel, arrays["vggish/conv4/conv4_1/weights"])
+    np.testing.assert_array_equal(network.get_layer("fc1_2").bias, arrays["vggish/fc1/fc1_2/biases"])
+    del arrays["vggish/conv1/biases"]
+    arrays["vggish/fc2/weights"] = np.zeros((2, 2))
+    with pytest.raises(AvkerasError, match=r"conv1/biases: not in(.|\n)*fc2/weights: shape \(2, 2\)"):
+        vggish.set_weights_from_checkpoint(network, arrays)
+
+
+def test_vgg16_preprocessing_is_that_of_keras():
+    import keras
+
+    pictures = np.random.default_rng(0).random((2, 8, 8, 3)).astype("float32")
+    expected = keras.applications.vgg16.preprocess_input(pictures * 255.0)
+    np.testing.assert_allclose(vgg16.caffe_preprocess(pictures), expected, atol=1e-3)
+
+
+def test_vgg16_weights_that_cannot_be_had_are_named(tmp_path, monkeypatch):
+    import keras
+
+    def offline(*_, **__):
+        raise Exception("URL fetch failure")
+
+    monkeypatch.setattr(keras.utils, "get_file", offline)
+    with pytest.raises(AvkerasError, match=r"vgg16_weights(.|\n)*64373286793e3c8b2b4e3219cbf3544b(.|\n)*--weights"):
+        vgg16.find_weights()
+    other = tmp_path / "other.h5"
+    other.write_bytes(b"something else")
+    with pytest.raises(AvkerasError, match=r"other\.h5: MD5"):
+        vgg16.find_weights(other)
+    with pytest.raises(AvkerasError, match="no such file"):
+        vgg16.find_weights(tmp_path / "absent.h5")
+
+
+@pytest.fixture(scope="module")
+def classifier():
+    return efficientnet_lite0.load_efficientnet_lite0(classes=1000)
+
+
+def centre(picture):
+    import tensorflow as tf
+
+    side = min(picture.shape[:2])
+    top, left = ((length - side) // 2 for length in picture.shape[:2])
+    square = picture[top : top + side, left : left + side] / 255.0
+    return tf.image.resize(square, efficientnet_lite0.SIZE, antialias=True).numpy()
+
+
+def test_efficientnet_recognises_real_pictures(classifier):
+    # scikit-learn's two sample pictures: a flower, and a Chinese palace. ImageNet's class 985 is "daisy",
+    # 698 "palace", 442 "bell cote", 663 "monastery".
+    from sklearn.datasets import load_sample_image
+
+    pictures = np.stack([centre(load_sample_image(name)) for name in ("flower.jpg", "china.jpg")])
+    best = np.argsort(-classifier(pictures).numpy())[:, :5]
+    assert best[0, 0] == 985
+    assert best[1, 0] == 698
+    assert {442, 663} <= set(best[1])
+
+
+def test_efficientnet_has_the_published_number_of_parameters(classifier):
+    assert classifier.count_params() == 4_694_024
+    assert efficientnet_lite0.build_efficientnet_lite0().output_shape == (None, 1280)
+
+
+def test_efficientnet_says_which_weights_do_not_fit():
+    network = efficientnet_lite0.build_efficientnet_lite0()
+    from avkeras.features.networks.legacy_pickle import read_checkpoint
+
+    arrays = read_checkpoint(efficientnet_lite0.find_pytorch_weights())
+    arrays["_blocks.9._bn7.weight"] = np.zeros(3)
+    del arrays["_blocks.3._expand_conv.weight"]
+    arrays["_conv_stem.weight"] = np.zeros((1, 2, 3, 4))
+    with pytest.raises(AvkerasError) as raised:
+        efficientnet_lite0.set_weights_from_pytorch(network, arrays)
+    lines = str(raised.value).splitlines()[1:]
+    assert len(lines) == 3
+    assert lines[0].startswith("_conv_stem.weight: shape")
+    assert lines[1] == "_blocks.3._expand_conv.weight: not in the checkpoint"
+    assert lines[2] == "_blocks.9._bn7.weight: no place for it in the network"
+
+
+def test_stand_in_weights_are_the_same_everywhere():
+    import hashlib
+
+    weights = stand_in.projection()
+    assert weights.shape == (272, 128)
+    assert hashlib.sha256(weights.astype("<f4").tobytes()).hexdigest()[:16] == "483b860ee8e3a795"
+    assert np.any(weights != stand_in.projection(seed=1))
+
+
+def test_stand_in_hears_pitch_loudness_and_rhythm():
+    rng = np.random.default_rng(0)
+    noise = rng.normal(0, 0.1, 16_000).astype("float32")
+    beats = noise * (np.arange(16_000) // 2_000 % 2)
+    sounds = [sine(1, 300) * 0.3, sine(1, 3000) * 0.3, noise, noise * 0.1, beats, sine(1, 300) * 0.28]
+    rows = np.stack([stand_in.embed_patches(vggish.log_mel_patches(s), stand_in.projection())[0] for s in sounds])
+    distances = np.linalg.norm(rows[:, None] - rows[None], axis=-1)
+    alike = distances[0, 5]
+    distances[[0, 5, *range(6)], [5, 0, *range(6)]] = np.inf
+    assert distances.min() > 5 * alike
+    assert np.abs(rows).max() < 10

@@ -25,6 +25,7 @@ def build_vggish_stand_in(directory: str | Path, *, overwrite: bool = False) -> 
 
     Example:
         >>> build_vggish_stand_in("models/vggish_stand_in")
+        PosixPath('models/vggish_stand_in')
     """
     import tensorflow as tf
 
@@ -59,6 +60,7 @@ def build_efficientnet_lite0(
 
     Example:
         >>> build_efficientnet_lite0("models/efficientnet_lite0")
+        PosixPath('models/efficientnet_lite0')
     """
     from avkeras.features.networks.efficientnet_lite0 import load_efficientnet_lite0
 
@@ -95,6 +97,7 @@ def build_vgg16(
 
     Example:
         >>> build_vgg16("models/vgg16", weights="vgg16_weights_tf_dim_ordering_tf_kernels.h5")
+        PosixPath('models/vgg16')
     """
     from avkeras.features.networks import vgg16
 
@@ -126,6 +129,7 @@ def build_vggish(directory: str | Path, checkpoint: str | Path, *, width: float 
 
     Example:
         >>> build_vggish("models/vggish", "vggish_model.ckpt")
+        PosixPath('models/vggish')
     """
     import tensorflow as tf
 

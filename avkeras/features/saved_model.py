@@ -54,6 +54,7 @@ def export_embedder(
         >>> export_embedder(
         ...     lambda wave: tf.reduce_mean(log_mel_patches(wave), axis=(1, 2))[:, None], "loudness", spec=spec
         ... )
+        PosixPath('loudness')
     """
     import tensorflow as tf
 

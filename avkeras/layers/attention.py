@@ -47,8 +47,13 @@ def attention_weights(scores, key_mask=None, *, function: str = "softmax", epsil
 class MultiHeadAttention(keras.layers.Layer):
     """Multi-head scaled dot-product attention (2019, figure 2; 2022, equation 1).
 
-    One matrix product makes the queries, keys and values of all heads. The answer is the same with and without
-    dropout and with and without returned scores, whatever the attention function.
+    The answer is the same with and without dropout and with and without returned scores, whatever the function.
+
+    The papers' heads are as wide as the model, so the maps of a head fold, per step, into two square ones. With
+    [x 1] for a frame with a 1 behind it and [W; b] for a kernel with its bias below it, a score is
+    [x 1] [W_q; b_q] [W_k; b_k]^T [c 1]^T: the middle two make one map, and so do [W_v; b_v] and the head's share of the
+    output map. `query` is then used as it is, and no frames are transposed: half the work of the plain form once a batch
+    holds more than `key_dim` frames.
 
     Args:
         num_heads: number of heads.
@@ -95,58 +100,60 @@ class MultiHeadAttention(keras.layers.Layer):
         self.dropout = dropout
         self.epsilon = epsilon
         self.attention_dropout = Dropout(dropout, name="attention_dropout", dtype=self.dtype_policy)
-        self.output_map = keras.layers.Dense(output_dim, name="output_map", dtype=self.dtype_policy)
 
     def build(self, query_shape, value_shape=None):
-        """Creates one input map for self-attention, two (queries; keys and values) for cross-attention."""
-        width = self.num_heads * self.key_dim
-        if value_shape is None:
-            self.query_key_value_map = self._input_map(3 * width, "query_key_value_map", query_shape)
-        else:
-            self.query_map = self._input_map(width, "query_map", query_shape)
-            self.key_value_map = self._input_map(2 * width, "key_value_map", value_shape)
-        self.attention_dropout.build((query_shape[0], self.num_heads, None, None))
-        self.output_map.build((*query_shape[:-1], width))
+        """Creates the maps of all heads, initialised as the one wide map that they make together."""
+        heads, width = self.num_heads, self.key_dim
+        keys_from = (query_shape if value_shape is None else value_shape)[-1]
+        for name, inputs in (("query", query_shape[-1]), ("key", keys_from), ("value", keys_from)):
+            kernel = self.add_weight(
+                shape=(heads, inputs, width), initializer=_glorot(inputs, heads * width), name=f"{name}_kernel"
+            )
+            setattr(self, f"{name}_kernel", kernel)
+            setattr(self, f"{name}_bias", self.add_weight(shape=(heads, width), initializer="zeros", name=f"{name}_bias"))
+        self.output_kernel = self.add_weight(
+            shape=(heads, width, self.output_dim),
+            initializer=_glorot(heads * width, self.output_dim),
+            name="output_kernel",
+        )
+        self.output_bias = self.add_weight(shape=(self.output_dim,), initializer="zeros", name="output_bias")
+        self.attention_dropout.build((query_shape[0], query_shape[1], heads, None))
 
     def call(self, query, value=None, key_mask=None, return_attention_scores=False, training=False):
         """Attends from `query` to `value`."""
-        if value is None:
-            query, key, value = self._heads(self.query_key_value_map(query), 3)
-        else:
-            (query,) = self._heads(self.query_map(query), 1)
-            key, value = self._heads(self.key_value_map(value), 2)
-        scores = ops.matmul(query * self.key_dim**-0.5, ops.transpose(key, (0, 1, 3, 2)))
+        query = _with_one(query)
+        value = query if value is None else _with_one(value)
+        batch, queries, width = ops.shape(query)
+        keys, heads = ops.shape(value)[1], self.num_heads
+        key_map, value_map = self._folded_maps()
+        folded_key = ops.reshape(ops.matmul(value, key_map), (batch, keys * heads, width))
+        folded_value = ops.reshape(ops.matmul(value, value_map), (batch, keys * heads, self.output_dim))
+        scores = ops.matmul(query, ops.transpose(folded_key, (0, 2, 1)))
+        scores = ops.transpose(ops.reshape(scores, (batch, queries, keys, heads)), (0, 1, 3, 2))
         if key_mask is not None:
             key_mask = key_mask[:, None, None, :]
         weights = attention_weights(scores, key_mask, function=self.function, epsilon=self.epsilon)
-        heads = ops.matmul(self.attention_dropout(weights, training=training), value)
-        output = self.output_map(self._merge(heads))
-        return (output, weights) if return_attention_scores else output
+        dropped = ops.transpose(self.attention_dropout(weights, training=training), (0, 1, 3, 2))
+        output = ops.matmul(ops.reshape(dropped, (batch, queries, keys * heads)), folded_value)
+        output = output + ops.cast(self.output_bias, output.dtype)
+        return (output, ops.transpose(weights, (0, 2, 1, 3))) if return_attention_scores else output
 
-    def _input_map(self, units, name, shape):
-        layer = keras.layers.Dense(units, name=name, dtype=self.dtype_policy, kernel_initializer="glorot_uniform")
-        layer.build(shape)
-        return layer
-
-    def _heads(self, mapped, parts):
-        """Splits `(batch, frames, parts x heads x key_dim)` into `parts` of `(batch, heads, frames, key_dim)`."""
-        batch, frames = ops.shape(mapped)[:2]
-        mapped = ops.reshape(mapped, (batch, frames, parts, self.num_heads, self.key_dim))
-        return ops.unstack(ops.transpose(mapped, (2, 0, 3, 1, 4)), parts, axis=0)
-
-    def _merge(self, heads):
-        batch, _, frames, _ = ops.shape(heads)
-        return ops.reshape(ops.transpose(heads, (0, 2, 1, 3)), (batch, frames, self.num_heads * self.key_dim))
-
-    def compute_output_shape(
-        self, query_shape, value_shape=None, key_mask_shape=None, return_attention_scores=False, training=False
-    ):
-        """Returns the shapes of what `call` returns."""
-        output = (*query_shape[:-1], self.output_dim)
-        if not return_attention_scores:
-            return output
-        keys = (query_shape if value_shape is None else value_shape)[1]
-        return output, (query_shape[0], self.num_heads, query_shape[1], keys)
+    def _folded_maps(self):
+        """Returns the maps `(value dim + 1, heads x (query dim + 1))` and `(value dim + 1, heads x output_dim)`."""
+        query, key, value = (
+            ops.concatenate([kernel, bias[:, None]], axis=1)
+            for kernel, bias in (
+                (self.query_kernel * self.key_dim**-0.5, self.query_bias * self.key_dim**-0.5),
+                (self.key_kernel, self.key_bias),
+                (self.value_kernel, self.value_bias),
+            )
+        )
+        key_map = ops.matmul(key, ops.transpose(query, (0, 2, 1)))
+        value_map = ops.matmul(value, self.output_kernel)
+        return tuple(
+            ops.cast(ops.reshape(ops.transpose(folded, (1, 0, 2)), (folded.shape[1], -1)), self.compute_dtype)
+            for folded in (key_map, value_map)
+        )
 
     def get_config(self):
         """Returns the constructor's values."""
@@ -159,3 +166,14 @@ class MultiHeadAttention(keras.layers.Layer):
             "dropout": self.dropout,
             "epsilon": self.epsilon,
         }
+
+
+def _glorot(fan_in: int, fan_out: int):
+    """Returns Glorot's uniform initialiser for a map of these widths, whatever the shape that its kernel is kept in."""
+    limit = (6 / (fan_in + fan_out)) ** 0.5
+    return keras.initializers.RandomUniform(-limit, limit)
+
+
+def _with_one(frames):
+    """Puts a 1 behind every frame."""
+    return ops.concatenate([frames, ops.ones_like(frames[..., :1])], axis=-1)

@@ -1,5 +1,7 @@
 """Dropout whose masks come from an integer hash: the same statistics, a fraction of the time on a CPU."""
 
+import math
+
 import keras
 from keras import ops
 
@@ -13,7 +15,7 @@ _LEVELS = 1 << 16
 class Dropout(keras.layers.Layer):
     """Sets a share `rate` of the values to zero and scales the rest by `1 / (1 - rate)` (2019, section 3.2.7).
 
-    A random generator makes one number per value and is a fifth to a third of a training step of these small models. Here
+    A random generator makes one number per value, and these models are small enough to feel it. Here
     it makes two seeds per call; a hash of (seeds, position) gives 16 bits per value, so the rate is exact to 1 / 65536.
 
     Args:
@@ -49,22 +51,21 @@ class Dropout(keras.layers.Layer):
         if self.rate == 0 or not training:
             return inputs
         dropped = round(self.rate * _LEVELS)
-        keep = self._bits(inputs) >= dropped - _LEVELS // 2
         scale = _LEVELS / (_LEVELS - dropped)
-        return inputs * (ops.cast(keep, inputs.dtype) * ops.cast(scale, inputs.dtype))
+        return inputs * (ops.cast(self._keep(inputs, dropped), inputs.dtype) * ops.cast(scale, inputs.dtype))
 
-    def _bits(self, inputs):
-        """Returns 16 random bits per value as `int16`, uniform over -32768 .. 32767."""
+    def _keep(self, inputs, dropped):
+        """Draws 16 bits per value, two values from each hashed word; True where they are not below `dropped`."""
         shape = ops.shape(inputs)
-        size = 1
-        for length in shape:
-            size = size * length
+        size = math.prod(shape)
         seeds = keras.random.randint((2,), -(2**31), 2**31 - 1, dtype="int32", seed=self.seed_generator)
         word = ops.arange((size + 1) // 2, dtype="int32")
         word = ops.bitwise_xor(word, seeds[0]) * _MULTIPLIERS[0] + seeds[1]
         for shift, multiplier in zip(_SHIFTS, _MULTIPLIERS[1:], strict=True):
             word = ops.bitwise_xor(word, ops.right_shift(word, shift)) * multiplier
-        return ops.reshape(ops.view(word, "int16")[:size], shape)
+        threshold = (dropped - _LEVELS // 2) * _LEVELS
+        keep = ops.concatenate([word >= threshold, ops.left_shift(word, 16) >= threshold])
+        return ops.reshape(keep[:size], shape)
 
     def compute_output_shape(self, input_shape):
         """Returns `input_shape`."""

@@ -92,23 +92,6 @@ class MultiEncoderAttention(keras.layers.Layer):
             combined = combined + ops.cast(weights, output.dtype)[:, index, None, None] * output
         return (combined, scores) if return_attention_scores else combined
 
-    def compute_output_shape(
-        self,
-        query_shape,
-        encoded_shape,
-        masks_shape=None,
-        weights_shape=None,
-        return_attention_scores=False,
-        training=False,
-    ):
-        """Returns the shapes of what `call` returns."""
-        output = (*query_shape[:-1], self.output_dim)
-        scores = {
-            encoder: (query_shape[0], self.num_heads, query_shape[1], encoded_shape[encoder][1])
-            for encoder in self.encoders
-        }
-        return (output, scores) if return_attention_scores else output
-
     def get_config(self):
         """Returns the constructor's values."""
         return {

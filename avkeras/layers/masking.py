@@ -12,7 +12,7 @@ class CleanInput(keras.layers.Layer):
 
     Call arguments:
         inputs: `(batch, frames, dim)`.
-        mask: `(batch, frames)` boolean; True: a real frame. None: all frames are real.
+        frame_mask: `(batch, frames)` boolean; True: a real frame. None: all frames are real.
 
     Returns:
         The cleaned inputs `(batch, frames, dim)`, the mask `(batch, frames)` and, per clip, whether it has any real
@@ -25,22 +25,17 @@ class CleanInput(keras.layers.Layer):
         ([[[0.0, 0.0, 0.0], [0.0, 0.0, 0.0]]], [False])
     """
 
-    def call(self, inputs, mask=None):
+    def call(self, inputs, frame_mask=None):
         """Cleans one input."""
-        if mask is None:
-            mask = ops.ones(ops.shape(inputs)[:2], dtype="bool")
-        mask = ops.cast(mask, "bool")
-        return ops.where(mask[..., None], inputs, ops.zeros_like(inputs)), mask, ops.any(mask, axis=1)
+        if frame_mask is None:
+            frame_mask = ops.ones(ops.shape(inputs)[:2], dtype="bool")
+        frame_mask = ops.cast(frame_mask, "bool")
+        clean = ops.where(frame_mask[..., None], inputs, ops.zeros_like(inputs))
+        return clean, frame_mask, ops.any(frame_mask, axis=1)
 
-    def compute_output_shape(self, input_shape, mask_shape=None):
-        """Returns the three shapes."""
-        return input_shape, input_shape[:2], input_shape[:1]
-
-    def compute_output_spec(self, inputs, mask=None):
-        """Returns the three symbolic outputs."""
-        shapes = self.compute_output_shape(inputs.shape)
-        dtypes = (self.compute_dtype, "bool", "bool")
-        return tuple(keras.KerasTensor(shape, dtype) for shape, dtype in zip(shapes, dtypes, strict=True))
+    def get_config(self):
+        """Returns the constructor's values: those of every layer."""
+        return super().get_config()
 
 
 @keras.saving.register_keras_serializable(package="avkeras")
@@ -54,7 +49,7 @@ class StandIn(keras.layers.Layer):
 
     Call arguments:
         inputs: `(batch, frames, dim)`.
-        mask: `(batch, frames)` boolean.
+        frame_mask: `(batch, frames)` boolean.
         present: `(batch,)` boolean; False: the whole sequence is absent.
         other_mask: `(batch, other_frames)` boolean, of the sequence beside it.
 
@@ -72,20 +67,16 @@ class StandIn(keras.layers.Layer):
         super().__init__(**kwargs)
         self.initializer = keras.initializers.get(initializer)
 
-    def build(self, inputs_shape, mask_shape=None, present_shape=None, other_mask_shape=None):
+    def build(self, inputs_shape, frame_mask_shape=None, present_shape=None, other_mask_shape=None):
         """Creates the vector."""
         self.vector = self.add_weight(shape=(inputs_shape[-1],), initializer=self.initializer, name="vector")
 
-    def call(self, inputs, mask, present, other_mask):
+    def call(self, inputs, frame_mask, present, other_mask):
         """Fills the sequences of the clips where `present` is False."""
         length = ops.sum(ops.cast(other_mask, "int32"), axis=1, keepdims=True)
         stand_in_mask = ops.arange(ops.shape(inputs)[1])[None, :] < length
         filled = ops.where(present[:, None, None], inputs, ops.cast(self.vector, inputs.dtype))
-        return filled, ops.where(present[:, None], mask, stand_in_mask)
-
-    def compute_output_spec(self, inputs, mask, present, other_mask):
-        """Returns the two symbolic outputs."""
-        return keras.KerasTensor(inputs.shape, self.compute_dtype), keras.KerasTensor(mask.shape, "bool")
+        return filled, ops.where(present[:, None], frame_mask, stand_in_mask)
 
     def get_config(self):
         """Returns the constructor's values."""
@@ -101,7 +92,7 @@ class Aggregation(keras.layers.Layer):
 
     Call arguments:
         inputs: frame probabilities `(batch, frames, classes)`.
-        mask: `(batch, frames)` boolean; False: padding. None: all frames are real.
+        frame_mask: `(batch, frames)` boolean; False: padding. None: all frames are real.
 
     Returns:
         `(batch, classes)`; zeros for a clip without any frame.
@@ -120,19 +111,15 @@ class Aggregation(keras.layers.Layer):
         self.method = method
         self.built = True
 
-    def call(self, inputs, mask=None):
+    def call(self, inputs, frame_mask=None):
         """Pools over the frames."""
-        if mask is None:
-            mask = ops.ones(ops.shape(inputs)[:2], dtype="bool")
-        inputs = ops.where(mask[..., None], inputs, ops.zeros_like(inputs))
+        if frame_mask is None:
+            frame_mask = ops.ones(ops.shape(inputs)[:2], dtype="bool")
+        inputs = ops.where(frame_mask[..., None], inputs, ops.zeros_like(inputs))
         if self.method == "max":  # probabilities are never below the zero of a padded frame
             return ops.max(inputs, axis=1)
-        frames = ops.sum(ops.cast(mask, inputs.dtype), axis=1, keepdims=True)
+        frames = ops.sum(ops.cast(frame_mask, inputs.dtype), axis=1, keepdims=True)
         return ops.sum(inputs, axis=1) / ops.maximum(frames, 1)
-
-    def compute_output_shape(self, input_shape, mask_shape=None):
-        """Returns `(batch, classes)`."""
-        return (input_shape[0], input_shape[-1])
 
     def get_config(self):
         """Returns the constructor's values."""

@@ -1,0 +1,198 @@
+"""Transformer blocks: post-norm as in 2019, pre-norm as in 2022."""
+
+from collections.abc import Sequence
+
+import keras
+
+from avkeras.layers.attention import MultiHeadAttention
+from avkeras.layers.dropout import Dropout
+from avkeras.layers.feed_forward import FeedForward
+from avkeras.layers.fusion import MultiEncoderAttention
+
+
+class _Block(keras.layers.Layer):
+    """What the encoder's and the decoder's block share: values, self-attention, feed-forward, residuals."""
+
+    def __init__(
+        self,
+        *,
+        dim: int = 128,
+        num_heads: int = 3,
+        key_dim: int = 128,
+        hidden_dim: int = 128,
+        function: str = "softmax",
+        dropout: float = 0.1,
+        epsilon: float = 1e-7,
+        layer_norm_epsilon: float = 1e-6,
+        pre_norm: bool = False,
+        **kwargs,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.dim = dim
+        self.num_heads = num_heads
+        self.key_dim = key_dim
+        self.hidden_dim = hidden_dim
+        self.function = function
+        self.dropout = dropout
+        self.epsilon = epsilon
+        self.layer_norm_epsilon = layer_norm_epsilon
+        self.pre_norm = pre_norm
+        self.self_attention = MultiHeadAttention(
+            **self._attention_config(), name="self_attention", dtype=self.dtype_policy
+        )
+        self.self_attention_dropout = Dropout(dropout, name="self_attention_dropout", dtype=self.dtype_policy)
+        self.self_attention_norm = self._norm("self_attention_norm")
+        self.feed_forward = FeedForward(
+            hidden_dim=hidden_dim, output_dim=dim, dropout=dropout, name="feed_forward", dtype=self.dtype_policy
+        )
+        self.feed_forward_norm = self._norm("feed_forward_norm")
+
+    def _attention_config(self):
+        return {
+            "num_heads": self.num_heads,
+            "key_dim": self.key_dim,
+            "output_dim": self.dim,
+            "function": self.function,
+            "dropout": self.dropout,
+            "epsilon": self.epsilon,
+        }
+
+    def _norm(self, name):
+        return keras.layers.LayerNormalization(epsilon=self.layer_norm_epsilon, name=name, dtype=self.dtype_policy)
+
+    def _build_shared(self, shape):
+        for part in (self.self_attention, self.self_attention_norm, self.feed_forward, self.feed_forward_norm):
+            part.build(shape)
+
+    def _residual(self, inputs, sublayer, norm):
+        """Adds a sublayer's output to its input, with the normalisation before or after."""
+        if self.pre_norm:
+            return inputs + sublayer(norm(inputs))
+        return norm(inputs + sublayer(inputs))
+
+    def _attend_to_itself(self, inputs, frame_mask, training):
+        def sublayer(x):
+            output = self.self_attention(x, key_mask=frame_mask, training=training)
+            return self.self_attention_dropout(output, training=training)
+
+        return self._residual(inputs, sublayer, self.self_attention_norm)
+
+    def _feed_forward(self, inputs, training):
+        return self._residual(inputs, lambda x: self.feed_forward(x, training=training), self.feed_forward_norm)
+
+    def get_config(self):
+        """Returns the constructor's values."""
+        return {
+            **super().get_config(),
+            "dim": self.dim,
+            "num_heads": self.num_heads,
+            "key_dim": self.key_dim,
+            "hidden_dim": self.hidden_dim,
+            "function": self.function,
+            "dropout": self.dropout,
+            "epsilon": self.epsilon,
+            "layer_norm_epsilon": self.layer_norm_epsilon,
+            "pre_norm": self.pre_norm,
+        }
+
+
+@keras.saving.register_keras_serializable(package="avkeras")
+class TransformerEncoderBlock(_Block):
+    """Self-attention and feed-forward, each with dropout, residual and layer normalisation (2019, figure 3).
+
+    Args:
+        dim: width of inputs and outputs.
+        num_heads: attention heads.
+        key_dim: width of queries, keys and values of one head.
+        hidden_dim: width of the feed-forward's ReLU map.
+        function: attention function, see `MultiHeadAttention`.
+        dropout: rate on attention weights, after attention and after both feed-forward maps.
+        epsilon: of the normalised sigmoid.
+        layer_norm_epsilon: of the layer normalisation.
+        pre_norm: normalise before each sublayer (2022) and not after the residual (2019).
+
+    Call arguments:
+        inputs: `(batch, frames, dim)`.
+        frame_mask: `(batch, frames)` boolean; False: padding. None: all frames are real.
+
+    Returns:
+        `(batch, frames, dim)`.
+
+    Example:
+        >>> import numpy as np
+        >>> TransformerEncoderBlock(dim=16, key_dim=8)(np.ones((2, 5, 16))).shape
+        TensorShape([2, 5, 16])
+    """
+
+    def build(self, inputs_shape, frame_mask_shape=None):
+        """Creates the sublayers' weights."""
+        self._build_shared(inputs_shape)
+
+    def call(self, inputs, frame_mask=None, training=False):
+        """Runs the block."""
+        return self._feed_forward(self._attend_to_itself(inputs, frame_mask, training), training)
+
+
+@keras.saving.register_keras_serializable(package="avkeras")
+class TransformerDecoderBlock(_Block):
+    """Self-attention, cross-attention to each encoder, and feed-forward (2019, figure 3; 2022, figure 4).
+
+    There is no causal mask.
+
+    Args:
+        encoders: names of the encoders, see `MultiEncoderAttention`.
+        **kwargs: the arguments of `TransformerEncoderBlock`.
+
+    Call arguments:
+        inputs: `(batch, frames, dim)`.
+        encoded: dict of encoder names to `(batch, keys, dim)`.
+        frame_mask: `(batch, frames)` boolean, of the decoder's own frames. None: all frames are real.
+        masks: dict of encoder names to `(batch, keys)` boolean.
+        weights: `(batch, encoders)`, fusion weights.
+        return_attention_scores: whether the cross-attention weights are returned too.
+
+    Returns:
+        `(batch, frames, dim)`, and a dict of encoder names to `(batch, heads, frames, keys)` if asked for.
+
+    Example:
+        >>> import numpy as np
+        >>> block = TransformerDecoderBlock(encoders=("video",), dim=16, key_dim=8)
+        >>> block(np.ones((1, 5, 16)), {"video": np.ones((1, 7, 16))}, frame_mask=None,
+        ...       masks={"video": np.ones((1, 7), bool)}, weights=np.ones((1, 1))).shape
+        TensorShape([1, 5, 16])
+    """
+
+    def __init__(self, *, encoders: Sequence[str], **kwargs) -> None:
+        super().__init__(**kwargs)
+        self.encoders = tuple(encoders)
+        self.cross_attention = MultiEncoderAttention(
+            encoders=encoders, **self._attention_config(), name="cross_attention", dtype=self.dtype_policy
+        )
+        self.cross_attention_dropout = Dropout(self.dropout, name="cross_attention_dropout", dtype=self.dtype_policy)
+        self.cross_attention_norm = self._norm("cross_attention_norm")
+
+    def build(self, inputs_shape, encoded_shape, frame_mask_shape=None, masks_shape=None, weights_shape=None):
+        """Creates the sublayers' weights."""
+        self._build_shared(inputs_shape)
+        self.cross_attention.build(inputs_shape, encoded_shape)
+        self.cross_attention_norm.build(inputs_shape)
+
+    def call(self, inputs, encoded, frame_mask=None, masks=None, weights=None, return_attention_scores=False, training=False):
+        """Runs the block."""
+        scores = {}
+
+        def attend_to_encoders(x):
+            output, found = self.cross_attention(
+                x, encoded, masks, weights, return_attention_scores=True, training=training
+            )
+            scores.update(found)
+            return self.cross_attention_dropout(output, training=training)
+
+        x = self._attend_to_itself(inputs, frame_mask, training)
+        x = self._residual(x, attend_to_encoders, self.cross_attention_norm)
+        x = self._feed_forward(x, training)
+        return (x, scores) if return_attention_scores else x
+
+    def get_config(self):
+        """Returns the constructor's values."""
+        return {**super().get_config(), "encoders": list(self.encoders)}

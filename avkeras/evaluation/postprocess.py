@@ -95,18 +95,23 @@ def decode_events(
     thresholds = np.broadcast_to(np.asarray(thresholds, np.float64), (len(classes),))
     filters = check_filters(np.broadcast_to(filters, (len(classes),)))
     starts, ends, lengths = frame_times(scores.shape[1], seconds_per_frame=seconds_per_frame, durations=durations)
-    decoded = []
-    for clip, length in enumerate(lengths):
-        events = []
+    decoded: list[list[Event]] = [[] for _ in scores]
+    for length in np.unique(lengths):
+        clips = np.flatnonzero(lengths == length)
         for index, label in enumerate(classes):
-            active = scores[clip, :length, index].astype(np.float64) >= thresholds[index]
-            if not active.any():
-                continue
-            edges = np.diff(np.pad(median_filter(active, filters[index]).astype(np.int8), 1))
-            for first, after in zip(np.flatnonzero(edges > 0), np.flatnonzero(edges < 0), strict=True):
-                events.append(Event(float(starts[first]), float(ends[clip, after - 1]), label))
-        decoded.append(tuple(sorted(events)))
-    return decoded
+            active = scores[clips, :length, index].T.astype(np.float64) >= thresholds[index]
+            smooth = median_filter(active, filters[index]).T
+            # With a frame of silence after each clip, all are one sequence, whose edges alternate: onset, offset
+            padded = np.pad(smooth, [(0, 0), (0, 1)]).ravel()
+            edges = np.flatnonzero(np.diff(padded, prepend=False))
+            place, first = np.divmod(edges[::2], length + 1)
+            last = edges[1::2] - 1 - place * (length + 1)
+            clip = clips[place]
+            for where, onset, offset in zip(
+                clip.tolist(), starts[first].tolist(), ends[clip, last].tolist(), strict=True
+            ):
+                decoded[where].append(Event(onset, offset, label))
+    return [tuple(sorted(events)) for events in decoded]
 
 
 def check_filters(sizes: ArrayLike) -> tuple[int, ...]:

@@ -13,9 +13,10 @@ import time
 import numpy as np
 from synthetic_detections import detections
 
-from avkeras.evaluation.metrics import reference_psds
+from avkeras.evaluation.operating_points import operating_points
 from avkeras.evaluation.postprocess import decode_events
-from avkeras.evaluation.psds import PSDS1, PSDS2, THRESHOLDS, operating_points, psds
+from avkeras.evaluation.psds import PSDS1, PSDS2, THRESHOLDS, psds
+from avkeras.evaluation.reference_psds import reference_psds
 
 FILTER = 7
 

@@ -124,6 +124,21 @@ def median_filters(words: Words, sizes: Sequence[int], *, frames: int) -> Iterat
         yield _at_least(digits, half + 1)
 
 
+def filter_words(words: Words, filters: Sequence[int], *, lengths: NDArray[np.int64]) -> Iterator[Words]:
+    """Median-filter packed decisions `(words, ..., clips)` with every size (rising), each clip at its own length."""
+    groups = [(int(length), np.flatnonzero(lengths == length)) for length in np.unique(lengths)]
+    streams = []
+    for length, clips in groups:
+        inside = pack(np.ones(length, bool)).reshape(-1, *[1] * (words.ndim - 1))
+        own = words[: len(inside), ..., clips] if len(groups) > 1 else words[: len(inside)]
+        streams.append(median_filters(own & inside, filters, frames=length))
+    for parts in zip(*streams, strict=True):
+        filtered = np.zeros_like(words)
+        for (_, clips), part in zip(groups, parts, strict=True):
+            filtered[: len(part), ..., clips] = part
+        yield filtered
+
+
 def _mirrored(words, backwards, frames_ahead, frames, inside):
     """The decisions `frames_ahead` frames on (or back), the sequence continued by its mirror images."""
     ahead = frames_ahead % (2 * frames)

@@ -7,9 +7,10 @@ from pathlib import Path
 from avkeras.data.manifest import Event
 from avkeras.errors import AvkerasError
 from avkeras.evaluation.files import FrameScores, read_durations, read_events, read_scores
-from avkeras.evaluation.metrics import F1Report, clip_f1, event_f1, intersection_f1, reference_psds, segment_f1
+from avkeras.evaluation.metrics import F1Report, clip_f1, event_f1, intersection_f1, labels_of, segment_f1
 from avkeras.evaluation.postprocess import decode_events
 from avkeras.evaluation.psds import PSDS1, PSDS2, THRESHOLDS, PsdsSettings
+from avkeras.evaluation.reference_psds import reference_psds
 
 EventFile = str | Path | Mapping[str, Sequence[Event]]
 
@@ -105,7 +106,7 @@ def evaluate(
         silent_clips=sum(name not in found for name in names),
         event=event_f1(true, claimed, classes=classes),
         segment=segment_f1(true, claimed, classes=classes),
-        clip=clip_f1(_labels(true), _labels(claimed), classes=classes),
+        clip=clip_f1(labels_of(true), labels_of(claimed), classes=classes),
         intersection=None if seconds is None else intersection_f1(true, claimed, classes=classes, durations=seconds),
         psds={} if scores is None else _psds(true, scores, [place[name] for name in names], seconds, filters),
     )
@@ -129,10 +130,6 @@ def _psds(true, scores: FrameScores, order, seconds, filters) -> dict[str, float
         name: reference_psds(true, points, classes=scores.classes, durations=seconds, settings=value)
         for name, value in settings.items()
     }
-
-
-def _labels(clips):
-    return [{event.label for event in events} for events in clips]
 
 
 def _refuse_missing(what: str, wanted, there) -> None:

@@ -1,14 +1,12 @@
-"""The metrics that are reported: F1 by sed_eval, PSDS and intersection-based F1 by psds-eval, clip-based F1.
+"""The F1 metrics that are reported: event- and segment-based by sed_eval, clip-based, intersection-based.
 
-These call the reference packages and are slow; the same numbers come fast, for many settings at once, from
-`avkeras.evaluation.search` and `avkeras.evaluation.psds`.
+The calls of sed_eval are slow; the same numbers come fast, for many settings at once, from `avkeras.evaluation.search`.
 
 Ground truth and predictions are sequences with the events of one clip each, in the same order.
 """
 
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +14,8 @@ from numpy.typing import ArrayLike
 
 from avkeras.data.manifest import Event
 from avkeras.evaluation.event_counts import OFFSET_SHARE, ONSET_COLLAR, SEGMENT
-from avkeras.evaluation.psds import PsdsSettings, operating_points_of_events
+from avkeras.evaluation.operating_points import operating_points_of_events
+from avkeras.evaluation.psds import PsdsSettings
 
 ClipEvents = Sequence[Sequence[Event]]
 
@@ -121,48 +120,13 @@ def clip_f1(
         >>> clip_f1([["Dog", "Cat"], []], [["Dog"], ["Dog"]], classes=["Cat", "Dog"]).micro
         0.5
     """
-    _check_labels(ground_truth, predictions, classes)
+    check_labels(ground_truth, predictions, classes)
     counts = {}
     for name in classes:
         true = np.array([name in labels for labels in ground_truth], bool)
         claimed = np.array([name in labels for labels in predictions], bool)
         counts[name] = Counts(int(true.sum()), int(claimed.sum()), int((true & claimed).sum()))
     return _report(counts)
-
-
-def reference_psds(
-    ground_truth: ClipEvents,
-    operating_points: Sequence[ClipEvents],
-    *,
-    classes: Sequence[str],
-    durations: ArrayLike,
-    settings: PsdsSettings,
-) -> float:
-    """PSDS by psds-eval, over operating points (usually 50 thresholds); classes without events are left out.
-
-    Args:
-        ground_truth: events of each clip; those of one class must not overlap.
-        operating_points: for each operating point the predicted events of each clip.
-        classes: class names.
-        durations: lengths of the clips in seconds, `(clips,)`.
-        settings: tolerances and weights, for instance `avkeras.evaluation.psds.PSDS1`.
-
-    Raises:
-        ValueError: events do not fit, or psds-eval refuses them.
-
-    Example:
-        >>> from avkeras.evaluation.psds import PSDS1
-        >>> truth = [[Event(0.0, 2.0, "Cat"), Event(3.0, 5.0, "Dog")]]
-        >>> reference_psds(truth, [truth], classes=["Cat", "Dog"], durations=[10.0], settings=PSDS1)
-        1.0
-    """
-    evaluator = _psds_eval(ground_truth, classes, durations, settings)
-    with _quiet_psds_eval():
-        for predictions in operating_points:
-            _check_labels(_labels(ground_truth), _labels(predictions), classes)
-            evaluator.add_operating_point(_table(predictions))
-        value = evaluator.psds(alpha_ct=settings.alpha_ct, alpha_st=settings.alpha_st, max_efpr=settings.max_efpr).value
-    return float(value)
 
 
 def intersection_f1(
@@ -215,7 +179,7 @@ def _sound_event():
 
 
 def _run_sed_eval(metric, ground_truth, predictions, classes) -> F1Report:
-    _check_labels(_labels(ground_truth), _labels(predictions), classes)
+    check_labels(labels_of(ground_truth), labels_of(predictions), classes)
     for true, claimed in zip(ground_truth, predictions, strict=True):
         if true or claimed:
             metric.evaluate(_dicts(true), _dicts(claimed))
@@ -243,7 +207,10 @@ def _mean(per_class: dict[str, float]) -> float:
     return float(np.mean(values)) if values else 0.0
 
 
-def _check_labels(ground_truth, predictions, classes) -> None:
+def check_labels(
+    ground_truth: Sequence[Sequence[str]], predictions: Sequence[Sequence[str]], classes: Sequence[str]
+) -> None:
+    """Refuse labels of clips that differ in number or that are not among the classes (`ValueError`)."""
     if len(ground_truth) != len(predictions):
         raise ValueError(f"ground truth of {len(ground_truth)} clips, predictions of {len(predictions)}")
     for what, clips in (("ground truth", ground_truth), ("predictions", predictions)):
@@ -251,48 +218,10 @@ def _check_labels(ground_truth, predictions, classes) -> None:
             raise ValueError(f"{what}: unknown classes {', '.join(sorted(unknown))}; known: {', '.join(classes)}")
 
 
-def _labels(clips: ClipEvents) -> list[list[str]]:
+def labels_of(clips: ClipEvents) -> list[list[str]]:
+    """Returns the labels of the events of each clip."""
     return [[event.label for event in events] for events in clips]
 
 
 def _dicts(events: Sequence[Event]) -> list[dict]:
     return [{"onset": event.onset, "offset": event.offset, "event_label": event.label} for event in events]
-
-
-def _table(clips: ClipEvents):
-    """Events as the table that psds-eval takes; a clip is named by its number."""
-    import pandas
-
-    rows = [(str(clip), *event) for clip, events in enumerate(clips) for event in events]
-    table = pandas.DataFrame(rows, columns=["filename", "onset", "offset", "event_label"])
-    return table.astype({"filename": object, "onset": float, "offset": float, "event_label": object})
-
-
-def _psds_eval(ground_truth, classes, durations, settings):
-    import pandas
-    from psds_eval import PSDSEval
-
-    _check_labels(_labels(ground_truth), _labels(ground_truth), classes)
-    durations = np.asarray(durations, np.float64)
-    if len(durations) != len(ground_truth):
-        raise ValueError(f"{len(durations)} durations for {len(ground_truth)} clips")
-    metadata = pandas.DataFrame({"filename": [str(clip) for clip in range(len(durations))], "duration": durations})
-    with _quiet_psds_eval():
-        return PSDSEval(
-            dtc_threshold=settings.dtc,
-            gtc_threshold=settings.gtc,
-            # It has no way to switch cross triggers off; their weight is 0 then
-            cttc_threshold=0.3 if settings.cttc is None else settings.cttc,
-            ground_truth=_table(ground_truth),
-            metadata=metadata,
-        )
-
-
-@contextmanager
-def _quiet_psds_eval() -> Iterator[None]:
-    """Silence what psds-eval is known to warn of and what changes no result."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "DataFrame.fillna with 'method' is deprecated", FutureWarning)
-        warnings.filterwarnings("ignore", "Conversion of an array with ndim > 0", DeprecationWarning)
-        warnings.filterwarnings("ignore", "A similar operating point exists", UserWarning)
-        yield

@@ -110,7 +110,7 @@ def search_settings(
     event = EventCounter(ground_truth, **options) if "event" in metrics else None
     segment = SegmentCounter(ground_truth, **options) if "segment" in metrics else None
     selected, event_predicted, segment_counts = [], [], []
-    for filtered in filter_words(decisions, filters, lengths=lengths):
+    for filtered in bits.filter_words(decisions, filters, lengths=lengths):
         if event:
             selected.append(event.select(filtered))
             event_predicted.append(event.predicted(filtered))
@@ -124,21 +124,6 @@ def search_settings(
         correct, predicted = np.array(segment_counts).transpose(1, 0, 2, 3)
         results["segment"] = _result(thresholds, filters, correct, predicted, segment.references)
     return results
-
-
-def filter_words(words: bits.Words, filters: Sequence[int], *, lengths: NDArray[np.int64]):
-    """Median-filter packed decisions `(words, ..., clips)` with every size (rising), each clip at its own length."""
-    groups = [(int(length), np.flatnonzero(lengths == length)) for length in np.unique(lengths)]
-    streams = []
-    for length, clips in groups:
-        inside = bits.pack(np.ones(length, bool)).reshape(-1, *[1] * (words.ndim - 1))
-        own = words[: len(inside), ..., clips] if len(groups) > 1 else words[: len(inside)]
-        streams.append(bits.median_filters(own & inside, filters, frames=length))
-    for parts in zip(*streams, strict=True):
-        filtered = np.zeros_like(words)
-        for (_, clips), part in zip(groups, parts, strict=True):
-            filtered[: len(part), ..., clips] = part
-        yield filtered
 
 
 def _result(thresholds, filters, correct, predicted, references):

@@ -5,9 +5,9 @@ from avkeras.data.manifest import Event
 from avkeras.errors import AvkerasError
 from avkeras.evaluation.evaluate import evaluate
 from avkeras.evaluation.files import FrameScores, write_scores
-from avkeras.evaluation.metrics import reference_psds
 from avkeras.evaluation.postprocess import decode_events
 from avkeras.evaluation.psds import PSDS1, PSDS2, THRESHOLDS
+from avkeras.evaluation.reference_psds import reference_psds
 
 
 def test_files_of_the_real_system(mini):

@@ -16,6 +16,7 @@ an event lies in.
 
 import math
 from collections.abc import Sequence
+from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,7 +60,7 @@ class EventCounter:
         last = np.abs(offset[:, None] - ends[clip]) <= tolerance
         self._label, self._clip = label, clip
         self._first, self._last = bits.pack(first), bits.pack(last)
-        self._rivals = _rivals(label, clip, first, last)
+        self._rivals = _rivals(label, clip, self._first, self._last)
 
     def select(self, words: Words) -> Words:
         """The sequences that references ask for: `(words, settings, references)`."""
@@ -168,11 +169,15 @@ def _sum_by_class(found, label, classes):
 
 def _rivals(label, clip, first, last):
     """References of one clip and class of which two could claim one event, as arrays `(groups, members)`."""
+    # Onsets rise within a group and their windows are equally wide: if any two overlap, two neighbours do
+    together = (label[1:] == label[:-1]) & (clip[1:] == clip[:-1])
+    near = together & bits.occupied(first[:, 1:] & first[:, :-1])
+    group = np.concatenate([[0], np.cumsum(~together)])[: len(label)]
     groups: dict[int, list] = {}
-    edges = np.flatnonzero(np.diff(label) | np.diff(clip)) + 1
-    for members in np.split(np.arange(len(label)), edges):
-        shared = (first[members].sum(axis=0) > 1).any() and (last[members].sum(axis=0) > 1).any()
-        if shared:
+    for number in np.unique(group[1:][near]):
+        members = np.arange(*np.searchsorted(group, [number, number + 1]))
+        lasts = [last[:, member] for member in members]
+        if any((one & other).any() for one, other in combinations(lasts, 2)):
             groups.setdefault(len(members), []).append(members)
     return [np.array(members) for members in groups.values()]
 

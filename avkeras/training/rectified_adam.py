@@ -1,0 +1,115 @@
+"""Rectified Adam with one fused operation per variable."""
+
+import keras
+from keras import ops
+
+# A power of two, so that scaling by it rounds nothing, beside which the root of any sane gradient's square vanishes.
+_HUGE = 2.0**60
+
+
+@keras.saving.register_keras_serializable(package="avkeras")
+class RectifiedAdam(keras.optimizers.Optimizer):
+    """Rectified Adam (Liu et al., 2020), the optimizer of the 2022 paper (section 3.1.5): equal to `torch.optim.RAdam`.
+
+    While the variance of the adaptive rate cannot be estimated (the first five steps, for the default `beta_2`), a step
+    is one of bias-corrected momentum; from then on it is a step of Adam, shortened by the rectification term. On
+    TensorFlow both are one fused operation per variable.
+
+    Args:
+        learning_rate: rate or schedule; the paper's is `ExponentialDecay(1e-3, decay_steps=10000, decay_rate=0.1)`.
+        beta_1: decay of the mean of the gradients.
+        beta_2: decay of the mean of their squares.
+        epsilon: added to the root of the squares.
+        **kwargs: those of `keras.optimizers.Optimizer`; `weight_decay` is decoupled.
+
+    Example:
+        >>> import numpy as np
+        >>> model = keras.Sequential([keras.layers.Dense(1)])
+        >>> model.compile(RectifiedAdam(keras.optimizers.schedules.ExponentialDecay(1e-3, 10000, 0.1)), "mse")
+        >>> bool(np.isfinite(model.train_on_batch(np.ones((2, 3)), np.ones((2, 1)))))
+        True
+    """
+
+    def __init__(
+        self,
+        learning_rate=1e-3,
+        *,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        name: str = "rectified_adam",
+        **kwargs,
+    ) -> None:
+        super().__init__(learning_rate=learning_rate, name=name, **kwargs)
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.epsilon = epsilon
+        self._step_terms = None
+
+    def build(self, variables):
+        """Creates the two moving means of every variable."""
+        if self.built:
+            return
+        super().build(variables)
+        self._momentums, self._velocities = self.add_optimizer_variables(variables, ["momentum", "velocity"])
+
+    def apply(self, grads, trainable_variables=None):
+        """Updates the variables from their gradients."""
+        # What depends on the step alone is worked out here: once, not once per variable.
+        self._step_terms = self._rectification()
+        try:
+            super().apply(grads, trainable_variables)
+        finally:
+            self._step_terms = None
+
+    def _rectification(self):
+        """Returns whether this step is rectified, and the factor on the rate that its bias and variance call for."""
+        # In float64: the length of the average is a difference of two numbers near 2000.
+        step = ops.cast(self.iterations + 1, "float64")
+        power = ops.power(ops.convert_to_tensor(self.beta_2, "float64"), step)
+        # The means are kept with decays rounded to float32, which moves 1 - beta_2 by 5e-5 of itself: so is their bias.
+        correction_1, correction_2 = (
+            1 - ops.power(ops.cast(ops.convert_to_tensor(beta, "float32"), "float64"), step)
+            for beta in (self.beta_1, self.beta_2)
+        )
+        longest = 2 / (1 - self.beta_2) - 1
+        length = longest - 2 * step * power / (1 - power)
+        rectified = length > 5
+        length = ops.where(rectified, length, longest)
+        variance = (length - 4) * (length - 2) * longest / ((longest - 4) * (longest - 2) * length)
+        factor = ops.where(rectified, ops.sqrt(variance * correction_2), 1.0) / correction_1
+        return rectified, ops.cast(factor, "float32")
+
+    def update_step(self, gradient, variable, learning_rate):
+        """Updates one variable from its gradient."""
+        rectified, factor = self._step_terms or self._rectification()
+        index = self._get_variable_index(variable)
+        momentum, velocity = self._momentums[index], self._velocities[index]
+        rate = ops.cast(learning_rate, "float32") * factor
+        dtype = keras.backend.standardize_dtype(variable.dtype)
+        if keras.backend.backend() == "tensorflow" and dtype == "float32":
+            import tensorflow as tf
+
+            # Adam divides by sqrt(v) + epsilon. A huge epsilon, cancelled by a rate as huge, leaves the momentum alone.
+            scale = tf.where(rectified, 1.0, _HUGE)
+            return tf.raw_ops.ResourceApplyAdam(
+                var=variable.handle,
+                m=momentum.value.handle,
+                v=velocity.value.handle,
+                beta1_power=0.0,
+                beta2_power=0.0,
+                lr=rate * scale,
+                beta1=self.beta_1,
+                beta2=self.beta_2,
+                epsilon=tf.where(rectified, self.epsilon, _HUGE),
+                grad=tf.cast(tf.convert_to_tensor(gradient), variable.dtype),
+            )
+        gradient = ops.cast(ops.convert_to_tensor(gradient), dtype)
+        self.assign_add(momentum, (gradient - momentum) * (1 - self.beta_1))
+        self.assign_add(velocity, (ops.square(gradient) - velocity) * (1 - self.beta_2))
+        divisor = ops.where(rectified, ops.sqrt(velocity) + self.epsilon, ops.ones_like(velocity))
+        self.assign_sub(variable, ops.cast(rate, dtype) * momentum / divisor)
+
+    def get_config(self):
+        """Returns the constructor's values."""
+        return {**super().get_config(), "beta_1": self.beta_1, "beta_2": self.beta_2, "epsilon": self.epsilon}

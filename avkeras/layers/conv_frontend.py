@@ -1,0 +1,135 @@
+"""The convolutional feature extractor of the 2022 system (2022, section 3.1.2 and table 3)."""
+
+from collections.abc import Sequence
+
+import keras
+from keras import ops
+
+from avkeras.layers.batch_norm import MaskedBatchNormalization
+from avkeras.layers.dropout import Dropout
+
+FILTERS = (16, 32, 64, 128, 128, 128, 128)
+POOLING = ((2, 2), (2, 2), (2, 2), (1, 2), (1, 2), (1, 2), (1, 1))
+
+
+@keras.saving.register_keras_serializable(package="avkeras")
+class ConvFrontend(keras.layers.Layer):
+    """Stacks of convolution, batch normalisation, ReLU, dropout and average pooling (2022, section 3.1.2).
+
+    The stacks pool all bands into one, and 8 frames into one by default: 512 x 64 gives 64 vectors. Filters and pooling
+    are those of the DCASE 2020 baseline. The convolutions have no bias: batch normalisation would take it away again.
+
+    A clip gives the same vectors whether it is padded or not: padded frames are 0 before every convolution, count in no
+    statistics and no average. A vector is real if any of its frames is.
+
+    Args:
+        filters: output channels of each stack.
+        pooling: frames and bands that each stack pools into one.
+        kernel_size: of the convolutions, in frames and bands.
+        dropout: rate.
+        momentum: of the batch normalisation, in Keras' sense.
+        batch_norm_epsilon: of the batch normalisation.
+
+    Call arguments:
+        inputs: `(batch, frames, bands)`.
+        frame_mask: `(batch, frames)` boolean; False: padding. None: all frames are real.
+
+    Returns:
+        `(batch, vectors, filters[-1])`, 0 where padded, and their mask `(batch, vectors)`.
+
+    Raises:
+        ValueError: `filters` and `pooling` differ in length, or more than one band is left.
+
+    Example:
+        >>> import numpy as np
+        >>> vectors, mask = ConvFrontend()(np.ones((1, 512, 64), "float32"))
+        >>> vectors.shape, mask.shape
+        (TensorShape([1, 64, 128]), TensorShape([1, 64]))
+    """
+
+    def __init__(
+        self,
+        *,
+        filters: Sequence[int] = FILTERS,
+        pooling: Sequence[Sequence[int]] = POOLING,
+        kernel_size: int = 3,
+        dropout: float = 0.1,
+        momentum: float = 0.9,
+        batch_norm_epsilon: float = 1e-3,
+        **kwargs,
+    ) -> None:
+        super().__init__(**kwargs)
+        if len(filters) != len(pooling):
+            raise ValueError(f"filters names {len(filters)} stacks, pooling {len(pooling)}: give each stack both")
+        self.filters = tuple(filters)
+        self.pooling = tuple(tuple(pool) for pool in pooling)
+        self.kernel_size = kernel_size
+        self.dropout = dropout
+        self.momentum = momentum
+        self.batch_norm_epsilon = batch_norm_epsilon
+        policy = self.dtype_policy
+        self.convolutions, self.norms, self.dropouts = [], [], []
+        for index, channels in enumerate(self.filters, start=1):
+            self.convolutions.append(
+                keras.layers.Conv2D(
+                    channels, kernel_size, padding="same", use_bias=False, name=f"convolution_{index}", dtype=policy
+                )
+            )
+            self.norms.append(
+                MaskedBatchNormalization(
+                    momentum=momentum, epsilon=batch_norm_epsilon, name=f"batch_norm_{index}", dtype=policy
+                )
+            )
+            self.dropouts.append(Dropout(dropout, name=f"dropout_{index}", dtype=policy))
+
+    def build(self, inputs_shape, frame_mask_shape=None):
+        """Creates the stacks."""
+        bands, channels = inputs_shape[-1], 1
+        for convolution, norm, (_, pooled) in zip(self.convolutions, self.norms, self.pooling, strict=True):
+            convolution.build((None, None, bands, channels))
+            channels = convolution.filters
+            norm.build((None, None, bands, channels))
+            bands = -(-bands // pooled)
+        if bands != 1:
+            raise ValueError(f"pooling leaves {bands} of {inputs_shape[-1]} bands, it must leave 1")
+
+    def call(self, inputs, frame_mask=None, training=False):
+        """Runs all stacks."""
+        if frame_mask is None:
+            frame_mask = ops.ones(ops.shape(inputs)[:2], dtype="bool")
+        x = _silence(inputs[..., None], frame_mask)
+        for convolution, norm, dropout, pool in zip(
+            self.convolutions, self.norms, self.dropouts, self.pooling, strict=True
+        ):
+            x = ops.relu(norm(convolution(x), frame_mask=frame_mask, training=training))
+            x = _silence(dropout(x, training=training), frame_mask)
+            x, frame_mask = _average(x, frame_mask, pool)
+        return x[:, :, 0], frame_mask
+
+    def get_config(self):
+        """Returns the constructor's values."""
+        return {
+            **super().get_config(),
+            "filters": list(self.filters),
+            "pooling": [list(pool) for pool in self.pooling],
+            "kernel_size": self.kernel_size,
+            "dropout": self.dropout,
+            "momentum": self.momentum,
+            "batch_norm_epsilon": self.batch_norm_epsilon,
+        }
+
+
+def _silence(x, frame_mask):
+    """Sets padded frames of `(batch, frames, bands, channels)` to 0."""
+    return ops.where(frame_mask[:, :, None, None], x, ops.zeros_like(x))
+
+
+def _average(x, frame_mask, pool):
+    """Averages the real ones of every `pool` frames and bands; padded frames are 0."""
+    x = ops.average_pool(x, pool, pool, padding="same", data_format="channels_last")
+    if pool[0] == 1:
+        return x, frame_mask
+    real = ops.cast(frame_mask, "float32")[..., None]
+    share = ops.average_pool(real, pool[0], pool[0], padding="same", data_format="channels_last")
+    scale = ops.cast(1 / ops.where(share > 0, share, 1.0), x.dtype)
+    return x * scale[..., None], share[..., 0] > 0

@@ -1,0 +1,98 @@
+"""Multi-head attention with learnable relative positions (2022, section 2.1.2)."""
+
+import keras
+from keras import ops
+
+from avkeras.layers.attention import MultiHeadAttention, _with_one, attention_weights
+
+
+@keras.saving.register_keras_serializable(package="avkeras")
+class RelativeMultiHeadAttention(MultiHeadAttention):
+    """Multi-head attention that also scores the distance of two frames, as in Transformer-XL (2022, section 2.1.2).
+
+    With a head's queries q_i = W_q x_i, keys k_j and learnable encodings r_d of the distance d = i + query_offset - j,
+    the score of key j for query i is ((q_i + u) k_j + (q_i + v) r_d) / sqrt(key_dim). u and v are the method's two
+    biases; u is what `MultiHeadAttention` keeps as `query_bias`. Distances beyond `max_distance` share its encoding.
+
+    A decoder puts its class token before frame 0, so the token stands at position -1. Within one sequence only
+    differences count; towards another one a decoder sets `query_offset=-1`, and frame i is at distance 0 from key i.
+
+    All queries are scored against all distances by one product, and row i of the result is moved by i: the relative
+    shift, done by reshaping.
+
+    Args:
+        max_distance: farthest distance, in frames, that has an encoding of its own.
+        query_offset: position of the first query, where the first key is at 0.
+        **kwargs: the arguments of `MultiHeadAttention`.
+
+    Call arguments:
+        query: `(batch, queries, dim)`.
+        value: `(batch, keys, dim)`; None: self-attention over `query`.
+        key_mask: `(batch, keys)` boolean; False: padding, which changes no output.
+        return_attention_scores: whether the weights (before dropout) are returned too.
+
+    Returns:
+        `(batch, queries, output_dim)`, and the weights `(batch, heads, queries, keys)` if asked for.
+
+    Example:
+        >>> import numpy as np
+        >>> layer = RelativeMultiHeadAttention(num_heads=3, key_dim=8, output_dim=16, max_distance=10)
+        >>> layer(np.ones((2, 5, 16)), np.ones((2, 7, 16))).shape
+        TensorShape([2, 5, 16])
+    """
+
+    def __init__(self, *, max_distance: int = 64, query_offset: int = 0, **kwargs) -> None:
+        super().__init__(**kwargs)
+        self.max_distance = max_distance
+        self.query_offset = query_offset
+
+    def build(self, query_shape, value_shape=None):
+        """Creates the maps, the encodings of the distances and their bias v."""
+        super().build(query_shape, value_shape)
+        self.distance_encodings = self.add_weight(
+            shape=(self.num_heads, self.key_dim, 2 * self.max_distance + 1),
+            initializer="random_normal",
+            name="distance_encodings",
+        )
+        self.distance_bias = self.add_weight(
+            shape=(self.num_heads, self.key_dim), initializer="zeros", name="distance_bias"
+        )
+
+    def call(self, query, value=None, key_mask=None, return_attention_scores=False, training=False):
+        """Attends from `query` to `value`."""
+        query = _with_one(query)
+        value = query if value is None else _with_one(value)
+        batch, queries, width = ops.shape(query)
+        keys, heads = ops.shape(value)[1], self.num_heads
+        key_map, value_map = self._folded_maps()
+        folded_key = ops.reshape(ops.matmul(value, key_map), (batch, keys * heads, width))
+        folded_value = ops.reshape(ops.matmul(value, value_map), (batch, keys * heads, self.output_dim))
+        scores = ops.matmul(query, ops.transpose(folded_key, (0, 2, 1))) + self._distance_scores(query, keys)
+        scores = ops.transpose(ops.reshape(scores, (batch, queries, keys, heads)), (0, 1, 3, 2))
+        if key_mask is not None:
+            key_mask = key_mask[:, None, None, :]
+        weights = attention_weights(scores, key_mask, function=self.function, epsilon=self.epsilon)
+        dropped = ops.transpose(self.attention_dropout(weights, training=training), (0, 1, 3, 2))
+        output = ops.matmul(ops.reshape(dropped, (batch, queries, keys * heads)), folded_value)
+        output = output + ops.cast(self.output_bias, output.dtype)
+        return (output, ops.transpose(weights, (0, 2, 1, 3))) if return_attention_scores else output
+
+    def _distance_scores(self, query, keys):
+        """Returns `(batch, queries, keys * heads)` for queries with a 1 behind them."""
+        batch, queries, width = ops.shape(query)
+        heads, distances = self.num_heads, queries + keys - 1
+        # One column per distance, the farthest first, and one more, so that a row is a step longer than the shift.
+        distance = queries - 1 + self.query_offset - ops.arange(distances + 1)
+        column = ops.clip(distance, -self.max_distance, self.max_distance) + self.max_distance
+        query_map = ops.concatenate([self.query_kernel, self.distance_bias[:, None]], axis=1) * self.key_dim**-0.5
+        distance_map = ops.transpose(ops.matmul(query_map, self.distance_encodings), (2, 1, 0))
+        distance_map = ops.transpose(ops.take(distance_map, column, axis=0), (1, 0, 2))
+        distance_map = ops.cast(ops.reshape(distance_map, (width, (distances + 1) * heads)), query.dtype)
+        scores = ops.reshape(ops.matmul(query, distance_map), (batch, queries * (distances + 1) * heads))
+        start = (queries - 1) * heads
+        shifted = scores[:, start : start + queries * distances * heads]
+        return ops.reshape(shifted, (batch, queries, distances * heads))[:, :, : keys * heads]
+
+    def get_config(self):
+        """Returns the constructor's values."""
+        return {**super().get_config(), "max_distance": self.max_distance, "query_offset": self.query_offset}

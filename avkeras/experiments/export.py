@@ -60,7 +60,8 @@ def export_model(
         directory: the folder to write; for TF Serving one that is named by a version number.
         classes: their names, in the order of the model's output.
         threshold: from which probability on a class counts as present; one, or one per class.
-        embedders: per modality the embedder that the model was trained on.
+        embedders: per modality the embedder that the model was trained on; the one for sound also where the model
+            only sees, as its windows say when pictures are taken. One that is not needed is left out.
         bundle: write the embedders into the SavedModel too, and the signature `media`.
         frames: the most frames that a clip had in training; longer files are predicted in windows of so many.
         metadata: what else `avkeras.json` should tell; JSON values.
@@ -83,7 +84,8 @@ def export_model(
     import tensorflow as tf
 
     directory = Path(directory)
-    embedders = dict(embedders or {})
+    needed = {name for name in model.input if not is_mask(name)} | {"audio"}
+    embedders = {modality: embedder for modality, embedder in (embedders or {}).items() if modality in needed}
     _check(model, classes, np.atleast_1d(threshold), embedders, bundle)
     if directory.exists() and not (overwrite and (directory / "saved_model.pb").is_file()):
         advice = "name another folder" if overwrite else "name another folder, or allow to overwrite it"
@@ -139,10 +141,6 @@ def read_description(directory: str | Path) -> dict[str, Any]:
         ) from error
     except ValueError as error:
         raise AvkerasError(f"{path}: is damaged, export the model again: {error}") from error
-
-
-def _is_mask(name: str) -> bool:
-    return name.endswith("_mask")
 
 
 def _check(

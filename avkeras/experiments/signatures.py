@@ -23,7 +23,7 @@ def serving_module(model: keras.Model, *, embedders: Mapping[str, Embedder]) -> 
 
     Args:
         model: takes a dict of embeddings and masks and gives `(batch, classes)`.
-        embedders: per modality; those to bundle. They must be there for all inputs of the model, or for none.
+        embedders: per modality; those to bundle: at least one for every input of the model, or none.
 
     Returns:
         The module, whose `embed` holds the bundled embedders as functions of one clip, and the signatures by name.
@@ -49,7 +49,6 @@ def serving_module(model: keras.Model, *, embedders: Mapping[str, Embedder]) -> 
         "serving_default": predict.get_concrete_function(**masked),
         "embeddings": predict.get_concrete_function(**unmasked),
     }
-    embedders = {modality: embedder for modality, embedder in embedders.items() if modality in unmasked}
     if not embedders:
         return module, signatures
 
@@ -58,15 +57,15 @@ def serving_module(model: keras.Model, *, embedders: Mapping[str, Embedder]) -> 
     media = {}
     for modality, embedder in embedders.items():
         inputs = _media_inputs(embedder.spec)
-        media |= inputs
         clip = next(iter(inputs.values())).shape[1:]
-        signature = [tf.TensorSpec(clip, tf.float32)]
-        module.embed[modality] = tf.function(embedder.function, input_signature=signature)
+        module.embed[modality] = tf.function(embedder.function, input_signature=[tf.TensorSpec(clip, tf.float32)])
+        media |= inputs if modality in unmasked else {}
 
     @tf.function
     def predict_media(**inputs):
         embedded = {}
-        for modality, embedder in embedders.items():
+        for modality in unmasked:
+            embedder = embedders[modality]
             embed_batch = _embed_waveforms if modality == "audio" else _embed_frames
             clips = [inputs[name] for name in _media_inputs(embedder.spec)]
             found = embed_batch(module.embed[modality], embedder.spec, *clips)

@@ -6,13 +6,10 @@ import pytest
 
 from avkeras.errors import AvkerasError
 from avkeras.experiments.export import export_model, read_description
-from avkeras.features.embedders import EmbedderSpec, load_embedder
-from avkeras.features.saved_model import export_embedder
 from avkeras.models.audiovisual_transformer import AudiovisualTransformer
 from avkeras.models.ensemble import ensemble
 
 CLASSES = ["Car", "Train", "Scream"]
-MEAN_COLOUR = EmbedderSpec("mean_colour", "video", 6, size=(8, 12))
 
 
 def tiny_model(**changes):
@@ -72,21 +69,6 @@ class Server:
         response = predict_pb2.PredictResponse.FromString(self.answer(request.SerializeToString()))
         assert list(response.outputs) == ["probabilities"]
         return tf.make_ndarray(response.outputs["probabilities"])
-
-
-@pytest.fixture(scope="module")
-def embedders(tmp_path_factory):
-    import tensorflow as tf
-
-    weight = tf.Variable(np.random.default_rng(1).normal(size=(3, 6)).astype("float32"))
-    folder = export_embedder(
-        lambda pictures: tf.reduce_mean(pictures, axis=(1, 2)) @ weight,
-        tmp_path_factory.mktemp("video") / "mean_colour",
-        spec=MEAN_COLOUR,
-        tracked=weight,
-    )
-    cache = tmp_path_factory.mktemp("cache")
-    return {"audio": load_embedder("vggish_stand_in", cache_dir=cache), "video": load_embedder(folder)}
 
 
 @pytest.fixture(scope="module")

@@ -67,6 +67,16 @@ class Dropout(keras.layers.Layer):
         keep = ops.concatenate([word >= threshold, ops.left_shift(word, 16) >= threshold])
         return ops.reshape(keep[:size], shape)
 
+    def save_own_variables(self, store):
+        """Saves the generator's state, which Keras does not: without it a resumed run would draw other masks."""
+        if self.rate > 0:
+            store["seed_generator_state"] = self.seed_generator.state
+
+    def load_own_variables(self, store):
+        """Loads the generator's state."""
+        if self.rate > 0:
+            self.seed_generator.state.assign(store["seed_generator_state"])
+
     def compute_output_shape(self, input_shape):
         """Returns `input_shape`."""
         return input_shape

@@ -37,6 +37,7 @@ class AudiovisualTransformer(SequenceModel):
         dropout: rate.
         epsilon: of the normalised sigmoid.
         layer_norm_epsilon: of the layer normalisation.
+        dtype: policy of every layer but the last, e.g. `"mixed_float16"`; default: Keras' global one.
 
     Returns:
         Clip probabilities `(batch, classes)`, float32.
@@ -68,12 +69,13 @@ class AudiovisualTransformer(SequenceModel):
         dropout: float = 0.1,
         epsilon: float = 1e-7,
         layer_norm_epsilon: float = 1e-6,
+        dtype: str | keras.DTypePolicy | None = None,
         **kwargs,
     ) -> None:
         for name, modality in (("first", first), ("second", second), *(("positions", name) for name in positions)):
             if modality not in dims:
                 raise ValueError(f"{name} names '{modality}', dims holds only {', '.join(dims)}")
-        policy = keras.dtype_policies.get(kwargs.get("dtype") or keras.config.dtype_policy())
+        policy = keras.dtype_policies.get(dtype or keras.config.dtype_policy())
         block = {
             "dim": dim,
             "num_heads": num_heads,
@@ -124,6 +126,7 @@ class AudiovisualTransformer(SequenceModel):
         frames = keras.layers.Dense(units, activation="sigmoid", name="frame_probabilities", dtype="float32")(x)
         output = Aggregation(method=aggregation, name="probabilities", dtype="float32")(frames, second_mask)
         super().__init__(inputs=inputs, outputs=output, **kwargs)
+        self.dtype_policy = policy  # a functional model would not know that float16 needs loss scaling
         self._attention_outputs = {"probabilities": output, "frame_probabilities": frames} | {
             f"attention_{index + 1}": score for index, score in enumerate(scores)
         }

@@ -8,8 +8,8 @@ class Adam(keras.optimizers.Adam):
     """Keras' Adam, to the letter, but TensorFlow updates each dense variable in one pass (2019, section 3.2.8).
 
     Keras writes the update as a dozen operations per variable; for models of many small variables they cost as much
-    as the model itself. Everything that the fused operation does not know (AMSGrad, sparse gradients, other backends) is
-    left to Keras.
+    as the model itself. Everything that the fused operation does not know (AMSGrad, sparse gradients, other backends)
+    is left to Keras.
 
     Args:
         *args: those of `keras.optimizers.Adam`.

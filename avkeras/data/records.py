@@ -1,0 +1,242 @@
+"""Embeddings on disk: half precision, appended clip by clip, read at random.
+
+A store is a folder for one modality and one embedder:
+
+    meta.json     what made it: embedder, fingerprint, parameters
+    data.f16      the embeddings of all clips, one after the other, little-endian half precision
+    index.jsonl   a line per clip: id, media, start row, frames, mask, checksum; or the reason why it has none
+
+A clip is in the store once its line in the index is whole. Whatever a kill leaves behind that line is cut off when
+the store is opened again, so a resumed run ends with the same bytes as one that was never interrupted.
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+import weakref
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from avkeras.errors import AvkerasError
+
+_EDGE = 1 << 16
+
+
+def media_digest(*paths: str | Path | None) -> str:
+    """Names the content of media files by their sizes and their first and last 64 KiB; `None` stands for no file.
+
+    Example:
+        >>> media_digest(None) == media_digest(None, None)
+        False
+    """
+    digest = hashlib.blake2b(digest_size=10)
+    for path in paths:
+        if path is None:
+            digest.update(b"none")
+            continue
+        with open(path, "rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            digest.update(f"{size} ".encode() + file.read(_EDGE))
+            if size > _EDGE:
+                file.seek(-_EDGE, os.SEEK_END)
+                digest.update(file.read(_EDGE))
+    return digest.hexdigest()
+
+
+def store_key(meta: dict) -> str:
+    """Names a store by what made it.
+
+    Example:
+        >>> len(store_key({"embedder": "vggish"}))
+        10
+    """
+    return hashlib.blake2b(json.dumps(meta, sort_keys=True).encode(), digest_size=5).hexdigest()
+
+
+@dataclass(frozen=True)
+class Record:
+    """One line of the index.
+
+    Args:
+        id: the clip.
+        media: `media_digest` of the files that it was made from.
+        row: its first row in `data.f16`.
+        frames: its number of rows; 0: the clip lacks this modality.
+        mask: a `1` per frame that was seen, a `0` per frame that was not.
+        checksum: CRC-32 of its bytes.
+        notes: what was padded, replaced or missing.
+        error: why the clip has no embeddings; empty: it has.
+    """
+
+    id: str
+    media: str
+    row: int = 0
+    frames: int = 0
+    mask: str = ""
+    checksum: int = 0
+    notes: tuple[str, ...] = ()
+    error: str = ""
+
+
+class RecordWriter:
+    """Appends the embeddings of clips to a store; one process at a time.
+
+    Args:
+        folder: the store; made if it is not there.
+        meta: what makes the embeddings; must hold `dim`. A store that was made otherwise is refused.
+
+    Example:
+        >>> import tempfile
+        >>> with RecordWriter(tempfile.mkdtemp() + "/audio", {"dim": 2}) as store:
+        ...     store.write("a1", "digest", np.ones((3, 2)))
+        ...     store.done("a1", "digest")
+        True
+    """
+
+    def __init__(self, folder: str | Path, meta: dict) -> None:
+        self.folder = Path(folder)
+        self.meta = meta
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._index = open(self.folder / "index.jsonl", "a+b", buffering=0)
+        try:
+            self._open()
+        except BaseException:
+            self.close()
+            raise
+
+    def _open(self) -> None:
+        """Takes the lock, checks what made the store, and cuts off what a kill left behind."""
+        try:
+            fcntl.flock(self._index, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise AvkerasError(f"{self.folder}: another process is writing to this store; wait for it") from error
+        file = self.folder / "meta.json"
+        if file.exists() and json.loads(file.read_text()) != self.meta:
+            raise AvkerasError(f"{self.folder}: was made with other parameters; give another folder or delete it")
+        if not file.exists():
+            partial = file.with_suffix(".partial")
+            partial.write_text(json.dumps(self.meta, indent=1, sort_keys=True) + "\n")
+            partial.replace(file)
+        self._data = open(self.folder / "data.f16", "a+b", buffering=0)
+        self.records, whole = _read_index(self.folder / "index.jsonl")
+        row_bytes = 2 * self.meta["dim"]
+        self._rows = max((r.row + r.frames for r in self.records.values()), default=0)
+        if os.fstat(self._data.fileno()).st_size < self._rows * row_bytes:
+            raise AvkerasError(f"{self.folder}: data.f16 is shorter than its index says; delete the store")
+        self._index.truncate(whole)
+        self._data.truncate(self._rows * row_bytes)
+
+    def done(self, id: str, media: str, *, retry_errors: bool = False) -> bool:
+        """Returns whether a clip is in the store, made from these media files (or known to fail on them)."""
+        record = self.records.get(id)
+        return record is not None and record.media == media and not (retry_errors and record.error)
+
+    def write(self, id: str, media: str, embeddings, *, mask=None, notes: tuple[str, ...] = ()) -> None:
+        """Appends one clip: `embeddings` `(frames, dim)`, zero frames: it lacks the modality; `mask` `(frames,)`."""
+        with np.errstate(over="ignore"):  # what becomes infinite is refused below
+            rows = np.ascontiguousarray(embeddings, dtype="<f2")
+        if rows.ndim != 2 or rows.shape[1] != self.meta["dim"]:
+            raise ValueError(f"embeddings of {id} have shape {rows.shape}, not (frames, {self.meta['dim']})")
+        if not np.isfinite(rows).all():
+            raise ValueError(f"embeddings of {id} are not finite in half precision")
+        mask = np.ones(len(rows), bool) if mask is None else np.asarray(mask, bool)
+        data = rows.tobytes()
+        _write_all(self._data, data)
+        text = "".join("1" if seen else "0" for seen in mask)
+        self._commit(Record(id, media, self._rows, len(rows), text, zlib.crc32(data), tuple(notes)))
+        self._rows += len(rows)
+
+    def fail(self, id: str, media: str, reason: str) -> None:
+        """Records why a clip has no embeddings."""
+        self._commit(Record(id, media, error=reason))
+
+    def _commit(self, record: Record) -> None:
+        fields = {name: value for name, value in vars(record).items() if value or name in ("id", "media")}
+        _write_all(self._index, json.dumps(fields).encode() + b"\n")
+        self.records[record.id] = record
+
+    def close(self) -> None:
+        """Closes the files."""
+        self._index.close()
+        if hasattr(self, "_data"):
+            self._data.close()
+
+    def __enter__(self) -> "RecordWriter":
+        return self
+
+    def __exit__(self, *exception) -> None:
+        self.close()
+
+
+class RecordReader:
+    """Reads the embeddings of any clip of a store without holding the store in memory; safe in threads.
+
+    Args:
+        folder: the store.
+
+    Example:
+        >>> import tempfile
+        >>> folder = tempfile.mkdtemp() + "/audio"
+        >>> with RecordWriter(folder, {"dim": 2}) as store:
+        ...     store.write("a1", "digest", np.ones((3, 2)))
+        >>> RecordReader(folder).read("a1").shape
+        (3, 2)
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+        file = self.folder / "meta.json"
+        if not file.is_file():
+            raise AvkerasError(f"{self.folder}: holds no embeddings; extract them first")
+        self.meta = json.loads(file.read_text())
+        self.dim = self.meta["dim"]
+        self.records, _ = _read_index(self.folder / "index.jsonl")
+        self._file = os.open(self.folder / "data.f16", os.O_RDONLY)
+        weakref.finalize(self, os.close, self._file)
+
+    def read(self, id: str, *, out=None) -> np.ndarray:
+        """Returns the embeddings `(frames, dim)` of a clip, half precision; into `out`, if that is given."""
+        record = self.records[id]
+        rows = np.empty((record.frames, self.dim), "<f2") if out is None else out
+        view = memoryview(rows.reshape(-1).view(np.uint8))
+        offset = 2 * self.dim * record.row
+        while view:
+            count = os.preadv(self._file, [view], offset)
+            if count == 0:
+                raise AvkerasError(f"{self.folder}: data.f16 ends inside clip {id}; delete the store")
+            view, offset = view[count:], offset + count
+        return rows
+
+    def mask(self, id: str) -> np.ndarray:
+        """Returns which frames of a clip were seen, `(frames,)`."""
+        return np.frombuffer(self.records[id].mask.encode(), np.uint8) == ord("1")
+
+    def verify(self) -> list[str]:
+        """Returns the ids whose bytes do not have the checksum of the index."""
+        records = [r for r in self.records.values() if not r.error]
+        return [r.id for r in records if zlib.crc32(self.read(r.id).tobytes()) != r.checksum]
+
+
+def _read_index(path: Path) -> tuple[dict[str, Record], int]:
+    """Returns the records by id, the last line of an id winning, and the length of the whole lines in bytes."""
+    records: dict[str, Record] = {}
+    whole = 0
+    for line in path.read_bytes().splitlines(keepends=True):
+        if not line.endswith(b"\n"):
+            break
+        fields = json.loads(line)
+        record = Record(**{**fields, "notes": tuple(fields.get("notes", ()))})
+        records.pop(record.id, None)
+        records[record.id] = record
+        whole += len(line)
+    return records, whole
+
+
+def _write_all(file, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[file.write(view) :]

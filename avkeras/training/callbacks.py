@@ -1,0 +1,120 @@
+"""Early stopping and epoch-level ensembling (2019, sections 3.2.8 and 3.2.9), from files that a resumed run reads."""
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+
+import keras
+
+
+def should_stop(losses: Sequence[float], *, patience: int = 7) -> bool:
+    """Returns whether the last validation loss is higher than every one of the `patience` epochs before it.
+
+    This is the 2019 paper's rule (section 3.2.8); it is not `EarlyStopping(patience=7)`, which compares with the best.
+
+    Example:
+        >>> should_stop([0.1, 0.2, 0.3, 0.4], patience=3), should_stop([0.9, 0.2, 0.3, 0.4], patience=3)
+        (True, False)
+    """
+    if len(losses) <= patience:
+        return False
+    return losses[-1] > max(losses[-1 - patience : -1])
+
+
+class MetricsFile(keras.callbacks.Callback):
+    """Writes a row per epoch to a CSV file; rows of epochs that are run again are replaced.
+
+    Args:
+        path: the file; `epoch` counts from 1.
+
+    Example:
+        >>> import tempfile
+        >>> file = MetricsFile(tempfile.mkdtemp() + "/metrics.csv")
+        >>> file.on_epoch_end(0, {"loss": 0.5})
+        >>> file.read("loss")
+        [0.5]
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        super().__init__()
+        self.path = Path(path)
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Adds the epoch's row; the file is replaced as a whole."""
+        rows = [row for row in self._rows() if int(row["epoch"]) <= epoch]
+        rows.append({"epoch": epoch + 1, **{name: repr(float(value)) for name, value in (logs or {}).items()}})
+        partial = self.path.with_suffix(".partial")
+        with open(partial, "w", newline="") as file:
+            writer = csv.DictWriter(file, fieldnames=list(dict.fromkeys(name for row in rows for name in row)))
+            writer.writeheader()
+            writer.writerows(rows)
+        partial.replace(self.path)
+
+    def read(self, name: str, *, epochs: int | None = None) -> list[float]:
+        """Returns one column, of all epochs or of the first `epochs`."""
+        return [float(row[name]) for row in self._rows() if epochs is None or int(row["epoch"]) <= epochs]
+
+    def _rows(self) -> list[dict]:
+        if not self.path.exists():
+            return []
+        with open(self.path, newline="") as file:
+            return list(csv.DictReader(file))
+
+
+class StopWhenWorse(keras.callbacks.Callback):
+    """Stops training by `should_stop`.
+
+    Args:
+        metrics: the file of the run, from which earlier epochs are read; it must stand before this callback.
+        patience: epochs to compare with.
+
+    Example:
+        >>> import tempfile
+        >>> StopWhenWorse(MetricsFile(tempfile.mkdtemp() + "/metrics.csv")).patience
+        7
+    """
+
+    def __init__(self, metrics: MetricsFile, *, patience: int = 7) -> None:
+        super().__init__()
+        self.metrics = metrics
+        self.patience = patience
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Looks at the validation losses so far."""
+        if should_stop(self.metrics.read("val_loss", epochs=epoch + 1), patience=self.patience):
+            self.model.stop_training = True
+
+
+class LastEpochs(keras.callbacks.Callback):
+    """Keeps the weights of the last epochs, for `avkeras.models.ensemble`.
+
+    Args:
+        folder: where `epoch-001.weights.h5`, ... are.
+        keep: how many.
+
+    Example:
+        >>> import tempfile
+        >>> LastEpochs(tempfile.mkdtemp()).files()
+        []
+    """
+
+    def __init__(self, folder: str | Path, *, keep: int = 7) -> None:
+        super().__init__()
+        self.folder = Path(folder)
+        self.keep = keep
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Saves the weights, then deletes those that are too old or of epochs that are run again."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        file = self.folder / f"epoch-{epoch + 1:03d}.weights.h5"
+        partial = self.folder / "partial.weights.h5"
+        self.model.save_weights(partial)
+        partial.replace(file)
+        kept = {f"epoch-{number:03d}.weights.h5" for number in range(epoch + 2 - self.keep, epoch + 2)}
+        for old in self.folder.glob("epoch-*.weights.h5"):
+            if old.name not in kept:
+                old.unlink()
+
+    def files(self) -> list[Path]:
+        """Returns the kept files, oldest first."""
+        return sorted(self.folder.glob("epoch-*.weights.h5"))

@@ -1,0 +1,66 @@
+import keras
+import numpy as np
+import pytest
+
+from avkeras.training.callbacks import LastEpochs, MetricsFile, StopWhenWorse, should_stop
+
+
+@pytest.mark.parametrize(
+    ("losses", "stops"),
+    [
+        ([], False),
+        ([1, 2, 3], False),  # too few epochs to compare with
+        ([1, 2, 3, 4], True),  # higher than each of the 3 before
+        ([9, 1, 2, 3, 4], True),  # the 9 is too long ago
+        ([1, 4, 2, 3, 4], False),  # equal to one of them
+        ([5, 4, 3, 2], False),
+        # What tells this rule from EarlyStopping(patience=3): no improvement on the best for long, and yet no stop.
+        ([0.1, 0.9, 0.8, 0.85, 0.8, 0.86, 0.8, 0.86, 0.8], False),
+        # ... and a stop right after the best epoch left the window of comparison.
+        ([0.5, 0.3, 0.2, 0.1, 0.6], True),
+    ],
+)
+def test_hand_made_histories(losses, stops):
+    assert should_stop(losses, patience=3) is stops
+
+
+def test_the_default_compares_with_7_epochs():
+    assert not should_stop([1, 2, 3, 4, 5, 6, 7])
+    assert should_stop([1, 2, 3, 4, 5, 6, 7, 8])
+
+
+def test_training_stops_at_the_epoch_of_the_rule(tmp_path):
+    losses = [0.5, 0.4, 0.45, 0.3, 0.31, 0.29, 0.6, 0.1, 0.1]
+
+    class Scripted(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            logs["val_loss"] = losses[epoch]
+
+    model = keras.Sequential([keras.layers.Input((1,)), keras.layers.Dense(1)])
+    model.compile("sgd", "mse", jit_compile=False)
+    metrics = MetricsFile(tmp_path / "metrics.csv")
+    model.fit(
+        np.ones((2, 1)), np.ones((2, 1)), epochs=9, verbose=0,
+        callbacks=[Scripted(), metrics, StopWhenWorse(metrics, patience=3)],
+    )  # fmt: skip
+    assert metrics.read("val_loss") == losses[:7]
+    assert metrics.read("val_loss", epochs=2) == losses[:2]
+
+
+def test_rows_of_epochs_that_are_run_again_are_replaced(tmp_path):
+    metrics = MetricsFile(tmp_path / "metrics.csv")
+    for epoch, loss in ((0, 0.5), (1, 0.4), (2, 0.3), (1, 0.25)):
+        metrics.on_epoch_end(epoch, {"loss": loss})
+    assert metrics.read("loss") == [0.5, 0.25]
+
+
+def test_the_last_epochs_are_kept(tmp_path):
+    model = keras.Sequential([keras.layers.Input((1,)), keras.layers.Dense(1)])
+    last = LastEpochs(tmp_path / "epochs", keep=3)
+    last.set_model(model)
+    for epoch in range(5):
+        model.layers[-1].kernel.assign([[float(epoch)]])
+        last.on_epoch_end(epoch)
+    assert [file.name for file in last.files()] == [f"epoch-{number:03d}.weights.h5" for number in (3, 4, 5)]
+    model.load_weights(last.files()[0])
+    assert float(model.layers[-1].kernel[0, 0]) == 2.0

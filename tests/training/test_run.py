@@ -1,0 +1,84 @@
+"""Training on real stores, killed for real, resumed to the same end."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+
+from avkeras.training.callbacks import MetricsFile
+
+SCRIPT = textwrap.dedent(
+    """
+    import sys
+    from pathlib import Path
+    import keras
+    import numpy as np
+    from avkeras.data.manifest import Clip
+    from avkeras.data.pipeline import ClipSet
+    from avkeras.data.records import RecordReader, RecordWriter
+    from avkeras.models.audiovisual_transformer import AudiovisualTransformer
+    from avkeras.training.adam import Adam
+    from avkeras.training.run import epoch_ensemble, train
+
+    root, run = Path(sys.argv[1]), sys.argv[2]
+    generator = np.random.default_rng(0)
+    classes = ("Bus", "Car")
+    clips = [Clip(str(n), Path("x"), None, "train", (classes[n % 2],)) for n in range(24)]
+    stores = {}
+    for modality, dim in (("audio", 4), ("video", 6)):
+        with RecordWriter(root / run / modality, {"dim": dim}) as store:
+            for n, clip in enumerate(clips):
+                store.write(clip.id, "m", generator.normal(size=(3 + n % 2, dim)) + n % 2)
+        stores[modality] = RecordReader(root / run / modality)
+    clip_set = ClipSet(clips, stores, classes)
+
+    class Say(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            print("batch", batch, flush=True)
+
+    keras.utils.set_random_seed(1)
+    model = AudiovisualTransformer(classes=2, dims=clip_set.dims, blocks=1, dim=8, key_dim=4, hidden_dim=8)
+    model.compile(Adam(0.01), "binary_crossentropy")
+    files = train(model, clip_set, clip_set, folder=root / run / "training", epochs=5, steps_per_epoch=4,
+                  batch_size=8, keep=3, seed=2, callbacks=[Say()], verbose=0)
+    probabilities = epoch_ensemble(model, files).predict(clip_set.dataset(batch_size=8), verbose=0)
+    np.save(root / run / "probabilities.npy", probabilities)
+    """
+)
+
+
+def run(folder, name, kill_after=None):
+    """Runs the script; kills it after so many batches. Returns the number of batches seen."""
+    batches = 0
+    with subprocess.Popen([sys.executable, "-c", SCRIPT, folder, name], stdout=subprocess.PIPE, text=True) as process:
+        for _ in process.stdout:
+            batches += 1
+            if batches == kill_after:
+                os.kill(process.pid, signal.SIGKILL)
+                break
+        process.stdout.read()
+    if kill_after is None:
+        assert process.returncode == 0
+    return batches
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("runs")
+
+
+def test_a_killed_and_resumed_run_equals_an_uninterrupted_one(folder):
+    assert run(folder, "whole") == 20
+    run(folder, "killed", kill_after=10)
+    assert 4 <= run(folder, "killed") < 20
+    expected, found = (np.load(folder / name / "probabilities.npy") for name in ("whole", "killed"))
+    np.testing.assert_array_equal(found, expected)
+    histories = [MetricsFile(folder / name / "training" / "metrics.csv").read("loss") for name in ("whole", "killed")]
+    assert len(histories[0]) == 5
+    assert histories[0] == histories[1]
+    # Once it has ended, nothing is trained again.
+    assert run(folder, "killed") == 0

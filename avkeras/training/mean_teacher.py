@@ -1,0 +1,188 @@
+"""Mean teacher training: a student that learns from labels and from the average of its own past."""
+
+import keras
+from keras import ops
+
+# As in `avkeras.data.labels.SUPERVISION_CODES`, which numpy code uses: 0 says that no target of the clip may be used.
+_WEAK, _STRONG = 1, 2
+
+
+@keras.saving.register_keras_serializable(package="avkeras")
+class MeanTeacher(keras.Model):
+    """Trains a detection model with weak, strong and no labels by means of a mean teacher (2022, section 3.1.5).
+
+    The loss is the binary cross-entropy of the clip probabilities of weakly labelled clips, plus that of the frame
+    probabilities of strongly labelled clips, plus `consistency_weight` times the mean squared differences between
+    student and teacher, for clips and for frames, over all clips. After every step each trainable weight of the teacher
+    becomes `decay * teacher + (1 - decay) * student`. No gradient enters the teacher.
+
+    In training the teacher runs as the student does (Tarvainen and Valpola, 2017): with dropout noise of its own, and
+    with batch normalisation over the batch. The moving statistics of its batch normalisation are therefore those of its
+    own passes, not the student's.
+
+    `model(x)` and `model.predict(x)` give the student's probabilities; `model.student` and `model.teacher` are ordinary
+    models. Saving, checkpoints and `BackupAndRestore` keep both, the number of training `steps`, and the states of the
+    random generators, which Keras leaves out: a run that goes on equals one that was never interrupted. Training needs
+    the TensorFlow backend, and one device: `tf.distribute` is not provided for.
+
+    The targets `y` are a dict:
+
+    * `supervision` `(batch,)`: 0 unlabelled, 1 weak, 2 strong (`avkeras.data.labels.SUPERVISION_CODES`). It stands with
+      the targets since it says which of them are known; the others may hold anything, even NaN.
+    * `clip` `(batch, classes)` and `frame` `(batch, frames, classes)`.
+    * `frame_mask` `(batch, frames)`, optional: False marks frames behind the end of a clip, which count in no loss.
+
+    Args:
+        student: built model that gives `{"clip": (batch, classes), "frame": (batch, frames, classes)}`, probabilities.
+        decay: of the moving average, per step.
+        consistency_weight: of both squared differences.
+
+    Example:
+        >>> import numpy as np
+        >>> audio = keras.Input((None, 8), name="audio")
+        >>> frame = keras.layers.Dense(3, activation="sigmoid")(audio)
+        >>> clip = keras.layers.GlobalAveragePooling1D()(frame)
+        >>> model = MeanTeacher(keras.Model({"audio": audio}, {"clip": clip, "frame": frame}))
+        >>> model.compile(keras.optimizers.Adam(1e-3))
+        >>> x = {"audio": np.ones((4, 5, 8), "float32")}
+        >>> y = {"supervision": np.array([0, 0, 1, 2]), "clip": np.ones((4, 3)), "frame": np.ones((4, 5, 3))}
+        >>> sorted(model.fit(x, y, verbose=0).history)
+        ['clip_consistency', 'frame_consistency', 'loss', 'strong_bce', 'weak_bce']
+    """
+
+    def __init__(
+        self, student: keras.Model, *, decay: float = 0.999, consistency_weight: float = 2.0, **kwargs
+    ) -> None:
+        if not 0 <= decay <= 1:
+            raise ValueError(f"decay must be in [0, 1], not {decay}")
+        super().__init__(**{"dtype": _policy(student), **kwargs})
+        self.student = student
+        self.teacher = type(student).from_config(student.get_config())
+        self.teacher.set_weights(student.get_weights())
+        self.decay = decay
+        self.consistency_weight = consistency_weight
+        self.steps = self.add_weight(shape=(), dtype="int64", initializer="zeros", trainable=False, name="steps")
+        names = ("weak_bce", "strong_bce", "clip_consistency", "frame_consistency")
+        self.terms = {name: keras.metrics.Mean(name=name) for name in names}
+        self._freeze_teacher()
+        self.built = True
+
+    def _freeze_teacher(self):
+        # Not `teacher.trainable = False`: that would also turn its batch normalisation to the moving statistics.
+        for weight in self.teacher.weights:
+            weight.trainable = False
+
+    def compile(self, *args, jit_compile: bool | str = False, **kwargs) -> None:
+        """Compiles as `keras.Model.compile` does, without XLA unless asked for; losses are not the caller's to give."""
+        if kwargs.get("loss") is not None or len(args) > 1:
+            raise ValueError("MeanTeacher has losses of its own; compile it with an optimizer alone")
+        super().compile(*args, jit_compile=jit_compile, **kwargs)
+        self._freeze_teacher()
+        self.optimizer.build(self.trainable_variables)
+
+    def compile_from_config(self, config):
+        """Compiles a loaded model as it was compiled when it was saved."""
+        self.compile(**keras.saving.deserialize_keras_object(config))
+
+    def call(self, inputs, training=False):
+        """Returns the student's probabilities."""
+        return self.student(inputs, training=training)
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        """Returns the loss of a batch and updates the mean of each of its terms."""
+        if sample_weight is not None:
+            raise ValueError("MeanTeacher takes no sample_weight; y['supervision'] says which targets count")
+        for name in ("supervision", "clip", "frame"):
+            if name not in y:
+                raise ValueError(f"the targets lack '{name}'; they are a dict of supervision, clip and frame")
+        student = {name: ops.cast(y_pred[name], "float32") for name in ("clip", "frame")}
+        for name, value in student.items():
+            if len(y[name].shape) != len(value.shape) or any(
+                None not in pair and pair[0] != pair[1] for pair in zip(y[name].shape, value.shape, strict=True)
+            ):
+                raise ValueError(f"targets '{name}' have shape {y[name].shape}, the model gives {value.shape}")
+        teacher = self.teacher(x, training=training)
+        teacher = {name: ops.stop_gradient(ops.cast(teacher[name], "float32")) for name in student}
+        # (batch, 1, 1): which clips count; (batch, frames, 1): which frames.
+        supervision = ops.reshape(y["supervision"], (-1, 1))
+        weak, strong = (ops.equal(supervision, code) for code in (_WEAK, _STRONG))
+        every = ops.ones_like(weak)
+        real = y.get("frame_mask")
+        real = ops.ones_like(student["frame"][:, :, 0], dtype="bool") if real is None else ops.cast(real, "bool")
+        strong, real = ops.logical_and(strong, real)[:, :, None], real[:, :, None]
+        terms = {
+            "weak_bce": _masked_mean(ops.binary_crossentropy, y["clip"], student["clip"], weak),
+            "strong_bce": _masked_mean(ops.binary_crossentropy, y["frame"], student["frame"], strong),
+            "clip_consistency": _masked_mean(_squared_difference, teacher["clip"], student["clip"], every),
+            "frame_consistency": _masked_mean(_squared_difference, teacher["frame"], student["frame"], real),
+        }
+        for name, (value, count) in terms.items():
+            self.terms[name].update_state(value, sample_weight=count)
+        value = {name: value for name, (value, _) in terms.items()}
+        consistency = value["clip_consistency"] + value["frame_consistency"]
+        loss = value["weak_bce"] + value["strong_bce"] + self.consistency_weight * consistency
+        return loss + sum(self.student.losses)
+
+    def train_step(self, data):
+        """Trains the student on a batch, then moves the teacher towards it."""
+        logs = super().train_step(data)
+        self.update_teacher()
+        return logs
+
+    def update_teacher(self):
+        """Moves every trainable weight of the teacher towards the student's: one step of the moving average."""
+        for student, teacher in zip(self.student.weights, self.teacher.weights, strict=True):
+            if student.trainable:
+                teacher.assign_sub((1 - self.decay) * (teacher - student))
+        self.steps.assign_add(1)
+
+    def _random_states(self):
+        weights = {id(weight) for weight in self.weights}
+        return [variable for variable in self.variables if id(variable) not in weights]
+
+    def save_own_variables(self, store):
+        """Saves the number of steps and the states of all random generators."""
+        store["steps"] = self.steps
+        for index, state in enumerate(self._random_states()):
+            store[f"random_state_{index}"] = state
+
+    def load_own_variables(self, store):
+        """Restores what `save_own_variables` saved."""
+        self.steps.assign(store["steps"])
+        for index, state in enumerate(self._random_states()):
+            state.assign(store[f"random_state_{index}"])
+
+    def get_config(self):
+        """Returns the constructor's values."""
+        return {
+            **super().get_config(),
+            "student": keras.saving.serialize_keras_object(self.student),
+            "decay": self.decay,
+            "consistency_weight": self.consistency_weight,
+        }
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        """Builds the model anew from `get_config`."""
+        student = keras.saving.deserialize_keras_object(config["student"], custom_objects=custom_objects)
+        return cls(**{**config, "student": student})
+
+
+def _policy(student):
+    """Returns the policy that decides on loss scaling: that of the layers, which the model itself need not share."""
+    policies = {layer.dtype_policy.name: layer.dtype_policy for layer in (student, *student.layers)}
+    return policies.get("mixed_float16", student.dtype_policy)
+
+
+def _masked_mean(function, target, output, mask):
+    """Returns the mean of `function` where `mask`, 0 if that is nowhere, and the number of places."""
+    mask_all = ops.broadcast_to(mask, ops.shape(output))
+    # The targets are cleaned first: a gradient of 0 times NaN is NaN.
+    target = ops.where(mask_all, ops.cast(target, "float32"), 0.0)
+    total = ops.sum(ops.where(mask_all, function(target, output), 0.0))
+    count = ops.sum(ops.cast(mask_all, "float32"))
+    return total / ops.maximum(count, 1.0), count
+
+
+def _squared_difference(target, output):
+    return ops.square(target - output)

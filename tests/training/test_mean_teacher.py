@@ -1,0 +1,389 @@
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import ops
+
+from avkeras.data.mixup import mixup
+from avkeras.data.streams import StreamSampler, stream_dataset
+from avkeras.layers.dropout import Dropout
+from avkeras.models.sequence_model import SequenceModel
+from avkeras.training.mean_teacher import MeanTeacher
+from avkeras.training.rectified_adam import RectifiedAdam
+
+CLASSES, FRAMES, DIM = 3, 6, 5
+TERMS = ("weak_bce", "strong_bce", "clip_consistency", "frame_consistency")
+
+
+def make_student(dtype="float32", dropout=0.3):
+    """A detector with all that a real one has: an optional mask, dropout, batch normalisation."""
+    audio = keras.Input((FRAMES, DIM), name="audio")
+    mask = keras.Input((FRAMES,), dtype="bool", name="audio_mask", optional=True)
+    x = keras.layers.Dense(8, name="map", dtype=dtype)(audio)
+    x = keras.layers.BatchNormalization(momentum=0.9, name="norm", dtype=dtype)(x)
+    if dropout:
+        x = Dropout(dropout, name="dropout", dtype=dtype)(x)
+        x = keras.layers.GaussianNoise(0.1, name="noise", dtype=dtype)(x)  # Keras does not save its generator's state
+    frame = keras.layers.Dense(CLASSES, activation="sigmoid", name="frame", dtype="float32")(x)
+    clip = keras.layers.GlobalAveragePooling1D(name="clip", dtype="float32")(frame)
+    return SequenceModel(
+        inputs={"audio": audio, "audio_mask": mask}, outputs={"clip": clip, "frame": frame}, dtype=dtype
+    )
+
+
+def make_model(optimizer=None, seed=1, student=None, **options):
+    keras.utils.set_random_seed(seed)
+    model = MeanTeacher(student or make_student(), **options)
+    model.compile(optimizer or keras.optimizers.SGD(0.5))
+    return model
+
+
+def make_data(supervision=(2, 1, 0, 2, 1, 0, 0, 0), seed=0):
+    random = np.random.default_rng(seed)
+    size = len(supervision)
+    x = {"audio": random.standard_normal((size, FRAMES, DIM)).astype("float32")}
+    y = {
+        "supervision": np.array(supervision, "int8"),
+        "clip": random.integers(0, 2, (size, CLASSES)).astype("float32"),
+        "frame": random.integers(0, 2, (size, FRAMES, CLASSES)).astype("float32"),
+    }
+    return x, y
+
+
+def values(weights):
+    return [ops.convert_to_numpy(weight).copy() for weight in weights]
+
+
+def assert_equal(ones, others):
+    for one, other in zip(ones, others, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def gradients(model, x, y, **terms):
+    """Returns the gradients of the loss with respect to student and teacher."""
+    student, teacher = model.student.trainable_variables, [w for w in model.teacher.weights]
+    with tf.GradientTape() as tape:
+        tape.watch([weight.value for weight in teacher])
+        y = {name: tf.convert_to_tensor(value) for name, value in y.items()}
+        loss = model.compute_loss(x, y, model(x, training=True), training=True)
+    found = tape.gradient(loss, [weight.value for weight in (*student, *teacher)])
+    return found[: len(student)], found[len(student) :]
+
+
+def by_hand(model, x, y, training):
+    """The four terms, written out clip by clip."""
+    student, teacher = (
+        {k: v.numpy() for k, v in part(x, training=training).items()} for part in (model.student, model.teacher)
+    )
+    bce = lambda t, p: -(t * np.log(p) + (1 - t) * np.log(1 - p))  # noqa: E731
+    real = y.get("frame_mask", np.ones((len(y["clip"]), FRAMES), bool))
+    weak, strong, frame = [], [], []
+    for i, kind in enumerate(y["supervision"]):
+        if kind == 1:
+            weak.append(bce(y["clip"][i], student["clip"][i]))
+        for j in range(FRAMES):
+            if real[i, j]:
+                frame.append((student["frame"][i, j] - teacher["frame"][i, j]) ** 2)
+                if kind == 2:
+                    strong.append(bce(y["frame"][i, j], student["frame"][i, j]))
+    terms = {
+        "weak_bce": np.mean(weak) if weak else 0.0,
+        "strong_bce": np.mean(strong) if strong else 0.0,
+        "clip_consistency": np.mean((student["clip"] - teacher["clip"]) ** 2),
+        "frame_consistency": np.mean(frame),
+    }
+    return terms | {
+        "loss": terms["weak_bce"] + terms["strong_bce"] + 2 * (terms["clip_consistency"] + terms["frame_consistency"])
+    }
+
+
+# --- the moving average
+
+
+def test_the_teacher_starts_as_the_student():
+    model = make_model()
+    assert_equal(values(model.teacher.weights), values(model.student.weights))
+
+
+def test_after_k_steps_the_teacher_is_the_moving_average_of_the_student():
+    model = make_model(decay=0.9)
+    x, y = make_data()
+    expected = values(model.teacher.weights)
+    for _ in range(5):
+        model.train_on_batch(x, y)
+        expected = [0.9 * old + 0.1 * new for old, new in zip(expected, values(model.student.weights), strict=True)]
+    averaged = [weight.trainable for weight in model.student.weights]
+    assert sum(averaged) == 6
+    for weight, value, trainable in zip(model.teacher.weights, expected, averaged, strict=True):
+        if trainable:
+            np.testing.assert_allclose(weight.numpy(), value, rtol=1e-5, atol=1e-7)
+    assert int(model.steps) == 5
+
+
+def test_the_decay_of_the_paper_is_the_default():
+    model = make_model()
+    x, y = make_data()
+    start = values(model.teacher.trainable_weights or [model.teacher.get_layer("map").kernel])
+    model.train_on_batch(x, y)
+    student = model.student.get_layer("map").kernel.numpy()
+    np.testing.assert_allclose(
+        model.teacher.get_layer("map").kernel.numpy(), 0.999 * start[0] + 0.001 * student, rtol=1e-6, atol=1e-9
+    )
+
+
+def test_the_teacher_keeps_batch_statistics_of_its_own():
+    model = make_model(student=make_student(dropout=0.0), decay=0.5)
+    x, y = make_data()
+    expected = np.zeros(8)
+    for _ in range(3):
+        mapped = (
+            x["audio"] @ model.teacher.get_layer("map").kernel.numpy() + model.teacher.get_layer("map").bias.numpy()
+        )
+        expected = 0.9 * expected + 0.1 * mapped.mean(axis=(0, 1))
+        model.train_on_batch(x, y)
+    teacher, student = (part.get_layer("norm").moving_mean.numpy() for part in (model.teacher, model.student))
+    np.testing.assert_allclose(teacher, expected, rtol=1e-5, atol=1e-7)
+    assert np.abs(teacher - student).max() > 1e-4
+
+
+def test_student_and_teacher_draw_dropout_of_their_own():
+    model = make_model()
+    x, _ = make_data()
+    assert np.any(model.student(x, training=True)["frame"] != model.teacher(x, training=True)["frame"])
+    np.testing.assert_array_equal(model.student(x)["frame"], model.teacher(x)["frame"])
+
+
+# --- gradients
+
+
+def test_the_consistency_reaches_the_student_only():
+    model = make_model()
+    x, y = make_data([0] * 8)
+    student, teacher = gradients(model, x, y)
+    assert all(np.abs(gradient).max() > 0 for gradient in student if gradient is not None)
+    assert sum(gradient is not None for gradient in student) == len(student)
+    assert teacher == [None] * len(teacher)
+
+
+def test_only_the_student_is_trainable_also_after_loading_and_thawing():
+    model = make_model()
+    assert_equal([w.path for w in model.trainable_variables], [w.path for w in model.student.trainable_variables])
+    model.trainable = True
+    model.compile("sgd")
+    assert len(model.trainable_variables) == len(model.student.trainable_variables) == 6
+
+
+def test_unlabelled_clips_give_no_cross_entropy_whatever_their_targets():
+    x, y = make_data([0] * 8)
+    y["clip"][:] = np.nan
+    y["frame"][:] = np.nan
+    model = make_model()
+    history = model.fit(x, y, batch_size=8, verbose=0).history
+    assert history["weak_bce"] == [0.0]
+    assert history["strong_bce"] == [0.0]
+    assert history["loss"][0] == pytest.approx(2 * (history["clip_consistency"][0] + history["frame_consistency"][0]))
+    assert all(np.isfinite(weight).all() for weight in values(model.weights))
+
+
+def test_without_consistency_an_unlabelled_clip_has_no_gradient():
+    x, y = make_data([0] * 8)
+    student, _ = gradients(make_model(consistency_weight=0.0), x, y)
+    assert all(not np.any(gradient) for gradient in student)
+
+
+def test_clip_targets_of_strong_clips_and_frame_targets_of_weak_ones_count_for_nothing():
+    x, y = make_data([2, 1, 2, 1])
+    other = {**y, "clip": y["clip"].copy(), "frame": y["frame"].copy()}
+    other["clip"][[0, 2]] = np.nan
+    other["frame"][[1, 3]] = np.nan
+    model = make_model(student=make_student(dropout=0.0))
+    for one, two in zip(gradients(model, x, y)[0], gradients(model, x, other)[0], strict=True):
+        np.testing.assert_array_equal(one, two)
+
+
+def test_padded_frames_count_in_no_loss():
+    x, y = make_data()
+    y["frame_mask"] = np.arange(FRAMES) < np.array([6, 4, 3, 2, 6, 1, 6, 5])[:, None]
+    model = make_model(student=make_student(dropout=0.0))
+    changed = {**y, "frame": np.where(y["frame_mask"][:, :, None], y["frame"], np.nan)}
+    assert_equal(gradients(model, x, y)[0], gradients(model, x, changed)[0])
+    other = {k: v for k, v in y.items() if k != "frame_mask"}
+    assert np.any(gradients(model, x, y)[0][0] != gradients(model, x, other)[0][0])
+
+
+# --- history
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_history_holds_every_term_and_each_is_right(masked):
+    x, y = make_data()
+    if masked:
+        y["frame_mask"] = np.arange(FRAMES) < np.array([6, 4, 3, 2, 6, 1, 6, 5])[:, None]
+    # Without dropout the pass can be repeated by hand; a teacher that differs makes the terms non-zero.
+    model = make_model(student=make_student(dropout=0.0))
+    for weight in model.teacher.weights:
+        weight.assign(weight + 0.1)
+    expected = by_hand(model, x, y, training=True)
+    history = model.fit(x, y, batch_size=8, verbose=0).history
+    assert history.keys() == expected.keys() == {*TERMS, "loss"}
+    for name, value in expected.items():
+        assert value > 1e-4
+        assert history[name] == pytest.approx([value], rel=1e-4)
+
+
+def test_validation_has_the_same_terms_weighted_by_what_is_labelled():
+    x, y = make_data([2, 1, 0, 1, 1, 0, 0, 2, 0, 1])
+    model = make_model()
+    for weight in model.teacher.weights:
+        weight.assign(weight + 0.1)
+    model.optimizer.learning_rate.assign(0.0)
+    expected = by_hand(model, x, y, training=False)
+    found = model.evaluate(x, y, batch_size=3, return_dict=True, verbose=0)  # 3 + 3 + 3 + 1 clips
+    for name in TERMS:
+        assert found[name] == pytest.approx(expected[name], rel=1e-5)
+    history = model.fit(x, y, validation_data=(x, y), batch_size=5, verbose=0).history
+    assert {f"val_{name}" for name in (*TERMS, "loss")} < history.keys()
+
+
+def test_epochs_do_not_bleed_into_each_other():
+    x, y = make_data()
+    model = make_model(keras.optimizers.SGD(0.0), student=make_student(dropout=0.0), decay=1.0)
+    history = model.fit(x, y, batch_size=8, epochs=2, verbose=0).history
+    assert history["strong_bce"][0] == pytest.approx(history["strong_bce"][1], rel=1e-6)
+
+
+def test_penalties_of_the_student_join_the_loss_once():
+    audio = keras.Input((FRAMES, DIM), name="audio")
+    frame = keras.layers.Dense(CLASSES, "sigmoid", kernel_regularizer=keras.regularizers.L2(0.1))(audio)
+    clip = keras.layers.GlobalAveragePooling1D()(frame)
+    model = make_model(student=SequenceModel(inputs={"audio": audio}, outputs={"clip": clip, "frame": frame}))
+    x, y = make_data([0] * 4)
+    penalty = 0.1 * np.sum(model.student.trainable_weights[0].numpy() ** 2)
+    assert model.fit(x, y, verbose=0).history["loss"] == pytest.approx([penalty], rel=1e-5)
+
+
+# --- use as an ordinary Keras model
+
+
+def test_predictions_are_the_students():
+    model = make_model()
+    x, y = make_data()
+    model.fit(x, y, verbose=0, epochs=3)
+    mask = np.ones((8, FRAMES), bool)
+    for name in ("clip", "frame"):
+        expected = model.student.predict({**x, "audio_mask": mask}, verbose=0)[name]
+        np.testing.assert_array_equal(model.predict({**x, "audio_mask": mask}, verbose=0)[name], expected)
+        assert np.any(model.teacher.predict({**x, "audio_mask": mask}, verbose=0)[name] != expected)
+
+
+def test_student_and_teacher_are_saved_and_go_on_as_they_were(tmp_path):
+    model = make_model(RectifiedAdam(1e-2), decay=0.9, consistency_weight=1.5)
+    x, y = make_data()
+    model.fit(x, y, epochs=7, verbose=0)
+    model.save(tmp_path / "model.keras")
+    again = keras.models.load_model(tmp_path / "model.keras")
+    assert (again.decay, again.consistency_weight, int(again.steps)) == (0.9, 1.5, 7)
+    assert np.any(model.student.get_weights()[0] != model.teacher.get_weights()[0])
+    assert_equal(again.student.get_weights(), model.student.get_weights())
+    assert_equal(again.teacher.get_weights(), model.teacher.get_weights())
+    assert len(again.trainable_variables) == 6
+    first, second = (part.fit(x, y, epochs=3, verbose=0, shuffle=False) for part in (model, again))
+    assert first.history == second.history
+    assert_equal(values(again.variables), values(model.variables))
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+def test_mixed_precision_trains_with_float32_losses(policy):
+    model = make_model(RectifiedAdam(1e-2), student=make_student(policy))
+    assert isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer) == (policy == "mixed_float16")
+    x, y = make_data()
+    history = model.fit(x, y, batch_size=8, epochs=12, verbose=0).history
+    assert all(np.isfinite(history["loss"]))
+    assert history["strong_bce"][-1] < history["strong_bce"][0]
+    assert {weight.dtype for weight in model.teacher.weights} == {"float32"}
+
+
+def test_a_student_with_a_frozen_layer_keeps_it_frozen_in_the_teacher():
+    student = make_student()
+    student.get_layer("map").trainable = False
+    model = make_model(student=student, decay=0.5)
+    before = values(student.get_layer("map").weights)
+    x, y = make_data()
+    model.fit(x, y, verbose=0)
+    assert_equal(values(model.teacher.get_layer("map").weights), before)
+    assert_equal(values(student.get_layer("map").weights), before)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda y: {k: v for k, v in y.items() if k != "supervision"}, "the targets lack 'supervision'"),
+        (lambda y: {**y, "frame": y["frame"][:, :4]}, r"targets 'frame' have shape \(8, 4, 3\), the model gives"),
+        (lambda y: {**y, "clip": y["frame"]}, r"targets 'clip' have shape \(8, 6, 3\), the model gives"),
+    ],
+)
+def test_bad_targets_are_named(change, message):
+    x, y = make_data()
+    with pytest.raises(ValueError, match=message):
+        make_model().train_on_batch(x, change(y))
+
+
+def test_bad_arguments_are_named():
+    x, y = make_data()
+    with pytest.raises(ValueError, match=r"decay must be in \[0, 1\], not 1.5"):
+        MeanTeacher(make_student(), decay=1.5)
+    with pytest.raises(ValueError, match="MeanTeacher has losses of its own"):
+        MeanTeacher(make_student()).compile("sgd", "mse")
+    with pytest.raises(ValueError, match="takes no sample_weight"):
+        make_model().train_on_batch(x, y, sample_weight=np.ones(8))
+
+
+# --- resuming
+
+EPOCHS, STEPS = 4, 5
+
+
+def train(folder, *, kill_at=None):
+    """Trains on three streams with mixup, dropout and a schedule; a process that is killed goes on when run again."""
+    x, y = make_data([2] * 7 + [1] * 5 + [0] * 11)
+    x, y = ({name: tf.constant(value) for name, value in part.items()} for part in (x, y))
+    kinds = ["strong"] * 7 + ["weak"] * 5 + ["unlabelled"] * 11
+
+    def load(indices):
+        return tuple({name: tf.gather(value, indices) for name, value in part.items()} for part in (x, y))
+
+    class Kill(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            if int(self.model.steps) == kill_at:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    model = make_model(RectifiedAdam(keras.optimizers.schedules.ExponentialDecay(1e-2, 20, 0.1)), decay=0.9)
+    sampler = StreamSampler(kinds, counts={"strong": 2, "weak": 2, "unlabelled": 4}, seed=3)
+    batches = stream_dataset(sampler, load, start_step=lambda: int(model.steps), augment=mixup)
+    backup = keras.callbacks.BackupAndRestore(folder / "backup")
+    model.fit(batches, steps_per_epoch=STEPS, epochs=EPOCHS, callbacks=[backup, Kill()], shuffle=False, verbose=0)
+    model.save(folder / "model.keras")
+    return model
+
+
+def test_a_killed_run_that_goes_on_equals_one_that_was_never_interrupted(tmp_path):
+    (tmp_path / "whole").mkdir()
+    (tmp_path / "killed").mkdir()
+    whole = train(tmp_path / "whole")
+    root = Path(__file__).parents[2]
+    code = "import sys, pathlib, test_mean_teacher as t; t.train(pathlib.Path(sys.argv[1]), kill_at=int(sys.argv[2]))"
+    path = os.pathsep.join([str(root), str(Path(__file__).parent)])
+    environment = {**os.environ, "PYTHONPATH": path, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    command = [sys.executable, "-c", code, str(tmp_path / "killed"), "13"]  # inside the third epoch
+    assert subprocess.run(command, env=environment, capture_output=True).returncode == -signal.SIGKILL
+    assert not (tmp_path / "killed" / "model.keras").exists()
+    resumed = train(tmp_path / "killed")
+    assert int(resumed.steps) == int(whole.steps) == EPOCHS * STEPS
+    assert_equal(values(resumed.variables), values(whole.variables))
+    assert_equal(values(resumed.optimizer.variables), values(whole.optimizer.variables))

@@ -16,7 +16,8 @@ class SequenceModel(keras.Model):
     Example:
         >>> import numpy as np
         >>> from keras import Input
-        >>> inputs = {"audio": Input((None, 4)), "audio_mask": Input((None,), dtype="bool", optional=True)}
+        >>> mask = Input((None,), dtype="bool", name="audio_mask", optional=True)
+        >>> inputs = {"audio": Input((None, 4), name="audio"), "audio_mask": mask}
         >>> SequenceModel(inputs=inputs, outputs=inputs["audio"])({"audio": np.ones((1, 3, 4))}).shape
         TensorShape([1, 3, 4])
     """

@@ -1,0 +1,121 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from avkeras.training.adam import Adam
+
+RANDOM = np.random.default_rng(0)
+INPUTS = RANDOM.normal(size=(64, 6)).astype("float32")
+TARGETS = RANDOM.normal(size=(64, 3)).astype("float32")
+
+
+def make_model(optimizer, *, dtype="float32"):
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential(
+        [
+            keras.Input((6,)),
+            keras.layers.Dense(8, activation="tanh", dtype=dtype),
+            keras.layers.BatchNormalization(dtype=dtype),
+            keras.layers.Dense(3, dtype="float32"),
+        ]
+    )
+    model.compile(optimizer, "mse", jit_compile=False)
+    return model
+
+
+def train(model, steps, start=0):
+    for step in range(start, start + steps):
+        order = np.random.default_rng(step).permutation(64)[:16]
+        model.train_on_batch(INPUTS[order], TARGETS[order])
+    return model
+
+
+def assert_equal(first, second, tolerance=1e-6):
+    pairs = list(zip(first.get_weights(), second.get_weights(), strict=True))
+    pairs += list(zip(first.optimizer.variables, second.optimizer.variables, strict=True))
+    for one, other in pairs:
+        np.testing.assert_allclose(one, other, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"learning_rate": 0.01, "beta_1": 0.8, "beta_2": 0.99, "epsilon": 1e-3},
+        {"learning_rate": 0.01, "weight_decay": 0.1},
+        {"clipnorm": 0.1},
+        {"global_clipnorm": 0.1},
+        {"use_ema": True, "ema_momentum": 0.9},
+        {"gradient_accumulation_steps": 2},
+        {"amsgrad": True},
+    ],
+    ids=str,
+)
+def test_equals_keras_over_50_steps(options):
+    ours, reference = (train(make_model(kind(**options)), 50) for kind in (Adam, keras.optimizers.Adam))
+    assert_equal(ours, reference, 1e-5 if "learning_rate" in options else 1e-6)  # ten times the usual rate
+    assert ours.optimizer.iterations == reference.optimizer.iterations
+
+
+def test_follows_a_schedule():
+    models = [
+        train(make_model(kind(keras.optimizers.schedules.ExponentialDecay(0.05, 10, 0.5))), 50)
+        for kind in (Adam, keras.optimizers.Adam)
+    ]
+    assert_equal(*models, 1e-5)  # the rate is ten times the usual one
+
+
+def test_sparse_gradients_are_left_to_keras():
+    found = []
+    for kind in (Adam, keras.optimizers.Adam):
+        keras.utils.set_random_seed(0)
+        model = keras.Sequential([keras.Input((3,), dtype="int32"), keras.layers.Embedding(10, 4)])
+        model.compile(kind(0.1), "mse", jit_compile=False)
+        for _ in range(5):
+            model.train_on_batch(np.array([[1, 1, 7]]), np.ones((1, 3, 4)))
+        found.append(model)
+    assert_equal(*found)
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+def test_saved_and_loaded_state_goes_on_alike(tmp_path, compiled):
+    model = train(make_model(Adam(0.01, beta_1=0.8)), 20)
+    path = tmp_path / "model.keras"
+    model.save(path)
+    loaded = keras.saving.load_model(path)
+    assert type(loaded.optimizer) is Adam
+    assert loaded.optimizer.get_config() == model.optimizer.get_config()
+    assert_equal(loaded, model, 0)
+    loaded.run_eagerly = model.run_eagerly = not compiled
+    assert_equal(train(loaded, 10, 20), train(model, 10, 20))
+
+
+def test_float16_loss_scaling():
+    """A step whose scaled gradient overflows is left out and halves the scale; the others are Adam's."""
+    optimizer = keras.optimizers.LossScaleOptimizer(Adam(0.01), initial_scale=2.0**15)
+    model = make_model(optimizer, dtype="mixed_float16")
+    before = model.get_weights()
+    train(model, 20)
+    assert optimizer.inner_optimizer.iterations == 20
+    assert optimizer.dynamic_scale == 2.0**15
+    reference = train(make_model(keras.optimizers.Adam(0.01)), 20)
+    for old, new, wanted in zip(before, model.get_weights(), reference.get_weights(), strict=True):
+        assert np.any(old != new)
+        np.testing.assert_allclose(new, wanted, atol=0.02)
+    stopped = model.trainable_variables[0].numpy()
+    model.train_on_batch(INPUTS[:16], np.full((16, 3), 1e30, "float32"))
+    np.testing.assert_array_equal(model.trainable_variables[0], stopped)
+    assert optimizer.inner_optimizer.iterations == 20
+    assert optimizer.dynamic_scale == 2.0**14
+    train(model, 1)
+    assert optimizer.inner_optimizer.iterations == 21
+    assert np.any(model.trainable_variables[0].numpy() != stopped)
+
+
+def test_one_fused_operation_per_variable():
+    model = make_model(Adam())
+    step = tf.function(lambda gradients: model.optimizer.apply(gradients, model.trainable_variables))
+    graph = step.get_concrete_function([tf.TensorSpec(v.shape) for v in model.trainable_variables]).graph
+    kinds = [operation.type for operation in graph.get_operations()]
+    assert kinds.count("ResourceApplyAdam") == len(model.trainable_variables)

@@ -78,6 +78,11 @@ class ClipSet:
         """Width of the embeddings per modality."""
         return {modality: store.dim for modality, store in self.stores.items()}
 
+    @property
+    def frames(self) -> int:
+        """The most frames that any modality of any clip has."""
+        return max(store.records[clip.id].frames for store in self.stores.values() for clip in self.clips)
+
     def has(self, modality: str) -> np.ndarray:
         """Returns which clips have a modality, `(clips,)`."""
         return np.array([self.stores[modality].records[clip.id].frames > 0 for clip in self.clips], bool)

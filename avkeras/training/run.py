@@ -70,6 +70,7 @@ def train(
             initial_epoch=done,
             steps_per_epoch=steps_per_epoch,
             callbacks=[metrics, last_epochs, StopWhenWorse(metrics, patience=patience), *callbacks],
+            shuffle=False,  # the sampler has done that
             verbose=verbose,
         )
     return last_epochs.files()

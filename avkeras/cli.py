@@ -1,0 +1,101 @@
+"""The `avkeras` command. Nothing heavy is loaded before a subcommand needs it."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import avkeras
+from avkeras.console import one_line_errors, progress_bars, show_evaluation, show_prediction
+
+PREDICT = """examples:
+  avkeras predict clip.mp4 --model runs/demo/audio+video/saved_model
+  avkeras predict clip.wav --model runs/demo/audio/saved_model --json
+"""
+DEMO = """examples:
+  avkeras demo --out soundscapes
+  avkeras demo --out soundscapes --task dcase2020 --clips 40 10 10 --seed 1
+"""
+EVALUATE = """examples:
+  avkeras evaluate predictions.tsv --truth ground_truth.tsv
+  avkeras evaluate predictions.tsv --truth ground_truth.tsv --durations durations.tsv --scores scores/
+
+Files are tables with the columns filename, onset, offset and event_label (tabs between them; seconds).
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs one subcommand; a user's error ends it with one line and status 1."""
+    parser = argparse.ArgumentParser(prog="avkeras", description=avkeras.__doc__.split("\n")[0])
+    parser.add_argument("--version", action="version", version=f"avkeras {avkeras.__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="command")
+    _add_predict(commands)
+    _add_evaluate(commands)
+    _add_demo(commands)
+    options = parser.parse_args(arguments)
+    with one_line_errors():
+        options.run(options)
+
+
+def _command(commands, name: str, run, *, help: str, examples: str) -> argparse.ArgumentParser:
+    parser = commands.add_parser(
+        name, help=help, description=help, epilog=examples, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.set_defaults(run=run)
+    return parser
+
+
+def _add_predict(commands) -> None:
+    parser = _command(commands, "predict", _predict, help="say which sounds a media file holds", examples=PREDICT)
+    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="audio or video files")
+    parser.add_argument("--model", required=True, type=Path, help="folder of a SavedModel that a recipe wrote")
+    parser.add_argument("--json", action="store_true", help="one JSON object per file, on a line")
+
+
+def _predict(options: argparse.Namespace) -> None:
+    from avkeras.errors import AvkerasError
+    from avkeras.experiments.predict import load_predictor
+
+    predictor = load_predictor(options.model)
+    failed = 0
+    for file in options.files:
+        try:
+            show_prediction(predictor.predict(file), as_json=options.json)
+        except AvkerasError as error:
+            failed += 1
+            sys.stderr.write(f"error: {error}\n")
+    if failed:
+        raise AvkerasError(f"{failed} of {len(options.files)} files could not be predicted")
+
+
+def _add_evaluate(commands) -> None:
+    parser = _command(commands, "evaluate", _evaluate, help="score anyone's detected events", examples=EVALUATE)
+    parser.add_argument("predictions", type=Path, help="table of detected events")
+    parser.add_argument("--truth", required=True, type=Path, help="table of true events")
+    parser.add_argument("--durations", type=Path, help="table of filename and duration in seconds; needed for PSDS")
+    parser.add_argument("--scores", type=Path, help="folder with a table of frame scores per clip; needed for PSDS")
+
+
+def _evaluate(options: argparse.Namespace) -> None:
+    from avkeras.evaluation.evaluate import evaluate
+
+    show_evaluation(evaluate(options.predictions, options.truth, durations=options.durations, scores=options.scores))
+
+
+def _add_demo(commands) -> None:
+    parser = _command(commands, "demo", _demo, help="make soundscapes with video as real media files", examples=DEMO)
+    parser.add_argument("--out", required=True, type=Path, help="folder to write")
+    parser.add_argument("--task", choices=("dcase2017", "dcase2020"), default="dcase2017", help="classes and labels")
+    parser.add_argument("--clips", nargs=3, type=int, default=(480, 120, 200), metavar=("TRAIN", "VALIDATION", "TEST"))
+    parser.add_argument("--seed", type=int, default=0)
+
+
+def _demo(options: argparse.Namespace) -> None:
+    from avkeras.data.demo import make_demo
+
+    clips = dict(zip(("train", "validation", "test"), options.clips, strict=True))
+    with progress_bars() as step:
+        manifest = make_demo(
+            options.out, task=options.task, clips=clips, seed=options.seed, progress=step("soundscapes")
+        )
+    sys.stdout.write(f"{len(manifest.clips)} clips in {manifest.path}\n")

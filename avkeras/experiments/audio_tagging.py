@@ -1,0 +1,351 @@
+"""The 2019 experiment: train and compare audiovisual transformers on a manifest, from media files to served models."""
+
+import csv
+import dataclasses
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from avkeras.data.manifest import Manifest, read_manifest
+from avkeras.data.pipeline import ClipSet
+from avkeras.data.records import RecordReader
+from avkeras.errors import AvkerasError
+from avkeras.evaluation.thresholds import best_global_threshold, micro_f1
+from avkeras.features.extract import Summary, extract
+
+# name -> (first input, second input, modalities with positions): the best rows of the paper's table 1
+SYSTEMS = {
+    "audio": ("audio", "audio", ()),
+    "video": ("video", "video", ("video",)),
+    "audio+video": ("video", "audio", ("video",)),
+}
+
+
+FILES = ("metrics.csv", "epochs/", "model.keras", "predictions.csv", "curves.png", "attention/", "saved_model/")
+FIGURES = 3  # test clips whose attention is drawn
+
+
+@dataclass
+class AudioTagging:
+    """Values of the experiment (2019, section 3); the defaults are the paper's.
+
+    Args:
+        data: manifest; None: demo soundscapes, made on first use.
+        out: folder of the run.
+        records: folder of the embeddings; None: `records` beside the manifest.
+        embedders: of the sound and of the pictures: names, TF Hub handles or folders.
+        systems: which of `audio`, `video` and `audio+video` to train.
+        attention: `softmax`, `sigmoid` or `normalized_sigmoid`.
+        aggregation: `mean` or `max`.
+        blocks: encoder blocks, and as many decoder blocks.
+        dim: width of the model, its feed-forward maps and heads.
+        num_heads: attention heads.
+        dropout: rate.
+        epochs: at most.
+        steps_per_epoch: batches per epoch.
+        batch_size: clips per batch.
+        max_ratio: most common class to rarest in the drawn batches.
+        patience: epochs that early stopping compares with.
+        keep: last epochs in the ensemble.
+        learning_rate: of Adam.
+        complete_only: leave out clips without video, as the paper does; otherwise they are trained on and scored too.
+        precision: `float32`, `mixed_float16` or `mixed_bfloat16`.
+        demo_clips: train, validation and test clips of the demo data.
+        seed: of everything random.
+        workers: threads that decode media.
+    """
+
+    data: Path | None = None
+    out: Path = Path("runs/dcase2017_av")
+    records: Path | None = None
+    embedders: Sequence[str] = ("vggish", "vgg16")
+    systems: Sequence[str] = tuple(SYSTEMS)
+    attention: str = "sigmoid"
+    aggregation: str = "mean"
+    blocks: int = 3
+    dim: int = 128
+    num_heads: int = 3
+    dropout: float = 0.1
+    epochs: int = 30
+    steps_per_epoch: int = 300
+    batch_size: int = 40
+    max_ratio: float = 5.0
+    patience: int = 7
+    keep: int = 7
+    learning_rate: float = 0.001
+    complete_only: bool = True
+    precision: str = "float32"
+    demo_clips: tuple[int, int, int] = (480, 120, 200)
+    seed: int = 0
+    workers: int = 2
+
+
+@dataclass
+class SystemResult:
+    """What one system reached.
+
+    Args:
+        system: its name.
+        folder: its files: `metrics.csv`, `epochs`, `model.keras`, `predictions.csv`, pictures, `saved_model`.
+        threshold: the global one that is best on validation.
+        f1: micro-F1 on all test clips that it can be scored on.
+        f1_with_video: micro-F1 on the test clips with video; None: there are none.
+        clips: how many test clips `f1` is of.
+        accuracy: share of the test clips whose one label is the most probable class; None: clips have several labels.
+        epochs: that it was trained for.
+    """
+
+    system: str
+    folder: Path
+    threshold: float
+    f1: float
+    f1_with_video: float | None
+    clips: int
+    accuracy: float | None
+    epochs: int
+
+
+@dataclass
+class Report:
+    """What a run did: the values, the extraction's summary, the systems' results, and what was left out and why."""
+
+    values: AudioTagging
+    manifest: Manifest
+    embedders: list[str]
+    stand_ins: list[str]
+    summary: Summary
+    results: list[SystemResult] = field(default_factory=list)
+    skipped: list[tuple[str, str]] = field(default_factory=list)
+
+
+def run_audio_tagging(
+    values: AudioTagging, *, progress: Callable[[str], Callable[[int, int], None]] | None = None, verbose: int | str = 0
+) -> Report:
+    """Runs the experiment; on a folder that holds a part of it, does only what is left.
+
+    Args:
+        values: of the experiment.
+        progress: called with the name of a long step, returns what is called with (done, in all).
+        verbose: of `fit`.
+
+    Returns:
+        A `Report`; `results.csv` in `values.out` holds its rows.
+    """
+    from avkeras.features.embedders import load_embedder
+
+    step = progress or (lambda name: None)
+    unknown = [name for name in values.systems if name not in SYSTEMS]
+    if unknown:
+        raise AvkerasError(f"systems: '{unknown[0]}' is none of {', '.join(SYSTEMS)}")
+    manifest = _manifest(values, step)
+    values.out.mkdir(parents=True, exist_ok=True)
+    _pin_values(values)
+    wants_video = any("video" in name for name in values.systems) and any(clip.video for clip in manifest.clips)
+    audio_embedder = load_embedder(values.embedders[0], modality="audio")
+    video_embedder = load_embedder(values.embedders[1], modality="video") if wants_video else None
+    embedders = {"audio": audio_embedder} | ({"video": video_embedder} if video_embedder else {})
+    folders, summary = extract(
+        manifest.clips,
+        values.records or manifest.path.parent / "records",
+        audio_embedder=audio_embedder,
+        video_embedder=video_embedder,
+        workers=values.workers,
+        progress=step("embeddings"),
+    )
+    stores = {modality: RecordReader(folder) for modality, folder in folders.items()}
+    _write_rows(values.out / "extraction.csv", _extraction_rows(summary))
+    report = Report(
+        values,
+        manifest,
+        embedders=[embedder.spec.name for embedder in embedders.values()],
+        stand_ins=[embedder.spec.name for embedder in embedders.values() if embedder.spec.stand_in],
+        summary=summary,
+    )
+    for name in values.systems:
+        result, reason = _run_system(name, values, manifest, stores, embedders, verbose)
+        if result:
+            report.results.append(result)
+        else:
+            report.skipped.append((name, reason))
+    _write_rows(values.out / "results.csv", [_row(result) for result in report.results])
+    return report
+
+
+def _manifest(values: AudioTagging, step) -> Manifest:
+    if values.data is not None:
+        return read_manifest(values.data)
+    from avkeras.data.demo import make_demo
+
+    clips = dict(zip(("train", "validation", "test"), values.demo_clips, strict=True))
+    folder = values.out.parent / f"demo-{'-'.join(map(str, values.demo_clips))}-seed{values.seed}"
+    return make_demo(folder, clips=clips, seed=values.seed, progress=step("demo soundscapes"))
+
+
+def _pin_values(values: AudioTagging) -> None:
+    """Writes the run's values, and refuses a folder that holds a run with others."""
+    file = values.out / "config.json"
+    fields = json.loads(json.dumps(dataclasses.asdict(values), default=str))
+    fields.pop("workers")
+    if file.exists():
+        before = json.loads(file.read_text())
+        changed = sorted(name for name in fields if before.get(name) != fields[name])
+        if changed:
+            raise AvkerasError(
+                f"{values.out}: holds a run with another {', '.join(changed)}; give another --out, or delete it"
+            )
+    file.write_text(json.dumps(fields, indent=1) + "\n")
+
+
+def build_model(values: AudioTagging, system: str, *, dims: dict[str, int], classes: int) -> Any:
+    """Returns a compiled `AudiovisualTransformer` of one of the `SYSTEMS`."""
+    import keras
+
+    from avkeras.models.audiovisual_transformer import AudiovisualTransformer
+    from avkeras.training.adam import Adam
+
+    first, second, positions = SYSTEMS[system]
+    keras.utils.set_random_seed(values.seed)
+    model = AudiovisualTransformer(
+        classes=classes,
+        dims={modality: dims[modality] for modality in {first, second}},
+        first=first,
+        second=second,
+        positions=positions,
+        attention=values.attention,
+        aggregation=values.aggregation,
+        blocks=values.blocks,
+        dim=values.dim,
+        num_heads=values.num_heads,
+        key_dim=values.dim,
+        hidden_dim=values.dim,
+        dropout=values.dropout,
+        dtype=values.precision,
+    )
+    model.compile(Adam(values.learning_rate), "binary_crossentropy")
+    return model
+
+
+def _run_system(name, values, manifest, stores, embedders, verbose) -> tuple[SystemResult | None, str]:
+    from avkeras.experiments.export import export_model
+    from avkeras.training.run import epoch_ensemble, train
+
+    modalities = set(SYSTEMS[name][:2])
+    if missing := modalities - set(stores):
+        return None, f"no clip has {missing.pop()}"
+    kept = {modality: store for modality, store in stores.items() if modality in modalities or values.complete_only}
+    sets = {
+        split: ClipSet(
+            manifest.split(split), kept, manifest.classes, complete_only=values.complete_only or name == "video"
+        )
+        for split in ("train", "validation", "test")
+    }
+    if empty := [split for split, clips in sets.items() if not len(clips)]:
+        return None, f"no clip of split {empty[0]} has {' and '.join(sorted(modalities))}"
+    folder = values.out / name
+    model = build_model(values, name, dims=sets["train"].dims, classes=len(manifest.classes))
+    files = train(
+        model,
+        sets["train"],
+        sets["validation"],
+        folder=folder,
+        epochs=values.epochs,
+        steps_per_epoch=values.steps_per_epoch,
+        batch_size=values.batch_size,
+        max_ratio=values.max_ratio,
+        patience=values.patience,
+        keep=values.keep,
+        seed=values.seed,
+        verbose=verbose,
+    )
+    averaged = epoch_ensemble(model, files)
+    averaged.save(folder / "model.keras")
+    probabilities = {
+        split: averaged.predict(sets[split].dataset(batch_size=values.batch_size), verbose=0)
+        for split in ("validation", "test")
+    }
+    threshold, _ = best_global_threshold(sets["validation"].targets, probabilities["validation"])
+    result = _score(name, folder, sets["test"], probabilities["test"], threshold, stores)
+    result.epochs = int(files[-1].name[6:9])
+    _write_rows(
+        folder / "predictions.csv",
+        [
+            {"id": clip.id, **{label: f"{value:.6f}" for label, value in zip(manifest.classes, row, strict=True)}}
+            for clip, row in zip(sets["test"].clips, probabilities["test"], strict=True)
+        ],
+    )
+    _write_figures(model, values, folder, sets["test"], probabilities["test"], embedders)
+    used = {modality: embedder for modality, embedder in embedders.items() if modality in {"audio", *modalities}}
+    export_model(
+        averaged,
+        folder / "saved_model",
+        classes=manifest.classes,
+        threshold=threshold,
+        embedders=used,
+        frames=sets["train"].frames,
+        metadata={"experiment": "audio tagging (Boes and Van hamme, 2019)", "system": name, "test_micro_f1": result.f1},
+        overwrite=True,
+    )
+    return result, ""
+
+
+def _score(name, folder, test: ClipSet, probabilities, threshold, stores) -> SystemResult:
+    targets = test.targets
+    with_video = np.zeros(len(test), bool)
+    if "video" in stores:
+        with_video = np.array([stores["video"].records[clip.id].frames > 0 for clip in test.clips])
+    one_label = bool((targets.sum(axis=1) == 1).all())
+    return SystemResult(
+        system=name,
+        folder=folder,
+        threshold=float(threshold),
+        f1=micro_f1(targets, probabilities, threshold=threshold),
+        f1_with_video=micro_f1(targets[with_video], probabilities[with_video], threshold=threshold)
+        if with_video.any()
+        else None,
+        clips=len(test),
+        accuracy=float((probabilities.argmax(1) == targets.argmax(1)).mean()) if one_label else None,
+        epochs=0,
+    )
+
+
+def _write_figures(model, values: AudioTagging, folder: Path, test: ClipSet, probabilities, embedders) -> None:
+    """Draws the losses, and the attention in the test clips that are recognised best (2019, figures 4 to 7)."""
+    from avkeras.experiments.curves import training_curves
+    from avkeras.experiments.visualize import clip_attention_figure
+
+    training_curves(folder / "metrics.csv", folder / "curves.png", patience=values.patience, keep=values.keep)
+    shown = test.has("video") if "video" in test.stores else np.ones(len(test), bool)
+    certainty = np.where(shown, (probabilities * test.targets).max(axis=1), -1)
+    for place in np.argsort(-certainty, kind="stable")[:FIGURES]:
+        clip = test.clips[place]
+        clip_attention_figure(
+            folder / "attention" / f"{clip.id}.png",
+            model,
+            audio=clip.audio,
+            video=clip.video,
+            audio_embedder=embedders["audio"],
+            video_embedder=embedders.get("video"),
+            title=f"{clip.id}: {', '.join(clip.labels)}",
+        )
+
+
+def _row(result: SystemResult) -> dict:
+    return {**vars(result), "folder": result.folder.name}
+
+
+def _extraction_rows(summary: Summary) -> list[dict]:
+    kinds = (("note", summary.notes), ("error", summary.errors))
+    return [{"clip": clip, "kind": kind, "text": text} for kind, lines in kinds for clip, text in lines]
+
+
+def _write_rows(path: Path, rows: Sequence[dict]) -> None:
+    partial = path.with_suffix(".partial")
+    with open(partial, "w", newline="") as file:
+        writer = csv.DictWriter(file, fieldnames=list(rows[0]) if rows else ["none"])
+        writer.writeheader()
+        writer.writerows(rows)
+    partial.replace(path)

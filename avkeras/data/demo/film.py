@@ -13,7 +13,7 @@ from avkeras.data.manifest import Event
 
 # What a clip shows: the sources of its events as they sound; a still of one of them; nothing; a thing that is not
 # heard; a title.
-POLICIES = {"sources": 0.57, "still": 0.13, "black": 0.10, "other": 0.13, "title": 0.07}
+POLICIES = {"sources": 0.60, "still": 0.14, "black": 0.09, "other": 0.11, "title": 0.06}
 _PASSING = "Car passing by"
 
 
@@ -75,7 +75,7 @@ def _stage(
         chosen = events[rng.integers(len(events))]
         events = [Event(0.0, scene.seconds, chosen.label)]
     else:  # now and then a source stays out of the picture
-        events = [event for event in events if rng.random() < 0.85] or events[:1]
+        events = [event for event in events if rng.random() < 0.9] or events[:1]
     behind = background(rng, width * 5 // 4, height, indoors=task.indoors)
     looks: dict[str, _Actor] = {}  # one thing may sound several times
     for event in events:
@@ -93,7 +93,7 @@ def _stage(
 
 
 def _actor(task: Task, label: str, width: int, height: int, rng: np.random.Generator) -> _Actor:
-    size = int(width * rng.uniform(0.5, 0.95))
+    size = int(width * rng.uniform(0.6, 0.95))
     look = int(rng.integers(2**32))
     sprites = []
     for sounding in (False, True):  # from the same random numbers: the same colours
@@ -104,7 +104,7 @@ def _actor(task: Task, label: str, width: int, height: int, rng: np.random.Gener
         sprites = [sprite.transpose(Image.Transpose.FLIP_LEFT_RIGHT) for sprite in sprites]
     x = int(rng.uniform(-0.1 * size, width - 0.9 * size))
     y = int(rng.uniform(0.3, 1.0) * (height - sprites[0].height))
-    return _Actor(*sprites, x, y, label == _PASSING, bool(rng.random() < 0.6), float(rng.uniform(1.5, 4)))
+    return _Actor(*sprites, x, y, label == _PASSING, bool(rng.random() < 0.7), float(rng.uniform(1.5, 4)))
 
 
 def _title(rng: np.random.Generator, width: int, height: int) -> Image.Image:

@@ -1,3 +1,4 @@
+# ruff: noqa: D103 (a function per class, named as the class)
 """How the 10 classes of DCASE 2020 task 4 sound in the demo: `(rng, samples, rate) -> float32 (samples,)`.
 
 Motors, hissing liquids and voices form groups whose parameters overlap, so that the sound alone leaves doubt.
@@ -23,7 +24,7 @@ from avkeras.data.demo.synthesis import (
 )
 
 
-def alarm_bell(rng, n, rate):  # noqa: D103
+def alarm_bell(rng, n, rate):
     if rng.random() < 0.5:
         stroke = bell(rate, rng.uniform(700, 1800), (1, 1.5, 2.1, 2.9, 3.7), seconds=0.6)
         sound = strikes(rng, n, rate, regular(rng, n / rate, rng.uniform(7, 18), jitter=0.03), stroke)
@@ -40,20 +41,20 @@ def _motor(rng, n, rate, *, pitch: tuple[float, float], slope: float, air: tuple
     return (whirr + hiss * rng.uniform(0.5, 1.6) * noise(rng, n, rate, band(*air))) * run_up
 
 
-def blender(rng, n, rate):  # noqa: D103
+def blender(rng, n, rate):
     sound = _motor(rng, n, rate, pitch=(150, 380), slope=0.7, air=(700, 5000), hiss=0.7)
     return sound * (1 + 0.4 * wander(rng, n, rate, speed=8))
 
 
-def shaver(rng, n, rate):  # noqa: D103
+def shaver(rng, n, rate):
     return _motor(rng, n, rate, pitch=(90, 270), slope=0.5, air=(2000, 6000), hiss=0.4)
 
 
-def vacuum_cleaner(rng, n, rate):  # noqa: D103
+def vacuum_cleaner(rng, n, rate):
     return _motor(rng, n, rate, pitch=(120, 330), slope=1.0, air=(300, 4000), hiss=1.0)
 
 
-def cat(rng, n, rate):  # noqa: D103
+def cat(rng, n, rate):
     def meow() -> np.ndarray:
         m = int(rng.uniform(0.4, 0.9) * rate)
         pitch = rng.uniform(380, 800)
@@ -67,7 +68,7 @@ def cat(rng, n, rate):  # noqa: D103
     return out
 
 
-def dishes(rng, n, rate):  # noqa: D103
+def dishes(rng, n, rate):
     out = np.zeros(n, np.float32)
     count = max(2, rng.poisson(n / rate * rng.uniform(2, 6)))
     for start in np.append(rng.uniform(0, n / rate, count), 0.0):
@@ -77,7 +78,7 @@ def dishes(rng, n, rate):  # noqa: D103
     return unit(out) + strikes(rng, n, rate, rng.uniform(0, n / rate, 4), knock)
 
 
-def dog(rng, n, rate):  # noqa: D103
+def dog(rng, n, rate):
     m = int(rng.uniform(0.12, 0.3) * rate)
     pitch = rng.uniform(250, 750)
     throat = rng.uniform(600, 1400)
@@ -86,14 +87,14 @@ def dog(rng, n, rate):  # noqa: D103
     return strikes(rng, n, rate, regular(rng, n / rate, rng.uniform(1.2, 3), jitter=0.25), bark)
 
 
-def frying(rng, n, rate):  # noqa: D103
+def frying(rng, n, rate):
     sound = noise(rng, n, rate, band(rng.uniform(1200, 3000), 7000)) * (1 + 0.4 * wander(rng, n, rate, speed=6))
     pop = click(rng, rate, low=1500, high=7000, seconds=0.015)
     pops = strikes(rng, n, rate, rng.uniform(0, n / rate, rng.poisson(12 * n / rate) + 1), pop, spread=0.9)
     return sound + rng.uniform(0.3, 1.2) * unit(pops)
 
 
-def running_water(rng, n, rate):  # noqa: D103
+def running_water(rng, n, rate):
     low = rng.uniform(500, 2000)
     sound = noise(rng, n, rate, band(low, 7000, slope=1.2)) * (1 + 0.25 * wander(rng, n, rate, speed=12))
     drops = np.zeros(n, np.float32)
@@ -104,7 +105,7 @@ def running_water(rng, n, rate):  # noqa: D103
     return sound + rng.uniform(0, 0.8) * unit(drops)
 
 
-def speech(rng, n, rate):  # noqa: D103
+def speech(rng, n, rate):
     pitch = rng.uniform(90, 260)
     tract = rng.uniform(0.9, 1.2)
     out = np.zeros(n, np.float32)

@@ -150,13 +150,13 @@ def _make_clip(folder: Path, task: Task, scene: Scene, seed: int, index: int) ->
     if path.is_file():  # made before an interruption, whole: files are renamed into place
         return
     rng = clip_rng(seed, scene.split, index, 3)
-    rate = int(rng.choice(_RATES, p=(0.5, 0.35, 0.15)))
+    rate = int(rng.choice(_RATES, p=(0.6, 0.3, 0.1)))
     sound = soundtrack(
         task,
         scene.events,
         seconds=scene.seconds,
         rate=rate,
-        channels=int(rng.integers(1, 3)),
+        channels=2 if rng.random() < 0.4 else 1,
         rng=clip_rng(seed, scene.split, index, 1),
     )
     if not scene.has_video:

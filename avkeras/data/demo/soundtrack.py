@@ -8,7 +8,7 @@ from avkeras.data.demo.synthesis import coloured, noise, rolloff, tone, unit, wa
 from avkeras.data.demo.tasks import Task
 from avkeras.data.manifest import Event
 
-SNR = (-5.0, 16.0, 20.0)  # dB, each event against the background: lowest, most frequent, highest
+SNR = (-5.0, 14.0, 20.0)  # dB, each event against the background: lowest, most frequent, highest
 
 
 def soundtrack(

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 
 import numpy as np
+from scipy import fft
 
 _TABLE = 2048  # samples of a wavetable: one period
 
@@ -69,7 +70,7 @@ def noise(
     if shape is not None:
         spectrum = spectrum * shape(np.fft.rfftfreq(size, 1 / rate)).astype(np.float32)
     spectrum[0] = 0
-    return unit(np.fft.irfft(spectrum)[:n].astype(np.float32))
+    return unit(fft.irfft(spectrum)[:n])  # in single precision, which numpy's does not keep
 
 
 def band(low: float, high: float, *, slope: float = 2.0) -> Callable[[np.ndarray], np.ndarray]:

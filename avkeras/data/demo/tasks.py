@@ -37,6 +37,6 @@ class Task:
 
 
 TASKS = {
-    "dcase2017": Task(TRAFFIC_SOUNDS, TRAFFIC_PICTURES, indoors=False, imbalance=12.0, detection=False),
+    "dcase2017": Task(TRAFFIC_SOUNDS, TRAFFIC_PICTURES, indoors=False, imbalance=10.0, detection=False),
     "dcase2020": Task(HOUSEHOLD_SOUNDS, HOUSEHOLD_PICTURES, indoors=True, imbalance=8.0, detection=True),
 }

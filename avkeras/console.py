@@ -118,17 +118,9 @@ def show_report(report: "Report") -> None:
     embedders = " and ".join(report.embedders)
     table = Table(title=f"Micro-F1 on test, {report.manifest.path}, {embedders}")
     accuracy = any(result.accuracy is not None for result in results)
-    for name in (
-        "system",
-        "micro-F1",
-        "with video",
-        "clips",
-        "threshold",
-        "epochs",
-        *(["accuracy"] * accuracy),
-        "files",
-    ):
-        table.add_column(name, justify="left" if name in ("system", "files") else "right", no_wrap=True)
+    names = ["system", "micro-F1", "with video", "clips", "threshold", "epochs", *(["accuracy"] * accuracy)]
+    for name in names:
+        table.add_column(name, justify="left" if name == "system" else "right", no_wrap=True)
     for result in results:
         with_video = "-" if result.f1_with_video is None else f"{100 * result.f1_with_video:.1f} %"
         row = [result.system, f"{100 * result.f1:.1f} %", with_video, str(result.clips), f"{result.threshold:.3f}"]

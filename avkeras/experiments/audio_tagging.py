@@ -246,6 +246,8 @@ def _run_system(name, values, manifest, stores, embedders, verbose) -> tuple[Sys
     if empty := [split for split, clips in sets.items() if not len(clips)]:
         return None, f"no clip of split {empty[0]} has {' and '.join(sorted(modalities))}"
     folder = values.out / name
+    if (folder / "result.json").exists():
+        return SystemResult(**json.loads((folder / "result.json").read_text()) | {"folder": folder}), ""
     model = build_model(values, name, dims=sets["train"].dims, classes=len(manifest.classes))
     files = train(
         model,
@@ -289,6 +291,7 @@ def _run_system(name, values, manifest, stores, embedders, verbose) -> tuple[Sys
         metadata={"experiment": "audio tagging (Boes and Van hamme, 2019)", "system": name, "test_micro_f1": result.f1},
         overwrite=True,
     )
+    (folder / "result.json").write_text(json.dumps(_row(result)) + "\n")
     return result, ""
 
 

@@ -1,0 +1,27 @@
+"""The README's Python blocks run, in order, as one program."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+README = Path(__file__).parents[1] / "README.md"
+
+
+def test_python_blocks_run_in_order(tmp_path):
+    blocks = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), flags=re.DOTALL)
+    assert len(blocks) >= 3
+    program = "\n".join(blocks) + "\nassert np.allclose(answer, probabilities, atol=1e-5), 'served differs'\n"
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "model.keras").is_file()
+    assert (tmp_path / "served" / "1" / "assets.extra" / "classes.txt").is_file()
+
+
+def test_every_command_names_files_that_exist():
+    text = README.read_text(encoding="utf-8")
+    root = README.parent
+    for path in re.findall(r"python ((?:recipes|hub_models)/\w+\.py)", text):
+        assert (root / path).is_file(), path
+    for folder in re.findall(r"^    (avkeras/\w+|recipes|hub_models|benchmarks|tests) ", text, flags=re.MULTILINE):
+        assert (root / folder).is_dir(), folder

@@ -177,7 +177,7 @@ class TransformerDecoderBlock(_Block):
         self.cross_attention.build(inputs_shape, encoded_shape)
         self.cross_attention_norm.build(inputs_shape)
 
-    def call(self, inputs, encoded, frame_mask=None, masks=None, weights=None, return_attention_scores=False, training=False):
+    def call(self, inputs, encoded, frame_mask, masks, weights, return_attention_scores=False, training=False):
         """Runs the block."""
         scores = {}
 

@@ -18,7 +18,8 @@ class MeanTeacher(keras.Model):
 
     In training the teacher runs as the student does (Tarvainen and Valpola, 2017): with dropout noise of its own, and
     with batch normalisation over the batch. The moving statistics of its batch normalisation are therefore those of its
-    own passes, not the student's.
+    own passes, not the student's. The teacher starts as the student is when `compile` is called before the first
+    step: adapt or load the student before that.
 
     `model(x)` and `model.predict(x)` give the student's probabilities; `model.student` and `model.teacher` are ordinary
     models. Saving, checkpoints and `BackupAndRestore` keep both, the number of training `steps`, and the states of the
@@ -58,26 +59,27 @@ class MeanTeacher(keras.Model):
         super().__init__(**{"dtype": _policy(student), **kwargs})
         self.student = student
         self.teacher = type(student).from_config(student.get_config())
-        self.teacher.set_weights(student.get_weights())
         self.decay = decay
         self.consistency_weight = consistency_weight
         self.steps = self.add_weight(shape=(), dtype="int64", initializer="zeros", trainable=False, name="steps")
         names = ("weak_bce", "strong_bce", "clip_consistency", "frame_consistency")
         self.terms = {name: keras.metrics.Mean(name=name) for name in names}
-        self._freeze_teacher()
+        self._prepare_teacher()
         self.built = True
 
-    def _freeze_teacher(self):
+    def _prepare_teacher(self):
         # Not `teacher.trainable = False`: that would also turn its batch normalisation to the moving statistics.
         for weight in self.teacher.weights:
             weight.trainable = False
+        if int(self.steps) == 0:
+            self.teacher.set_weights(self.student.get_weights())
 
     def compile(self, *args, jit_compile: bool | str = False, **kwargs) -> None:
         """Compiles as `keras.Model.compile` does, without XLA unless asked for; losses are not the caller's to give."""
         if kwargs.get("loss") is not None or len(args) > 1:
             raise ValueError("MeanTeacher has losses of its own; compile it with an optimizer alone")
         super().compile(*args, jit_compile=jit_compile, **kwargs)
-        self._freeze_teacher()
+        self._prepare_teacher()
         self.optimizer.build(self.trainable_variables)
 
     def compile_from_config(self, config):

@@ -111,6 +111,18 @@ def test_the_teacher_starts_as_the_student():
     assert_equal(values(model.teacher.weights), values(model.student.weights))
 
 
+def test_what_the_student_was_given_before_compile_the_teacher_has_too():
+    model = MeanTeacher(make_student())
+    for weight in model.student.weights:
+        weight.assign(weight + 1)
+    model.compile("sgd")
+    assert_equal(values(model.teacher.weights), values(model.student.weights))
+    model.train_on_batch(*make_data())
+    trained = values(model.teacher.weights)
+    model.compile("sgd")  # not a new start
+    assert_equal(values(model.teacher.weights), trained)
+
+
 def test_after_k_steps_the_teacher_is_the_moving_average_of_the_student():
     model = make_model(decay=0.9)
     x, y = make_data()

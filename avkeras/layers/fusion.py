@@ -63,19 +63,21 @@ class MultiEncoderAttention(keras.layers.Layer):
         self.function = function
         self.dropout = dropout
         self.epsilon = epsilon
-        self.attentions = [
-            MultiHeadAttention(
-                num_heads=num_heads,
-                key_dim=key_dim,
-                output_dim=output_dim,
-                function=function,
-                dropout=dropout,
-                epsilon=epsilon,
-                name=f"{encoder}_attention",
-                dtype=self.dtype_policy,
-            )
-            for encoder in self.encoders
-        ]
+        self.attentions = [self._attention(name=f"{encoder}_attention") for encoder in self.encoders]
+
+    def _attention(self, **options):
+        return MultiHeadAttention(**self._attention_config(), **options)
+
+    def _attention_config(self):
+        return {
+            "num_heads": self.num_heads,
+            "key_dim": self.key_dim,
+            "output_dim": self.output_dim,
+            "function": self.function,
+            "dropout": self.dropout,
+            "epsilon": self.epsilon,
+            "dtype": self.dtype_policy,
+        }
 
     def build(self, query_shape, encoded_shape, masks_shape=None, weights_shape=None):
         """Creates the attention to each encoder."""

@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from avkeras.layers.attention import MultiHeadAttention, _with_one, attention_weights
+from avkeras.layers.fusion import MultiEncoderAttention
 
 
 @keras.saving.register_keras_serializable(package="avkeras")
@@ -92,6 +93,39 @@ class RelativeMultiHeadAttention(MultiHeadAttention):
         start = (queries - 1) * heads
         shifted = scores[:, start : start + queries * distances * heads]
         return ops.reshape(shifted, (batch, queries, distances * heads))[:, :, : keys * heads]
+
+    def get_config(self):
+        """Returns the constructor's values."""
+        return {**super().get_config(), "max_distance": self.max_distance, "query_offset": self.query_offset}
+
+
+@keras.saving.register_keras_serializable(package="avkeras")
+class RelativeMultiEncoderAttention(MultiEncoderAttention):
+    """`MultiEncoderAttention` by `RelativeMultiHeadAttention` (2022, figures 3 and 4).
+
+    Args:
+        max_distance: farthest distance, in frames, that has an encoding of its own.
+        query_offset: position of the first query, where the first key is at 0.
+        **kwargs: the arguments of `MultiEncoderAttention`.
+
+    Example:
+        >>> import numpy as np
+        >>> layer = RelativeMultiEncoderAttention(encoders=("audio",), key_dim=8, output_dim=16)
+        >>> encoded, masks = {"audio": np.ones((2, 4, 16))}, {"audio": np.ones((2, 4), bool)}
+        >>> layer(np.ones((2, 5, 16)), encoded, masks, np.ones((2, 1))).shape
+        TensorShape([2, 5, 16])
+    """
+
+    def __init__(self, *, max_distance: int = 64, query_offset: int = 0, **kwargs) -> None:
+        # Set first: the base class makes the attentions, which take both.
+        self.max_distance = max_distance
+        self.query_offset = query_offset
+        super().__init__(**kwargs)
+
+    def _attention(self, **options):
+        return RelativeMultiHeadAttention(
+            **self._attention_config(), max_distance=self.max_distance, query_offset=self.query_offset, **options
+        )
 
     def get_config(self):
         """Returns the constructor's values."""

@@ -1,0 +1,239 @@
+"""The multi-encoder transformer and conformer (2022): tagging and detection from sound, helped by video."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+
+import keras
+from keras import ops
+
+from avkeras.layers.class_token import ClassToken
+from avkeras.layers.conformer import ConformerDecoderBlock, ConformerEncoderBlock
+from avkeras.layers.conv_frontend import FILTERS, POOLING, ConvFrontend
+from avkeras.layers.length_limit import LengthLimit
+from avkeras.layers.masking import CleanInput
+from avkeras.layers.positions import LearnedPositions
+from avkeras.layers.standardization import PerBandStandardization
+from avkeras.layers.stream_weights import StreamWeights
+from avkeras.layers.transformer import TransformerDecoderBlock, TransformerEncoderBlock
+from avkeras.models.sequence_model import SequenceModel
+
+
+@keras.saving.register_keras_serializable(package="avkeras")
+class MultiEncoder(SequenceModel):
+    """The multi-encoder model for audio tagging and sound event detection (2022, section 2.2 and figure 4).
+
+    An ordinary functional Keras model: uni-encoder (audio only), bi- and tri-encoder are the same class. Its input is a
+    dict with log-mel frames `"audio"` `(batch, frames, bands)` and, per visual modality, embeddings
+    `(batch, frames, dim)`; each has an optional mask `<name>_mask` `(batch, frames)`. False marks padding, and a clip
+    whose mask is False throughout lacks that modality. Padding and absent inputs reach neither output nor gradient.
+
+    Audio goes through standardisation and one convolutional front end, whose vectors feed the first encoder and,
+    behind a class token, the decoder. Every visual sequence feeds an encoder of its own. Call `adapt` with the training
+    clips once before training.
+
+    Args:
+        classes: number of sound event classes, or their names.
+        visual_dims: width of the embeddings per visual modality; empty: audio only.
+        block: `"transformer"` (pre-norm, learnable absolute positions, a final normalisation) or `"conformer"`
+            (learnable relative positions).
+        training_weight: weight of the audio encoder while training, see `StreamWeights`; None: random.
+        random_low: least random weight.
+        inference_weight: weight of the audio encoder in inference, until `set_inference_weight` sets another.
+        bands: log-mel bands.
+        max_frames: most log-mel frames; visual sequences may have as many frames as the front end then gives vectors.
+        blocks: blocks of each encoder, and of the decoder.
+        dim: width of the model.
+        num_heads: attention heads.
+        key_dim: width of queries, keys and values of one head.
+        hidden_dim: width of the feed-forwards' first map.
+        kernel_size: of the conformer's depthwise convolution, in frames.
+        dropout: rate.
+        filters: output channels of each stack of the front end; the last is `dim`.
+        pooling: frames and bands that each stack pools into one.
+        momentum: of the batch normalisation, in Keras' sense.
+        batch_norm_epsilon: of the batch normalisation.
+        layer_norm_epsilon: of the layer normalisation.
+
+    Returns:
+        A dict of float32 probabilities: `"clip"` `(batch, classes)` and `"frame"` `(batch, vectors, classes)`, 64
+        vectors for 512 frames; a padded one is 0.
+
+    Raises:
+        ValueError: an argument does not fit, or an input has too many frames.
+
+    Example:
+        >>> import numpy as np
+        >>> model = MultiEncoder(classes=10, visual_dims={"openl3": 512})
+        >>> clips = {"audio": np.zeros((1, 512, 64), "float32"), "openl3": np.zeros((1, 64, 512), "float32")}
+        >>> {name: output.shape for name, output in model.predict(clips, verbose=0).items()}
+        {'clip': (1, 10), 'frame': (1, 64, 10)}
+    """
+
+    def __init__(
+        self,
+        *,
+        classes: int | Sequence[str] = 10,
+        visual_dims: Mapping[str, int] | None = None,
+        block: str = "transformer",
+        training_weight: float | None = None,
+        random_low: float = 0.25,
+        inference_weight: float = 0.5,
+        bands: int = 64,
+        max_frames: int = 512,
+        blocks: int = 3,
+        dim: int = 128,
+        num_heads: int = 3,
+        key_dim: int = 128,
+        hidden_dim: int = 512,
+        kernel_size: int = 7,
+        dropout: float = 0.1,
+        filters: Sequence[int] = FILTERS,
+        pooling: Sequence[Sequence[int]] = POOLING,
+        momentum: float = 0.9,
+        batch_norm_epsilon: float = 1e-3,
+        layer_norm_epsilon: float = 1e-6,
+        **kwargs,
+    ) -> None:
+        visual_dims = dict(visual_dims or {})
+        if block not in ("transformer", "conformer"):
+            raise ValueError(f"block must be 'transformer' or 'conformer', not '{block}'")
+        if "audio" in visual_dims:
+            raise ValueError("visual_dims names 'audio', which every model has: leave it out")
+        if filters[-1] != dim:
+            raise ValueError(f"the last of filters must be dim, {dim}, not {filters[-1]}")
+        policy = keras.dtype_policies.get(kwargs.get("dtype") or keras.config.dtype_policy())
+        encoders = ("audio", *visual_dims)
+        vectors = math.ceil(max_frames / math.prod(frames for frames, _ in pooling))
+        shared = {
+            "dim": dim,
+            "num_heads": num_heads,
+            "key_dim": key_dim,
+            "hidden_dim": hidden_dim,
+            "dropout": dropout,
+            "layer_norm_epsilon": layer_norm_epsilon,
+            "dtype": policy,
+        }
+        if block == "transformer":
+            encoder_block, decoder_block = TransformerEncoderBlock, TransformerDecoderBlock
+            shared |= {"pre_norm": True}
+        else:
+            encoder_block, decoder_block = ConformerEncoderBlock, ConformerDecoderBlock
+            shared |= {"kernel_size": kernel_size, "max_distance": vectors}
+            shared |= {"momentum": momentum, "batch_norm_epsilon": batch_norm_epsilon}
+
+        def locate(x, name, length):
+            if block == "conformer":  # its attention knows the positions
+                return x
+            return LearnedPositions(max_length=length, name=f"{name}_positions", dtype=policy)(x)
+
+        def normalize(x, name):
+            if block == "conformer":  # its blocks end with a normalisation
+                return x
+            return keras.layers.LayerNormalization(epsilon=layer_norm_epsilon, name=f"{name}_norm", dtype=policy)(x)
+
+        inputs, embedded, masks, present = {}, {}, {}, {}
+        for name, width in {"audio": bands, **visual_dims}.items():
+            inputs[name] = keras.Input((None, width), name=name)
+            inputs[f"{name}_mask"] = keras.Input((None,), dtype="bool", name=f"{name}_mask", optional=True)
+            # Log-mel values are too large for half precision until they are standardised.
+            dtype = "float32" if name == "audio" else policy
+            limit = LengthLimit(
+                modality=name, max_frames=max_frames if name == "audio" else vectors, name=f"{name}_limit", dtype=dtype
+            )
+            embedded[name], masks[name], present[name] = CleanInput(name=f"{name}_clean", dtype=dtype)(
+                limit(inputs[name]), inputs[f"{name}_mask"]
+            )
+        audio = PerBandStandardization(name="standardization", dtype="float32")(embedded["audio"])
+        embedded["audio"], masks["audio"] = ConvFrontend(
+            filters=filters,
+            pooling=pooling,
+            dropout=dropout,
+            momentum=momentum,
+            batch_norm_epsilon=batch_norm_epsilon,
+            name="frontend",
+            dtype=policy,
+        )(audio, frame_mask=masks["audio"])
+        for name in visual_dims:
+            embedded[name] = keras.layers.Dense(dim, name=f"{name}_map", dtype=policy)(embedded[name])
+
+        encoded = {}
+        for name in encoders:
+            x = locate(embedded[name], f"{name}_encoder", vectors)
+            for index in range(blocks):
+                x = encoder_block(**shared, name=f"{name}_encoder_{index + 1}")(x, frame_mask=masks[name])
+            encoded[name] = normalize(x, f"{name}_encoder")
+
+        weights = StreamWeights(
+            encoders=encoders,
+            training_weight=training_weight,
+            random_low=random_low,
+            inference_weight=inference_weight,
+            name="stream_weights",
+            dtype="float32",
+        )(ops.stack([present[name] for name in encoders], axis=1))
+        x, mask = ClassToken(name="class_token", dtype=policy)(embedded["audio"], frame_mask=masks["audio"])
+        x = locate(x, "decoder", 1 + vectors)
+        for index in range(blocks):
+            x = decoder_block(encoders=encoders, **shared, name=f"decoder_{index + 1}")(
+                x, encoded=encoded, frame_mask=mask, masks=masks, weights=weights
+            )
+        x = normalize(x, "decoder")
+        units = classes if isinstance(classes, int) else len(classes)
+        probabilities = keras.layers.Dense(units, activation="sigmoid", name="probabilities", dtype="float32")(x)
+        frame = ops.where(masks["audio"][..., None], probabilities[:, 1:], 0.0)
+        super().__init__(inputs=inputs, outputs={"clip": probabilities[:, 0], "frame": frame}, **kwargs)
+        self._values = {
+            "classes": classes if isinstance(classes, int) else list(classes),
+            "visual_dims": visual_dims,
+            "block": block,
+            "training_weight": training_weight,
+            "random_low": random_low,
+            "inference_weight": inference_weight,
+            "bands": bands,
+            "max_frames": max_frames,
+            "blocks": blocks,
+            "dim": dim,
+            "num_heads": num_heads,
+            "key_dim": key_dim,
+            "hidden_dim": hidden_dim,
+            "kernel_size": kernel_size,
+            "dropout": dropout,
+            "filters": list(filters),
+            "pooling": [list(pool) for pool in pooling],
+            "momentum": momentum,
+            "batch_norm_epsilon": batch_norm_epsilon,
+            "layer_norm_epsilon": layer_norm_epsilon,
+        }
+
+    @property
+    def inference_weight(self) -> float:
+        """Weight of the audio encoder in inference."""
+        return float(self.get_layer("stream_weights").audio_weight)
+
+    def set_inference_weight(self, weight: float) -> None:
+        """Sets the weight of the audio encoder in inference, in (0, 1]; 1 ignores video. It is saved with the model."""
+        self.get_layer("stream_weights").set_inference_weight(weight)
+
+    def adapt(self, clips: Iterable) -> int:
+        """Sets the per-band statistics from the training clips (2022, section 3.1.2).
+
+        Args:
+            clips: inputs of the model, single or in batches, as dicts that hold `"audio"` and perhaps `"audio_mask"`;
+                or tuples that begin with one, as a training dataset gives.
+
+        Returns:
+            The number of frames counted.
+        """
+        inputs = (clip[0] if isinstance(clip, tuple) else clip for clip in clips)
+        return self.get_layer("standardization").adapt(
+            (clip["audio"], clip["audio_mask"]) if "audio_mask" in clip else clip["audio"] for clip in inputs
+        )
+
+    def get_config(self):
+        """Returns the constructor's values."""
+        return {"name": self.name, "trainable": self.trainable, "dtype": self.dtype_policy.name, **self._values}
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        """Builds the model anew from `get_config`."""
+        return cls(**config)

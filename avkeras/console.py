@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from avkeras.evaluation.evaluate import Evaluation
     from avkeras.experiments.audio_tagging import AudioTagging, Report
     from avkeras.experiments.predict import Prediction
+    from avkeras.experiments.sound_event_detection import DetectionReport, SoundEventDetection
+    from avkeras.features.extract import Summary
 
 
 @contextmanager
@@ -54,24 +56,63 @@ def progress_bars():
 def run_recipe(
     presets: Mapping[str, "AudioTagging"], *, description: str, arguments: Sequence[str] | None = None
 ) -> None:
-    """Reads the command line over a recipe's presets, runs the experiment and shows its table.
+    """Reads the command line over a recipe's presets, runs the 2019 experiment and shows its table.
 
     Args:
         presets: values by name; `demo` is the default without `--data`, `paper` with it.
         description: for `--help`.
         arguments: of the command line; default: the program's.
     """
+    lists = {
+        "embedders": {"nargs": 2, "metavar": ("AUDIO", "VIDEO"), "help": "names, TF Hub handles or folders"},
+        "systems": {"nargs": "+", "help": "which to train: audio, video, audio+video"},
+    }
+    if (os.cpu_count() or 1) <= 2:
+        # These models' operations are small: threads inside them cost more than they give (benchmarks/README.md).
+        os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
     with one_line_errors():
-        values = _parse(presets, description, arguments)
+        values = _parse(presets, description, arguments, default="demo", lists=lists)
         from avkeras.experiments.audio_tagging import run_audio_tagging
 
         with progress_bars() as step:
-            report = run_audio_tagging(values, progress=step, verbose=1 if sys.stdout.isatty() else 2)
+            report = run_audio_tagging(values, progress=step, verbose=_verbose())
         show_report(report)
 
 
-def _parse(presets, description, arguments) -> "AudioTagging":
-    """Returns the values of the chosen preset with the command line and `--config` laid over them."""
+def run_detection_recipe(
+    presets: Mapping[str, "SoundEventDetection"], *, description: str, arguments: Sequence[str] | None = None
+) -> None:
+    """Reads the command line over a recipe's presets, runs the 2022 experiment and shows its table.
+
+    Args:
+        presets: values by name; `small` is the default without `--data`, `paper` with it.
+        description: for `--help`.
+        arguments: of the command line; default: the program's.
+    """
+    lists = {
+        "visual": {
+            "nargs": "*",
+            "help": "embedders of the pictures: names, TF Hub handles or folders; none: audio only",
+        }
+    }
+    with one_line_errors():
+        values = _parse(presets, description, arguments, default="small", lists=lists)
+        from avkeras.experiments.sound_event_detection import run_sound_event_detection
+
+        with progress_bars() as step:
+            report = run_sound_event_detection(values, progress=step, verbose=_verbose())
+        show_detection_report(report)
+
+
+def _verbose() -> int:
+    return 1 if sys.stdout.isatty() else 2
+
+
+def _parse(presets, description, arguments, *, default: str, lists: Mapping[str, dict]):
+    """Returns the values of the chosen preset with the command line and `--config` laid over them.
+
+    `lists` says how the values that are lists of words are given: the options of `add_argument` by name.
+    """
     import argparse
 
     from jsonargparse import ArgumentParser
@@ -80,16 +121,16 @@ def _parse(presets, description, arguments) -> "AudioTagging":
     peek.add_argument("--data")
     peek.add_argument("--preset")
     seen, _ = peek.parse_known_args(arguments)
-    chosen = seen.preset or ("paper" if seen.data else "demo")
+    chosen = seen.preset or ("paper" if seen.data else default)
     if chosen not in presets:
         raise AvkerasError(f"--preset: '{chosen}' is none of {', '.join(presets)}")
     values = presets[chosen]
     parser = ArgumentParser(description=description.strip(), formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--config", action="config", help="YAML file with any of the options below")
     parser.add_argument("--preset", default=chosen, help=f"one of {', '.join(presets)}; paper is meant for --data")
-    parser.add_argument("--embedders", nargs=2, metavar=("AUDIO", "VIDEO"), help="names, TF Hub handles or folders")
-    parser.add_argument("--systems", nargs="+", help="which to train: audio, video, audio+video")
-    parser.add_class_arguments(type(values), skip={"embedders", "systems"})
+    for name, options in lists.items():
+        parser.add_argument(f"--{name}", **options)
+    parser.add_class_arguments(type(values), skip=set(lists))
     parser.set_defaults(dataclasses.asdict(values))
     found = vars(parser.parse_args(arguments))
     return type(values)(**{field.name: found[field.name] for field in dataclasses.fields(values)})
@@ -103,16 +144,8 @@ def show_report(report: "Report") -> None:
     from avkeras.experiments.audio_tagging import FILES
 
     console = Console(soft_wrap=True, highlight=False)
-    summary, results = report.summary, report.results
-    console.print(
-        f"\n{summary.clips} clips ({summary.reused} embedded before), {summary.without_video} without video, "
-        f"{len(summary.notes)} notes, {len(summary.errors)} errors"
-    )
-    for kind, lines in (("note", summary.notes), ("error", summary.errors)):
-        for clip, line in lines[:5]:
-            console.print(f"  {kind}: {clip}: {line}", markup=False)
-        if len(lines) > 5:
-            console.print(f"  ... {len(lines) - 5} more {kind}s in {report.values.out / 'extraction.csv'}")
+    results = report.results
+    _show_summary(console, report.summary, report.values.out)
     for system, reason in report.skipped:
         console.print(f"  not trained: {system}: {reason}", markup=False)
     embedders = " and ".join(report.embedders)
@@ -136,6 +169,51 @@ def show_report(report: "Report") -> None:
     if results:
         best = max(results, key=lambda result: result.f1)
         console.print(f"Your own file: avkeras predict clip.mp4 --model {best.folder / 'saved_model'}")
+
+
+def show_detection_report(report: "DetectionReport") -> None:
+    """Shows what a detection experiment reached, what it left out, and where its files are."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from avkeras.experiments.detection_scores import METRICS
+    from avkeras.experiments.sound_event_detection import FILES
+
+    console = Console(soft_wrap=True, highlight=False)
+    out, tuning = report.values.out, report.tuning
+    _show_summary(console, report.summary, out)
+    _show_lines(console, "left out", report.left_out, out)
+    if report.cut_events:
+        console.print(f"{report.cut_events} events begin after the 10 s that the model sees of their clip")
+    scores = ", ".join(f"{weight}: {100 * value:.1f} %" for weight, value in tuning.weight_scores.items())
+    console.print(f"Audio weight {tuning.weight:g}, chosen by EBF1 on validation ({scores})")
+    table = Table(title=f"Test clips of {report.manifest.path}, {report.model_name}, in %")
+    for name in ("part", "clips", *METRICS):
+        table.add_column(name, justify="left" if name == "part" else "right", no_wrap=True)
+    for row in report.rows:
+        table.add_row(row["part"], str(row["clips"]), *(f"{100 * row[name]:.1f}" for name in METRICS))
+    console.print(table)
+    for name in report.stand_ins:
+        console.print(f"{name} is a stand-in, not a pretrained network: these scores say nothing of the papers'.")
+    console.print(f"Files: this table in {out / 'results.csv'}; in {out}/ also")
+    for line in FILES:
+        console.print(f"  {line}", markup=False)
+
+
+def _show_summary(console, summary: "Summary", out) -> None:
+    console.print(
+        f"\n{summary.clips} clips ({summary.reused} embedded before), {summary.without_video} without video, "
+        f"{len(summary.notes)} notes, {len(summary.errors)} errors"
+    )
+    _show_lines(console, "note", summary.notes, out)
+    _show_lines(console, "error", summary.errors, out)
+
+
+def _show_lines(console, kind: str, lines: Sequence[tuple[str, str]], out) -> None:
+    for clip, line in lines[:5]:
+        console.print(f"  {kind}: {clip}: {line}", markup=False)
+    if len(lines) > 5:
+        console.print(f"  {kind}: ... and {len(lines) - 5} more; see {out / 'extraction.csv'}")
 
 
 def show_prediction(prediction: "Prediction", *, as_json: bool = False) -> None:

@@ -163,15 +163,15 @@ def extract(
 ) -> tuple[dict[str, Path], Summary]:
     """Embeds every clip once and keeps the embeddings in a store per modality.
 
-    Clips are decoded by threads while the embedders run, and written in the order of `clips`, so the stores hold the
-    same bytes whatever the number of workers and however often the run was interrupted.
+    Threads decode and embed clips side by side; what they give is written in the order of `clips`, so the stores hold
+    the same bytes whatever the number of workers and however often the run was interrupted.
 
     Args:
         clips: what to embed.
         folder: where the stores are.
         audio_embedder: for the sound.
         video_embedder: for the pictures; None: sound only.
-        workers: threads that decode.
+        workers: threads that decode and embed.
         retry_errors: whether clips that failed before are tried again.
         progress: called with (clips done, clips in all).
 
@@ -185,13 +185,13 @@ def extract(
     summary = Summary(clips=len(clips))
     try:
         with ThreadPoolExecutor(workers) as pool:
-            for number, (clip, digest, media) in enumerate(
-                _decoded(clips, stores, pool, workers, retry_errors, embedders), start=1
+            for number, (clip, digest, found) in enumerate(
+                _embedded(clips, stores, pool, workers, retry_errors, embedders), start=1
             ):
-                if media is None:
+                if found is None:
                     summary.reused += 1
                 else:
-                    _write(clip, digest, media, stores, embedders)
+                    _write(clip, digest, found, stores)
                 _count(clip, stores, summary)
                 if progress:
                     progress(number, len(clips))
@@ -201,8 +201,8 @@ def extract(
     return {modality: place for modality, (place, _) in folders.items()}, summary
 
 
-def _decoded(clips, stores, pool, workers, retry_errors, embedders) -> Iterator[tuple[Clip, str, Future | None]]:
-    """Yields clips in order, each with its digest and its decoding under way; None: it is in the stores already."""
+def _embedded(clips, stores, pool, workers, retry_errors, embedders) -> Iterator[tuple[Clip, str, Future | None]]:
+    """Yields clips in order, each with its digest and its embedding under way; None: it is in the stores already."""
 
     def start(clip):
         try:
@@ -211,7 +211,7 @@ def _decoded(clips, stores, pool, workers, retry_errors, embedders) -> Iterator[
             digest = f"unreadable: {error.strerror}"
         if all(store.done(clip.id, digest, retry_errors=retry_errors) for store in stores.values()):
             return clip, digest, None
-        return clip, digest, pool.submit(decode_clip, clip.audio, clip.video, **embedders)
+        return clip, digest, pool.submit(embed_clip, clip.audio, clip.video, **embedders)
 
     waiting = iter(clips)
     ahead = [start(clip) for clip in islice(waiting, 2 * workers)]
@@ -220,18 +220,16 @@ def _decoded(clips, stores, pool, workers, retry_errors, embedders) -> Iterator[
         ahead.extend(start(clip) for clip in islice(waiting, 1))
 
 
-def _write(clip: Clip, digest: str, media: Future, stores: dict[str, RecordWriter], embedders: dict) -> None:
+def _write(clip: Clip, digest: str, embedded: Future, stores: dict[str, RecordWriter]) -> None:
     try:
-        decoded = media.result()
+        found = embedded.result()
     except MediaError as error:
         return _fail(clip, digest, error.reason, stores)
+    except AvkerasError as error:
+        return _fail(clip, digest, str(error), stores)
     except Exception as error:  # a decoder's surprise on one clip must not stop the others
         logger.exception("clip %s", clip.id)
         return _fail(clip, digest, f"{type(error).__name__}: {error}", stores)
-    try:
-        found = embed_media(decoded, **embedders)
-    except AvkerasError as error:
-        return _fail(clip, digest, str(error), stores)
     # The audio record carries the notes; it is written last, so that a kill between the two repeats the clip.
     if "video" in stores and not stores["video"].done(clip.id, digest, retry_errors=True):
         video = np.zeros((0, stores["video"].meta["dim"])) if found.video is None else found.video

@@ -51,9 +51,9 @@ class MultiHeadAttention(keras.layers.Layer):
 
     The papers' heads are as wide as the model, so the maps of a head fold, per step, into two square ones. With
     [x 1] for a frame with a 1 behind it and [W; b] for a kernel with its bias below it, a score is
-    [x 1] [W_q; b_q] [W_k; b_k]^T [c 1]^T: the middle two make one map, and so do [W_v; b_v] and the head's share of the
-    output map. `query` is then used as it is, and no frames are transposed: half the work of the plain form once a batch
-    holds more than `key_dim` frames.
+    [x 1] [W_q; b_q] [W_k; b_k]^T [c 1]^T: the middle two make one map, and so do [W_v; b_v] and the head's share of
+    the output map. `query` is then used as it is, and no frames are transposed: half the work of the plain form once a
+    batch holds more than `key_dim` frames.
 
     Args:
         num_heads: number of heads.
@@ -110,7 +110,9 @@ class MultiHeadAttention(keras.layers.Layer):
                 shape=(heads, inputs, width), initializer=_glorot(inputs, heads * width), name=f"{name}_kernel"
             )
             setattr(self, f"{name}_kernel", kernel)
-            setattr(self, f"{name}_bias", self.add_weight(shape=(heads, width), initializer="zeros", name=f"{name}_bias"))
+            setattr(
+                self, f"{name}_bias", self.add_weight(shape=(heads, width), initializer="zeros", name=f"{name}_bias")
+            )
         self.output_kernel = self.add_weight(
             shape=(heads, width, self.output_dim),
             initializer=_glorot(heads * width, self.output_dim),
@@ -140,20 +142,20 @@ class MultiHeadAttention(keras.layers.Layer):
 
     def _folded_maps(self):
         """Returns the maps `(value dim + 1, heads x (query dim + 1))` and `(value dim + 1, heads x output_dim)`."""
+        scale = self.key_dim**-0.5
         query, key, value = (
-            ops.concatenate([kernel, bias[:, None]], axis=1)
+            ops.unstack(ops.concatenate([kernel, bias[:, None]], axis=1), self.num_heads)
             for kernel, bias in (
-                (self.query_kernel * self.key_dim**-0.5, self.query_bias * self.key_dim**-0.5),
+                (self.query_kernel * scale, self.query_bias * scale),
                 (self.key_kernel, self.key_bias),
                 (self.value_kernel, self.value_bias),
             )
         )
-        key_map = ops.matmul(key, ops.transpose(query, (0, 2, 1)))
-        value_map = ops.matmul(value, self.output_kernel)
-        return tuple(
-            ops.cast(ops.reshape(ops.transpose(folded, (1, 0, 2)), (folded.shape[1], -1)), self.compute_dtype)
-            for folded in (key_map, value_map)
-        )
+        output = ops.unstack(self.output_kernel, self.num_heads)
+        # A product per head, side by side: nothing to transpose, and small ones run at the same time.
+        key_map = [ops.matmul(k, ops.transpose(q)) for k, q in zip(key, query, strict=True)]
+        value_map = [ops.matmul(v, o) for v, o in zip(value, output, strict=True)]
+        return tuple(ops.cast(ops.concatenate(maps, axis=1), self.compute_dtype) for maps in (key_map, value_map))
 
     def get_config(self):
         """Returns the constructor's values."""

@@ -37,7 +37,7 @@ class Dropout(keras.layers.Layer):
 
     def __init__(self, rate: float, *, seed: int | None = None, **kwargs) -> None:
         super().__init__(**kwargs)
-        if not 0 <= rate < 1:
+        if not 0 <= round(rate * _LEVELS) < _LEVELS or rate < 0:
             raise ValueError(f"rate must be in [0, 1), not {rate}")
         self.rate = rate
         self.seed = seed

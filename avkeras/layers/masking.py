@@ -42,7 +42,8 @@ class CleanInput(keras.layers.Layer):
 class StandIn(keras.layers.Layer):
     """Puts a learnt vector in every frame of a sequence that is absent (beyond the 2019 paper; SPEC: absent video).
 
-    An absent sequence takes the length of the other one, so that padding does not change the answer.
+    An absent sequence takes the length of the other one, so that padding does not change the answer; where it is padded
+    to fewer frames than the other one, it gets as many.
 
     Args:
         initializer: of the vector.
@@ -54,7 +55,7 @@ class StandIn(keras.layers.Layer):
         other_mask: `(batch, other_frames)` boolean, of the sequence beside it.
 
     Returns:
-        The filled sequence `(batch, frames, dim)` and its mask `(batch, frames)`.
+        The filled sequence `(batch, max(frames, other_frames), dim)` and its mask.
 
     Example:
         >>> import numpy as np
@@ -73,6 +74,11 @@ class StandIn(keras.layers.Layer):
 
     def call(self, inputs, frame_mask, present, other_mask):
         """Fills the sequences of the clips where `present` is False."""
+        batch, frames, dim = ops.shape(inputs)
+        missing = ops.shape(other_mask)[1] - frames
+        missing = max(missing, 0) if isinstance(missing, int) else ops.maximum(missing, 0)
+        inputs = ops.concatenate([inputs, ops.zeros((batch, missing, dim), inputs.dtype)], axis=1)
+        frame_mask = ops.concatenate([frame_mask, ops.zeros((batch, missing), "bool")], axis=1)
         length = ops.sum(ops.cast(other_mask, "int32"), axis=1, keepdims=True)
         stand_in_mask = ops.arange(ops.shape(inputs)[1])[None, :] < length
         filled = ops.where(present[:, None, None], inputs, ops.cast(self.vector, inputs.dtype))

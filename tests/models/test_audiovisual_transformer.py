@@ -349,3 +349,17 @@ def test_global_policy_is_followed():
 def test_wrong_arguments(wrong, message):
     with pytest.raises(ValueError, match=message):
         AudiovisualTransformer(**SMALL | wrong)
+
+
+def test_an_absent_second_input_padded_to_fewer_frames_gives_the_same():
+    model = AudiovisualTransformer(
+        classes=3, dims={"video": 5, "audio": 6}, first="audio", second="video",
+        positions=("video",), blocks=1, dim=8, key_dim=4, hidden_dim=8,
+    )  # fmt: skip
+    audio = np.random.default_rng(0).normal(size=(1, 6, 6)).astype("float32")
+    answers = [
+        model({"audio": audio, "video": np.full((1, n, 5), np.nan, "float32"), "video_mask": np.zeros((1, n), bool)})
+        for n in (1, 6, 9)
+    ]
+    np.testing.assert_allclose(answers[0], answers[1], atol=1e-6)
+    np.testing.assert_allclose(answers[2], answers[1], atol=1e-6)

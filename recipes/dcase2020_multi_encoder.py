@@ -1,0 +1,53 @@
+"""Sound event detection with the multi-encoder model (Boes and Van hamme, 2022), DCASE 2020 task 4.
+
+    python recipes/dcase2020_multi_encoder.py
+        makes demo soundscapes, extracts spectrograms and visual embeddings, trains, tunes and scores.
+    python recipes/dcase2020_multi_encoder.py --data my.tsv
+        the paper's values on your own manifest, with VGG16: a bi-encoder transformer with random weights.
+    python recipes/dcase2020_multi_encoder.py --preset paper --data my.tsv --block conformer --visual vgg16
+
+A run that was interrupted goes on when the same command is given again.
+"""
+
+from pathlib import Path
+
+from avkeras.console import run_detection_recipe
+from avkeras.experiments.sound_event_detection import SoundEventDetection
+
+PRESETS = {
+    "small": SoundEventDetection(
+        out=Path("runs/detection"),
+        visual=("efficientnet_lite0",),
+        visual_frames=16,
+        blocks=1,
+        dim=64,
+        key_dim=32,
+        hidden_dim=128,
+        filters=(16, 16, 32, 32, 64, 64, 64),
+        epochs=10,
+        steps_per_epoch=30,
+        batch=(8, 8, 8),
+        teacher_decay=0.95,
+        demo_clips=(160, 40, 60),
+    ),
+    "tiny": SoundEventDetection(
+        out=Path("runs/detection_tiny"),
+        visual=("efficientnet_lite0",),
+        visual_frames=4,
+        blocks=1,
+        dim=16,
+        num_heads=2,
+        key_dim=8,
+        hidden_dim=16,
+        filters=(4, 4, 8, 8, 8, 8, 16),
+        epochs=2,
+        steps_per_epoch=4,
+        batch=(2, 2, 4),
+        teacher_decay=0.9,
+        demo_clips=(24, 8, 8),
+    ),
+    "paper": SoundEventDetection(),
+}
+
+if __name__ == "__main__":
+    run_detection_recipe(PRESETS, description=__doc__)

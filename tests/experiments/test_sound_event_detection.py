@@ -1,0 +1,150 @@
+"""A tiny run from media files to scores, in this process."""
+
+import csv
+import dataclasses
+import json
+
+import keras
+import numpy as np
+import pytest
+
+from avkeras.data.demo import make_demo
+from avkeras.data.manifest import read_manifest, write_manifest
+from avkeras.errors import AvkerasError
+from avkeras.evaluation.evaluate import evaluate
+from avkeras.evaluation.files import read_scores
+from avkeras.experiments.detection_scores import METRICS, Tuning
+from avkeras.experiments.sound_event_detection import SoundEventDetection, run_sound_event_detection
+from avkeras.training.callbacks import LastEpochs, MetricsFile
+
+PARTS = ["all", "with video", "without video", "with video, video ignored"]
+
+
+@pytest.fixture(scope="module")
+def values(tmp_path_factory, embedder_cache, embedders):
+    folder = tmp_path_factory.mktemp("detection")
+    manifest = make_demo(
+        folder / "demo", task="dcase2020", clips={"train": 8, "validation": 4, "test": 6}, without_video=0.4
+    )
+    return SoundEventDetection(
+        data=manifest.path,
+        out=folder / "run",
+        visual=[str(embedder_cache / "mean_colour")],
+        visual_frames=4,
+        blocks=1,
+        dim=8,
+        num_heads=2,
+        key_dim=4,
+        hidden_dim=8,
+        filters=(2, 2, 2, 2, 2, 2, 8),
+        epochs=3,
+        steps_per_epoch=2,
+        batch=(1, 1, 2),
+        teacher_decay=0.5,
+    )
+
+
+@pytest.fixture(scope="module")
+def report(values):
+    return run_sound_event_detection(values)
+
+
+def test_the_table_has_every_part_and_metric(values, report):
+    assert [row["part"] for row in report.rows] == PARTS
+    counts = {row["part"]: row["clips"] for row in report.rows}
+    assert counts["with video"] + counts["without video"] == counts["all"] == 6
+    assert all(0 <= row[name] <= 1 for row in report.rows for name in METRICS)
+    with open(values.out / "results.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [[row["part"], *(float(row[name]) for name in METRICS)] for row in rows] == [
+        [row["part"], *(row[name] for name in METRICS)] for row in report.rows
+    ]
+
+
+def test_the_files_give_the_scores_of_the_table(values, report):
+    found = evaluate(
+        values.out / "predictions.tsv",
+        values.out / "ground_truth.tsv",
+        durations=values.out / "durations.tsv",
+        scores=values.out / "scores",
+        filters=report.tuning.psds_filters["PSDS2"],
+        classes=report.tuning.classes,
+    )
+    assert found.event.macro == pytest.approx(report.rows[0]["EBF1"])
+    assert found.psds["PSDS2"] == pytest.approx(report.rows[0]["PSDS2"])
+
+
+def test_the_saved_student_has_the_chosen_weight_and_gives_the_written_scores(values, report):
+    model = keras.saving.load_model(values.out / "model.keras")
+    tuning = Tuning.read(values.out / "tuning.json")
+    assert tuning == report.tuning
+    assert model.inference_weight == tuning.weight
+    assert tuning.weight_scores[str(tuning.weight)] == max(tuning.weight_scores.values())
+    assert (values.out / "classes.txt").read_text().split() == list(report.manifest.classes)
+    scores = read_scores(values.out / "scores")
+    assert scores.clips == tuple(clip.id for clip in report.manifest.split("test"))
+    teacher = keras.saving.load_model(values.out / "teacher.keras")
+    assert any(np.any(own != other) for own, other in zip(model.get_weights(), teacher.get_weights(), strict=True))
+
+
+def test_a_finished_run_is_not_repeated(values, report, monkeypatch):
+    monkeypatch.setattr(keras.Model, "fit", None)
+    monkeypatch.setattr(keras.Model, "predict", None)
+    again = run_sound_event_detection(values)
+    assert again.rows == report.rows
+    assert again.tuning == report.tuning
+    assert again.summary.reused == again.summary.clips
+
+
+def test_an_interrupted_run_goes_on_to_the_same_end(values, report, monkeypatch):
+    interrupted = dataclasses.replace(values, out=values.out.parent / "interrupted")
+    whole = LastEpochs.on_epoch_end
+
+    def interrupt(self, epoch, logs=None):
+        if epoch == 1:
+            raise KeyboardInterrupt
+        whole(self, epoch, logs)
+
+    monkeypatch.setattr(LastEpochs, "on_epoch_end", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        run_sound_event_detection(interrupted)
+    monkeypatch.undo()
+    assert not (interrupted.out / "model.keras").exists()
+    # psds-eval takes its seconds, and has the same scores to score.
+    monkeypatch.setattr("avkeras.experiments.detection_scores.reference_psds", lambda *args, **options: 0.0)
+    again = run_sound_event_detection(interrupted)
+    losses = [MetricsFile(folder / "metrics.csv").read("loss") for folder in (values.out, interrupted.out)]
+    assert len(losses[0]) == 3
+    assert losses[0] == losses[1]
+    assert [row["EBF1"] for row in again.rows] == [row["EBF1"] for row in report.rows]
+    for file in (values.out / "scores").iterdir():
+        assert (interrupted.out / "scores" / file.name).read_bytes() == file.read_bytes()
+
+
+def test_another_value_in_the_same_folder_is_refused(values, report):
+    with pytest.raises(AvkerasError, match="holds a run with another dropout, seed"):
+        run_sound_event_detection(dataclasses.replace(values, seed=1, dropout=0.2))
+
+
+def test_data_that_cannot_be_trained_or_scored_on_is_refused_before_any_work(values, report, tmp_path):
+    manifest = read_manifest(values.data)
+
+    def run(change):
+        clips = [dataclasses.replace(clip, **change(clip)) for clip in manifest.clips]
+        path = write_manifest(tmp_path / "manifest.tsv", clips, classes=manifest.classes).path
+        run_sound_event_detection(dataclasses.replace(values, data=path, out=tmp_path / "run"))
+
+    with pytest.raises(AvkerasError, match="no training clip is weak"):
+        run(lambda clip: {"supervision": "strong"} if clip.supervision == "weak" else {})
+    with pytest.raises(AvkerasError, match="no strong test clip has events"):
+        run(lambda clip: {"supervision": "weak"} if clip.split == "test" else {})
+    event = next(clip for clip in manifest.split("test")).events[0]
+    with pytest.raises(AvkerasError, match=f"clip test-00000 has events of {event.label} that overlap"):
+        run(lambda clip: {"events": (*clip.events, event)} if clip.id == "test-00000" else {})
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_values_are_written(values, report):
+    config = json.loads((values.out / "config.json").read_text())
+    assert config["batch"] == [1, 1, 2]
+    assert "workers" not in config

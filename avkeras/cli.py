@@ -2,15 +2,16 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import avkeras
-from avkeras.console import one_line_errors, progress_bars, show_evaluation, show_prediction
+from avkeras.console import one_line_errors, progress_bars, show_evaluation, show_events, show_prediction
 
 PREDICT = """examples:
   avkeras predict clip.mp4 --model runs/demo/audio+video/saved_model
   avkeras predict clip.wav --model runs/demo/audio/saved_model --json
+  avkeras predict clip.mp4 --model runs/detection --figures .
 """
 DEMO = """examples:
   avkeras demo --out soundscapes
@@ -48,24 +49,50 @@ def _command(commands, name: str, run, *, help: str, examples: str) -> argparse.
 def _add_predict(commands) -> None:
     parser = _command(commands, "predict", _predict, help="say which sounds a media file holds", examples=PREDICT)
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="audio or video files")
-    parser.add_argument("--model", required=True, type=Path, help="folder of a SavedModel that a recipe wrote")
+    parser.add_argument(
+        "--model", required=True, type=Path, help="folder of a SavedModel (tagging) or of a run (detection) of a recipe"
+    )
+    parser.add_argument(
+        "--figures", type=Path, default=Path("."), help="detection: folder for FILE.events.png; default: this one"
+    )
     parser.add_argument("--json", action="store_true", help="one JSON object per file, on a line")
 
 
 def _predict(options: argparse.Namespace) -> None:
     from avkeras.errors import AvkerasError
-    from avkeras.experiments.predict import load_predictor
+    from avkeras.experiments.predict_events import is_detection_model
 
-    predictor = load_predictor(options.model)
+    predict = _event_prediction(options) if is_detection_model(options.model) else _tag_prediction(options)
     failed = 0
     for file in options.files:
         try:
-            show_prediction(predictor.predict(file), as_json=options.json)
+            predict(file)
         except AvkerasError as error:
             failed += 1
             sys.stderr.write(f"error: {error}\n")
     if failed:
         raise AvkerasError(f"{failed} of {len(options.files)} files could not be predicted")
+
+
+def _tag_prediction(options: argparse.Namespace) -> Callable[[Path], None]:
+    from avkeras.experiments.predict import load_predictor
+
+    predictor = load_predictor(options.model)
+    return lambda file: show_prediction(predictor.predict(file), as_json=options.json)
+
+
+def _event_prediction(options: argparse.Namespace) -> Callable[[Path], None]:
+    from avkeras.experiments.event_roll import event_roll_figure
+    from avkeras.experiments.predict_events import load_event_predictor
+
+    predictor = load_event_predictor(options.model)
+
+    def predict(file: Path) -> None:
+        prediction = predictor.predict(file)
+        figure = event_roll_figure(options.figures / f"{file.name}.events.png", prediction)
+        show_events(prediction, figure=figure, as_json=options.json)
+
+    return predict
 
 
 def _add_evaluate(commands) -> None:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from avkeras.evaluation.evaluate import Evaluation
     from avkeras.experiments.audio_tagging import AudioTagging, Report
     from avkeras.experiments.predict import Prediction
+    from avkeras.experiments.predict_events import EventPrediction
     from avkeras.experiments.sound_event_detection import DetectionReport, SoundEventDetection
     from avkeras.features.extract import Summary
 
@@ -41,10 +42,10 @@ def progress_bars():
     with Progress(*columns, console=Console(stderr=True)) as bars:
 
         def step(name: str) -> Callable[[int, int], None]:
-            task = bars.add_task(name, total=None)
+            task = bars.add_task(name, total=None, visible=False)
 
             def moved(done: int, total: int) -> None:
-                bars.update(task, completed=done, total=total)
+                bars.update(task, completed=done, total=total, visible=True)
                 if done == total:
                     bars.stop_task(task)
 
@@ -182,7 +183,7 @@ def show_detection_report(report: "DetectionReport") -> None:
     console = Console(soft_wrap=True, highlight=False)
     out, tuning = report.values.out, report.tuning
     _show_summary(console, report.summary, out)
-    _show_lines(console, "left out", report.left_out, out)
+    _show_lines(console, "left out", report.left_out, out / "left_out.csv")
     if report.cut_events:
         console.print(f"{report.cut_events} events begin after the 10 s that the model sees of their clip")
     scores = ", ".join(f"{weight}: {100 * value:.1f} %" for weight, value in tuning.weight_scores.items())
@@ -205,15 +206,15 @@ def _show_summary(console, summary: "Summary", out) -> None:
         f"\n{summary.clips} clips ({summary.reused} embedded before), {summary.without_video} without video, "
         f"{len(summary.notes)} notes, {len(summary.errors)} errors"
     )
-    _show_lines(console, "note", summary.notes, out)
-    _show_lines(console, "error", summary.errors, out)
+    _show_lines(console, "note", summary.notes, out / "extraction.csv")
+    _show_lines(console, "error", summary.errors, out / "extraction.csv")
 
 
-def _show_lines(console, kind: str, lines: Sequence[tuple[str, str]], out) -> None:
+def _show_lines(console, kind: str, lines: Sequence[tuple[str, str]], file) -> None:
     for clip, line in lines[:5]:
         console.print(f"  {kind}: {clip}: {line}", markup=False)
     if len(lines) > 5:
-        console.print(f"  {kind}: ... and {len(lines) - 5} more; see {out / 'extraction.csv'}")
+        console.print(f"  {kind}: ... and {len(lines) - 5} more; see {file}")
 
 
 def show_prediction(prediction: "Prediction", *, as_json: bool = False) -> None:
@@ -229,6 +230,32 @@ def show_prediction(prediction: "Prediction", *, as_json: bool = False) -> None:
     for name, value in sorted(prediction.probabilities.items(), key=lambda item: -item[1]):
         lines.append(f"  {name:<{width}}  {value:.4f}{'  *' if name in prediction.present else ''}")
     lines += [f"  note: {note}" for note in prediction.notes]
+    sys.stdout.write("\n".join(lines) + "\n")
+
+
+def show_events(prediction: "EventPrediction", *, figure=None, as_json: bool = False) -> None:
+    """Shows the events of one file with their times, and what was missing or replaced."""
+    import json
+
+    if as_json:
+        fields = {
+            "path": str(prediction.path),
+            "events": [event._asdict() for event in prediction.events],
+            "labels": prediction.labels,
+            "probabilities": prediction.probabilities,
+            "notes": prediction.notes,
+            "figure": str(figure) if figure else None,
+        }
+        sys.stdout.write(json.dumps(fields) + "\n")
+        return
+    lines = [str(prediction.path)]
+    for event in prediction.events:
+        lines.append(f"  {event.onset:7.2f} - {event.offset:7.2f} s  {event.label}")
+    lines += [] if prediction.events else ["  no event"]
+    heard = ", ".join(f"{name} ({prediction.probabilities[name]:.2f})" for name in prediction.labels)
+    lines.append(f"  in the whole clip: {heard or 'none of the classes'}")
+    lines += [f"  note: {note}" for note in prediction.notes]
+    lines += [f"  picture: {figure}"] if figure else []
     sys.stdout.write("\n".join(lines) + "\n")
 
 

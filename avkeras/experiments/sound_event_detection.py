@@ -20,10 +20,12 @@ from avkeras.features.extract_detection import HOP, SAMPLE_RATE, extract_detecti
 if TYPE_CHECKING:
     from avkeras.training.mean_teacher import MeanTeacher
 
+INPUTS_FILE = "inputs.json"
 KINDS = ("strong", "weak", "unlabelled")
 FILES = (
-    "model.keras (the student), teacher.keras, classes.txt",
-    "tuning.json (audio weight, thresholds, filters), metrics.csv (losses per epoch), config.json, extraction.csv",
+    "model.keras (the student), teacher.keras, classes.txt, inputs.json (embedders)",
+    "tuning.json (audio weight, thresholds, filters), metrics.csv (losses per epoch), config.json",
+    "extraction.csv (clips that were padded, cut or failed), left_out.csv",
     "predictions.tsv, ground_truth.tsv, durations.tsv, scores/ (for `avkeras evaluate`), clip_probabilities.csv",
 )
 
@@ -159,9 +161,8 @@ def run_sound_event_detection(
     pin_values(values, values.out)
     visual = {}
     if any(clip.video for clip in manifest.clips):
-        for name in values.visual:
-            embedder = load_embedder(name, modality="video")
-            visual[embedder.spec.name] = embedder
+        loaded = [load_embedder(name, modality="video") for name in values.visual]
+        visual = {embedder.spec.name: embedder for embedder in loaded}
     folders, summary = extract_detection(
         manifest.clips,
         values.records or manifest.path.parent / "records",
@@ -181,6 +182,7 @@ def run_sound_event_detection(
     )
     stores = {name: RecordReader(folder) for name, folder in folders.items()}
     sets = {name: _detection_set(name, manifest, stores, values, report) for name in ("train", "validation", "test")}
+    write_rows(values.out / "left_out.csv", [{"clip": clip, "reason": reason} for clip, reason in report.left_out])
     finished = values.out / "result.json"
     if not finished.exists():
         model = build_mean_teacher(
@@ -189,6 +191,15 @@ def run_sound_event_detection(
         _train(model, sets["train"], values, verbose)
         tuning, rows = _tune_and_score(model.student, sets, values)
         _write_results(model, tuning, rows, values.out)
+        inputs = {
+            "visual": {
+                embedder.spec.name: {"embedder": str(given), "fingerprint": embedder.fingerprint}
+                for given, embedder in zip(values.visual, visual.values(), strict=False)
+            },
+            "visual_frames": values.visual_frames,
+            "max_frames": MAX_FRAMES,
+        }
+        write_text(values.out / INPUTS_FILE, json.dumps(inputs, indent=1) + "\n")
         write_text(finished, json.dumps(rows) + "\n")
     report.tuning = Tuning.read(values.out / "tuning.json")
     report.rows = json.loads(finished.read_text())

@@ -29,7 +29,7 @@ VERSION = 1  # of what this module does to media; part of every store's key
 SAMPLE_RATE = 16000
 HOP = 313  # samples from one log-mel frame to the next (2022, section 3.1.2)
 _UNSAID_CUT = SAMPLE_RATE // 10
-_LEAST_SAMPLES = 513  # half a window and one: the fewest that a spectrogram can be made of
+LEAST_SAMPLES = 513  # half a window and one: the fewest that a spectrogram can be made of
 
 
 @dataclass
@@ -94,9 +94,9 @@ def decode_detection_clip(
     if len(waveform) > longest + _UNSAID_CUT:
         notes.append(f"cut from {len(waveform) / SAMPLE_RATE:.2f} to {longest / SAMPLE_RATE:.2f} s")
     waveform = waveform[:longest]
-    if len(waveform) < _LEAST_SAMPLES:
-        notes.append(f"audio padded by {_LEAST_SAMPLES - len(waveform)} samples to one window")
-        waveform = np.pad(waveform, (0, _LEAST_SAMPLES - len(waveform)))
+    if len(waveform) < LEAST_SAMPLES:
+        notes.append(f"audio padded by {LEAST_SAMPLES - len(waveform)} samples to one window")
+        waveform = np.pad(waveform, (0, LEAST_SAMPLES - len(waveform)))
     media = DetectionMedia(log_mel(waveform, bands=bands).numpy(), notes=notes)
     if video is None or not visual:
         return media

@@ -14,11 +14,15 @@ import avkeras
 # Examples on files or objects of the user's own, which do not run as they stand. Strict: a mended one leaves this list.
 NOT_SELF_CONTAINED = {
     "avkeras.experiments.curves.training_curves",
+    "avkeras.experiments.event_roll.event_roll_figure",
     "avkeras.experiments.export.export_model",
     "avkeras.experiments.export.read_description",
     "avkeras.experiments.predict.Predictor",
     "avkeras.experiments.predict.Predictor.predict",
     "avkeras.experiments.predict.load_predictor",
+    "avkeras.experiments.predict_events.EventPredictor",
+    "avkeras.experiments.predict_events.EventPredictor.predict",
+    "avkeras.experiments.predict_events.load_event_predictor",
     "avkeras.experiments.signatures.serving_module",
     "avkeras.experiments.visualize.clip_attention_figure",
     "avkeras.features.audio.decode_audio",

@@ -43,7 +43,7 @@ def event_roll_figure(
 
     pictures, seen = _pictures(video or prediction.path, prediction.duration)
     classes = list(prediction.probabilities)
-    heights = [0.95] * seen.any() + [1.5, _ROW * len(classes)]
+    heights = [0.95] * bool(seen.any()) + [1.5, _ROW * len(classes)]
     gap, top, bottom = 0.12, 0.45, 0.55
     height = top + sum(heights) + gap * (len(heights) - 1) + bottom
     figure = Figure(figsize=(_WIDTH, height), dpi=DOTS_PER_INCH, facecolor="white")

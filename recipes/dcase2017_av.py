@@ -20,9 +20,11 @@ PRESETS = {
     "demo": AudioTagging(
         out=Path("runs/demo"),
         embedders=("vggish_stand_in", "efficientnet_lite0"),
-        epochs=12,
+        epochs=10,
         steps_per_epoch=30,
+        keep=4,
         complete_only=False,
+        demo_clips=(400, 100, 150),
     ),
     "small": AudioTagging(
         out=Path("runs/small"),

@@ -132,6 +132,10 @@ class TransformerEncoderBlock(_Block):
         """Runs the block."""
         return self._feed_forward(self._attend_to_itself(inputs, frame_mask, training), training)
 
+    def compute_output_spec(self, inputs, frame_mask=None, training=False):
+        """Returns the symbolic output; Keras would trace the whole block to find it."""
+        return keras.KerasTensor(inputs.shape, self.compute_dtype)
+
 
 @keras.saving.register_keras_serializable(package="avkeras")
 class TransformerDecoderBlock(_Block):
@@ -192,6 +196,18 @@ class TransformerDecoderBlock(_Block):
         x = self._residual(x, attend_to_encoders, self.cross_attention_norm)
         x = self._feed_forward(x, training)
         return (x, scores) if return_attention_scores else x
+
+    def compute_output_spec(
+        self, inputs, encoded, frame_mask, masks, weights, return_attention_scores=False, training=False
+    ):
+        """Returns the symbolic outputs; Keras would trace the whole block to find them."""
+        output = keras.KerasTensor(inputs.shape, self.compute_dtype)
+        batch, frames = inputs.shape[:2]
+        scores = {
+            encoder: keras.KerasTensor((batch, self.num_heads, frames, encoded[encoder].shape[1]), self.compute_dtype)
+            for encoder in self.encoders
+        }
+        return (output, scores) if return_attention_scores else output
 
     def get_config(self):
         """Returns the constructor's values."""

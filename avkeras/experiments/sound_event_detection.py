@@ -268,10 +268,8 @@ def _tune_and_score(student, sets, values) -> tuple[Tuning, list[dict]]:
     )
     test = sets["test"]
     predicted = _predict(student, test, values, tuning.weight)
-    parts = {"all": np.ones(len(test), bool)}
-    if visual:
-        seen = test.has(visual[0])
-        parts |= {"with video": seen, "without video": ~seen}
+    seen = test.has(visual[0]) if visual else np.array([clip.video is not None for clip in test.clips])
+    parts = {"all": np.ones(len(test), bool), "with video": seen, "without video": ~seen}
     rows = score(test, predicted, tuning, parts=parts)
     if visual and seen.any():
         ignored = _predict(student, test, values, 1.0)

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import pytest
 
+from avkeras.console import run_detection_recipe
 from avkeras.data.demo import make_demo
 from avkeras.data.manifest import read_manifest, write_manifest
 from avkeras.errors import AvkerasError
@@ -148,3 +149,13 @@ def test_the_values_are_written(values, report):
     config = json.loads((values.out / "config.json").read_text())
     assert config["batch"] == [1, 1, 2]
     assert "workers" not in config
+
+
+def test_the_recipe_goes_on_with_a_run_and_shows_its_table(values, report, capsys):
+    run_detection_recipe({"small": values}, description="", arguments=["--workers", "1"])
+    printed = capsys.readouterr().out
+    assert all(name in printed for name in (*PARTS, *METRICS))
+    assert "bi-encoder transformer with mean_colour" in printed
+    assert f"Audio weight {report.tuning.weight:g}, chosen by EBF1 on validation" in printed
+    with pytest.raises(SystemExit, match="error: --preset: 'large' is none of small"):
+        run_detection_recipe({"small": values}, description="", arguments=["--preset", "large"])

@@ -1,7 +1,5 @@
 """The 2019 experiment: train and compare audiovisual transformers on a manifest, from media files to served models."""
 
-import csv
-import dataclasses
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +13,7 @@ from avkeras.data.pipeline import ClipSet
 from avkeras.data.records import RecordReader
 from avkeras.errors import AvkerasError
 from avkeras.evaluation.thresholds import best_global_threshold, micro_f1
+from avkeras.experiments.run_folder import pin_values, write_extraction, write_rows, write_text
 from avkeras.features.extract import Summary, extract
 
 # name -> (first input, second input, modalities with positions): the best rows of the paper's table 1
@@ -142,8 +141,7 @@ def run_audio_tagging(
     if unknown:
         raise AvkerasError(f"systems: '{unknown[0]}' is none of {', '.join(SYSTEMS)}")
     manifest = _manifest(values, step)
-    values.out.mkdir(parents=True, exist_ok=True)
-    _pin_values(values)
+    pin_values(values, values.out)
     wants_video = any("video" in name for name in values.systems) and any(clip.video for clip in manifest.clips)
     audio_embedder = load_embedder(values.embedders[0], modality="audio")
     video_embedder = load_embedder(values.embedders[1], modality="video") if wants_video else None
@@ -157,7 +155,7 @@ def run_audio_tagging(
         progress=step("embeddings"),
     )
     stores = {modality: RecordReader(folder) for modality, folder in folders.items()}
-    _write_rows(values.out / "extraction.csv", _extraction_rows(summary))
+    write_extraction(values.out / "extraction.csv", summary)
     report = Report(
         values,
         manifest,
@@ -171,7 +169,7 @@ def run_audio_tagging(
             report.results.append(result)
         else:
             report.skipped.append((name, reason))
-    _write_rows(values.out / "results.csv", [_row(result) for result in report.results])
+    write_rows(values.out / "results.csv", [_row(result) for result in report.results])
     return report
 
 
@@ -183,21 +181,6 @@ def _manifest(values: AudioTagging, step) -> Manifest:
     clips = dict(zip(("train", "validation", "test"), values.demo_clips, strict=True))
     folder = values.out.parent / f"demo-{'-'.join(map(str, values.demo_clips))}-seed{values.seed}"
     return make_demo(folder, clips=clips, seed=values.seed, progress=step("demo soundscapes"))
-
-
-def _pin_values(values: AudioTagging) -> None:
-    """Writes the run's values, and refuses a folder that holds a run with others."""
-    file = values.out / "config.json"
-    fields = json.loads(json.dumps(dataclasses.asdict(values), default=str))
-    fields.pop("workers")
-    if file.exists():
-        before = json.loads(file.read_text())
-        changed = sorted(name for name in fields if before.get(name) != fields[name])
-        if changed:
-            raise AvkerasError(
-                f"{values.out}: holds a run with another {', '.join(changed)}; give another --out, or delete it"
-            )
-    file.write_text(json.dumps(fields, indent=1) + "\n")
 
 
 def build_model(values: AudioTagging, system: str, *, dims: dict[str, int], classes: int) -> Any:
@@ -272,7 +255,7 @@ def _run_system(name, values, manifest, stores, embedders, verbose) -> tuple[Sys
     threshold, _ = best_global_threshold(sets["validation"].targets, probabilities["validation"])
     result = _score(name, folder, sets["test"], probabilities["test"], threshold, stores)
     result.epochs = int(files[-1].name[6:9])
-    _write_rows(
+    write_rows(
         folder / "predictions.csv",
         [
             {"id": clip.id, **{label: f"{value:.6f}" for label, value in zip(manifest.classes, row, strict=True)}}
@@ -291,7 +274,7 @@ def _run_system(name, values, manifest, stores, embedders, verbose) -> tuple[Sys
         metadata={"experiment": "audio tagging (Boes and Van hamme, 2019)", "system": name, "test_micro_f1": result.f1},
         overwrite=True,
     )
-    (folder / "result.json").write_text(json.dumps(_row(result)) + "\n")
+    write_text(folder / "result.json", json.dumps(_row(result)) + "\n")
     return result, ""
 
 
@@ -338,17 +321,3 @@ def _write_figures(model, values: AudioTagging, folder: Path, test: ClipSet, pro
 
 def _row(result: SystemResult) -> dict:
     return {**vars(result), "folder": result.folder.name}
-
-
-def _extraction_rows(summary: Summary) -> list[dict]:
-    kinds = (("note", summary.notes), ("error", summary.errors))
-    return [{"clip": clip, "kind": kind, "text": text} for kind, lines in kinds for clip, text in lines]
-
-
-def _write_rows(path: Path, rows: Sequence[dict]) -> None:
-    partial = path.with_suffix(".partial")
-    with open(partial, "w", newline="") as file:
-        writer = csv.DictWriter(file, fieldnames=list(rows[0]) if rows else ["none"])
-        writer.writeheader()
-        writer.writerows(rows)
-    partial.replace(path)

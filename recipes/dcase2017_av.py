@@ -20,11 +20,12 @@ PRESETS = {
     "demo": AudioTagging(
         out=Path("runs/demo"),
         embedders=("vggish_stand_in", "efficientnet_lite0"),
-        epochs=10,
+        epochs=8,
         steps_per_epoch=30,
-        keep=4,
+        keep=3,
+        blocks=2,
         complete_only=False,
-        demo_clips=(400, 100, 150),
+        demo_clips=(320, 80, 120),
     ),
     "small": AudioTagging(
         out=Path("runs/small"),

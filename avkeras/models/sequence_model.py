@@ -31,8 +31,8 @@ class SequenceModel(keras.Model):
     def compile(self, *args, jit_compile: bool | str = False, **kwargs) -> None:
         """Compiles as `keras.Model.compile` does, but without XLA unless asked for.
 
-        On a CPU, XLA makes these models slower by half and takes minutes to compile them. The optimizer is built at
-        once: Keras would trace the training step twice to build it inside.
+        On a CPU, XLA takes long to compile these models and does not make them faster. The optimizer is built at once:
+        Keras would trace the training step twice to build it inside.
         """
         super().compile(*args, jit_compile=jit_compile, **kwargs)
         self.optimizer.build(self.trainable_variables)

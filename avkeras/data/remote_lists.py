@@ -1,0 +1,94 @@
+"""Official lists: where they are, their checksums, and how they come into a folder."""
+
+import hashlib
+import lzma
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from avkeras.errors import AvkerasError
+
+
+@dataclass(frozen=True)
+class RemoteList:
+    """One official list.
+
+    Args:
+        name: its file name.
+        sha256: of its content.
+        url: where it is; empty: no address of the file alone is known.
+    """
+
+    name: str
+    sha256: str
+    url: str = ""
+
+
+def place_lists(lists: Sequence[RemoteList], folder: str | Path, *, own: str | Path | None = None) -> list[str]:
+    """Brings lists into `folder`: those there already stay, others come from `own` or from their address.
+
+    What is downloaded must have its SHA-256; a list of the user's own may differ, and that is told.
+
+    Args:
+        lists: which.
+        folder: where to.
+        own: folder with lists that the user has, plain or as `.xz`; it is looked at first.
+
+    Returns:
+        A line for each list whose content is not the official one.
+
+    Raises:
+        AvkerasError: naming the list that cannot be had, and what to do.
+
+    Example:
+        >>> import tempfile, pathlib
+        >>> own = pathlib.Path(tempfile.mkdtemp())
+        >>> _ = (own / "a.tsv").write_text("filename\\n")
+        >>> place_lists([RemoteList("a.tsv", "0" * 64)], own / "lists", own=own)
+        ['a.tsv: is not the official list (SHA-256 ...)']
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    notes = []
+    for remote in lists:
+        file = folder / remote.name
+        content = None if own is None else _read_own(Path(own), remote.name)
+        if content is not None:
+            partial = file.with_name(f".{file.name}.partial")
+            partial.write_bytes(content)
+            partial.replace(file)
+        elif not file.is_file():
+            _download(remote, folder, own)
+        digest = hashlib.sha256(file.read_bytes()).hexdigest()
+        if digest != remote.sha256:
+            notes.append(f"{remote.name}: is not the official list (SHA-256 {digest[:12]}, not {remote.sha256[:12]})")
+    return notes
+
+
+def _read_own(folder: Path, name: str) -> bytes | None:
+    if not folder.is_dir():
+        raise AvkerasError(f"{folder}: no such folder; give one with the official lists")
+    packed = folder / f"{name}.xz"
+    if packed.is_file():
+        try:
+            return lzma.decompress(packed.read_bytes())
+        except lzma.LZMAError as error:
+            raise AvkerasError(f"{packed}: cannot be unpacked ({error})") from None
+    return (folder / name).read_bytes() if (folder / name).is_file() else None
+
+
+def _download(remote: RemoteList, folder: Path, own) -> None:
+    import pooch
+    import requests
+
+    where = f"and it is not in {own}" if own else "give a folder that holds it with --lists"
+    if not remote.url:
+        raise AvkerasError(f"{remote.name}: no address of this list is known, {where}")
+    pooch.get_logger().setLevel("WARNING")
+    try:
+        pooch.retrieve(remote.url, known_hash=f"sha256:{remote.sha256}", fname=remote.name, path=folder)
+    except (requests.RequestException, OSError) as error:
+        reason = getattr(getattr(error, "response", None), "status_code", None) or type(error).__name__
+        raise AvkerasError(f"{remote.name}: cannot be had from {remote.url} ({reason}), {where}") from None
+    except ValueError:
+        raise AvkerasError(f"{remote.name}: {remote.url} holds another content than expected, {where}") from None

@@ -13,6 +13,8 @@ The addresses are those of the organisers' repository at the commits that hold t
 length in characters and its last rows; whole contents are checked by SHA-256 when they are downloaded.
 """
 
+from collections import Counter
+from collections.abc import Collection
 from pathlib import Path
 
 from avkeras.data.remote_lists import RemoteList
@@ -50,6 +52,11 @@ MIDS = {
 }
 CLASSES = tuple(MIDS.values())
 PARTS = {"training": "train", "testing": "validation", "evaluation": "test"}
+FILES = {
+    "training": ("training_set.csv",),
+    "testing": ("testing_set.csv", "groundtruth_strong_label_testing_set.csv"),
+    "evaluation": ("groundtruth_weak_label_evaluation_set.csv", "groundtruth_strong_label_evaluation_set.csv"),
+}
 CLIPS = {"training": 51172, "testing": 488, "evaluation": 1103}
 LICENCE = "Copyright 2017 CMU and INRIA. Apache License 2.0, https://www.apache.org/licenses/LICENSE-2.0"
 _CITATION = """\
@@ -61,8 +68,6 @@ _REPOSITORY = (
     "https://raw.githubusercontent.com/ankitshah009/"
     "Task-4-Large-scale-weakly-supervised-sound-event-detection-for-smart-cars"
 )
-_STRONG = "groundtruth_strong_label_{}_set.csv"
-_WEAK = "groundtruth_weak_label_{}_set.csv"
 
 LISTS = (
     RemoteList(
@@ -76,25 +81,25 @@ LISTS = (
         f"{_REPOSITORY}/e39f538c2bbfb583fb4204cba09bd739ed36ab40/testing_set.csv",
     ),
     RemoteList(
-        _STRONG.format("testing"),
+        FILES["testing"][1],
         "5a180633a891b2bc95365d6cca4b54de39ae8787115b33e664ccf3c772275514",
-        f"{_REPOSITORY}/9ba53c200a092fada53ca0c973129314d7534b4d/groundtruth_release/{_STRONG.format('testing')}",
+        f"{_REPOSITORY}/9ba53c200a092fada53ca0c973129314d7534b4d/groundtruth_release/{FILES['testing'][1]}",
     ),
     RemoteList(
-        _WEAK.format("evaluation"),
+        FILES["evaluation"][0],
         "a275dcfd040b77fa1e8bd2687e583988a9169ba2e02b97e633e5d2347011592a",
-        f"{_REPOSITORY}/2127761812763b95f6c000a1a7db73992b489412/groundtruth_release/{_WEAK.format('evaluation')}",
+        f"{_REPOSITORY}/2127761812763b95f6c000a1a7db73992b489412/groundtruth_release/{FILES['evaluation'][0]}",
     ),
     RemoteList(
-        _STRONG.format("evaluation"),
+        FILES["evaluation"][1],
         "374d8d12aacd5bf91e4efe6bdec1d23e0585816859ac0f10b2d933c6a8930c3b",
-        f"{_REPOSITORY}/933ae09032d6083001c06ef79d571dede6e6d536/groundtruth_release/{_STRONG.format('evaluation')}",
+        f"{_REPOSITORY}/933ae09032d6083001c06ef79d571dede6e6d536/groundtruth_release/{FILES['evaluation'][1]}",
     ),
 )
 
 
-def read_lists(folder: str | Path) -> TaskLists:
-    """Reads the lists in `folder`; `place_lists(LISTS, folder)` brings them there.
+def read_lists(folder: str | Path, *, parts: Collection[str] = tuple(PARTS)) -> TaskLists:
+    """Reads the lists of some or all parts in `folder`; `place_lists(LISTS, folder)` brings them there.
 
     Clip ids are `<video>_<start>_<end>` as in the ground truth, labels the weak ones.
 
@@ -103,31 +108,30 @@ def read_lists(folder: str | Path) -> TaskLists:
             stand there twice, names that are none.
     """
     folder, defects, notes = Path(folder), Defects(), []
-    strong = {part: _strong(folder, part, defects, notes) for part in ("testing", "evaluation")}
-    clips = _set_clips(folder / "training_set.csv", "training", None, defects)
-    clips += _set_clips(folder / "testing_set.csv", "testing", strong["testing"], defects)
-    clips += _evaluation_clips(folder / _WEAK.format("evaluation"), strong["evaluation"], defects)
-    files = {"training": "training_set.csv", "testing": "testing_set.csv", "evaluation": _WEAK.format("evaluation")}
-    notes += check_ids(clips, {part: folder / name for part, name in files.items()}, defects)
-    for part, found in strong.items():
-        named = {clip.id for clip in clips if clip.part == part}
-        file = folder / _STRONG.format(part)
-        defects.lines += [
-            f"{file}: clip '{name}' is not in the weak list" for name in found.events if name not in named
-        ]
+    clips: list[SourceClip] = []
+    rows: dict[str, Counter] = {}
+    parts = tuple(part for part in PARTS if part in parts)
+    for part in parts:
+        strong = None if part == "training" else _strong(folder, part, defects, notes)
+        file = folder / FILES[part][0]
+        read = _evaluation_clips if part == "evaluation" else _set_clips
+        found = read(file, part, strong, defects)
+        clips += found
+        if strong is not None:
+            rows[part] = strong.rows
+            for name in strong.events.keys() - {clip.id for clip in found}:
+                defects.lines.append(f"{folder / FILES[part][1]}: clip '{name}' is not in {file.name}")
+    notes += check_ids(clips, {part: folder / FILES[part][0] for part in parts}, defects)
     defects.raise_any()
-    rows = {part: found.rows for part, found in strong.items()}
-    return TaskLists(NAME, CLASSES, tuple(clips), rows, tuple(notes))
+    return TaskLists(NAME, CLASSES, parts, tuple(clips), rows, tuple(notes))
 
 
 def validate(lists: TaskLists) -> list[str]:
-    """Returns a line for each part whose number of clips is not the official one; empty: all are.
+    """Returns a line for each part that was read whose number of clips is not the official one; empty: all are.
 
     `read_lists` has refused duplicates and unknown classes already; `TaskLists.count` gives numbers per class.
     """
-    counts = lists.count()
-    found = {part: counts[part].clips if part in counts else 0 for part in CLIPS}
-    return [f"{part}: {found[part]} clips, not {number}" for part, number in CLIPS.items() if found[part] != number]
+    return lists.compare(CLIPS)
 
 
 def cite() -> str:
@@ -136,7 +140,7 @@ def cite() -> str:
 
 
 def _strong(folder: Path, part: str, defects: Defects, notes: list[str]) -> StrongList:
-    name = _STRONG.format(part)
+    name = FILES[part][1]
     found = read_strong_list(folder / name, classes=CLASSES, defects=defects)
     if found.zero:
         notes.append(f"{name}: rows '0 0', a class that was not heard: {found.zero}, no event")
@@ -159,7 +163,7 @@ def _set_clips(file: Path, part: str, strong: StrongList | None, defects: Defect
     return clips
 
 
-def _evaluation_clips(file: Path, strong: StrongList, defects: Defects) -> list[SourceClip]:
+def _evaluation_clips(file: Path, part: str, strong: StrongList, defects: Defects) -> list[SourceClip]:
     labels: dict[str, set[str]] = {}
     for number, (name, _, _, label) in read_rows(file, columns=4):
         if parse_name(stem(name)) is None:
@@ -170,7 +174,7 @@ def _evaluation_clips(file: Path, strong: StrongList, defects: Defects) -> list[
             defects.add(file, number, f"'{name}' has the class '{label}' twice")
         else:
             labels[stem(name)].add(label)
-    return [_clip(name, "evaluation", heard, strong) for name, heard in labels.items()]
+    return [_clip(name, part, heard, strong) for name, heard in labels.items()]
 
 
 def _clip(name: str, part: str, labels: set[str], strong: StrongList | None) -> SourceClip:

@@ -19,6 +19,8 @@ in the organisers' repository that code of 2020 used; it names a branch, which m
 only inside an archive (https://zenodo.org/record/4560759): give it with `--lists`. SHA-256 are checked in any case.
 """
 
+from collections import Counter
+from collections.abc import Collection
 from pathlib import Path
 
 from avkeras.data.remote_lists import RemoteList
@@ -54,6 +56,7 @@ PARTS = {
     "validation": "validation",
     "public": "test",
 }
+FILES = {part: (f"{part}.tsv",) for part in PARTS} | {"validation": ("validation.tsv", "validation_durations.tsv")}
 CLIPS = {"synthetic20": 2584, "weak": 1578, "unlabel_in_domain": 14412, "validation": 1168, "public": 692}
 LICENCE = "Copyright 2019 N. Turpault, R. Serizel, J. Salamon, A. P. Shah. MIT, https://opensource.org/license/mit"
 _CITATION = """\
@@ -92,8 +95,8 @@ LISTS = (
 )
 
 
-def read_lists(folder: str | Path) -> TaskLists:
-    """Reads the lists in `folder`; `place_lists(LISTS, folder)` brings them there.
+def read_lists(folder: str | Path, *, parts: Collection[str] = tuple(PARTS)) -> TaskLists:
+    """Reads the lists of some or all parts in `folder`; `place_lists(LISTS, folder)` brings them there.
 
     Clip ids are the names of the lists without `.wav`.
 
@@ -102,33 +105,30 @@ def read_lists(folder: str | Path) -> TaskLists:
             stand there twice, names that are none.
     """
     folder, defects, notes = Path(folder), Defects(), []
-    files = {part: folder / f"{part}.tsv" for part in PARTS}
-    strong = {
-        part: read_strong_list(files[part], classes=CLASSES, defects=defects, header=_HEADER)
-        for part in ("synthetic20", "validation", "public")
-    }
     clips: list[SourceClip] = []
+    rows: dict[str, Counter] = {}
+    files = {part: folder / FILES[part][0] for part in PARTS if part in parts}
     for part, file in files.items():
-        if part in strong:
-            clips += _strong_clips(file, part, strong[part], defects, notes)
-        elif part == "weak":
+        if part == "weak":
             clips += _weak_clips(file, defects, notes)
-        else:
+        elif part == "unlabel_in_domain":
             names = [(number, stem(name)) for number, (name,) in read_rows(file, columns=1, header="filename")]
             clips += [_clip(file, number, name, part, (), (), defects) for number, name in names]
+        else:
+            strong = read_strong_list(file, classes=CLASSES, defects=defects, header=_HEADER)
+            rows[part] = strong.rows
+            clips += _strong_clips(file, part, strong, defects, notes)
     notes += check_ids(clips, files, defects)
     defects.raise_any()
-    return TaskLists(NAME, CLASSES, tuple(clips), {part: found.rows for part, found in strong.items()}, tuple(notes))
+    return TaskLists(NAME, CLASSES, tuple(files), tuple(clips), rows, tuple(notes))
 
 
 def validate(lists: TaskLists) -> list[str]:
-    """Returns a line for each part whose number of clips is not the official one; empty: all are.
+    """Returns a line for each part that was read whose number of clips is not the official one; empty: all are.
 
     `read_lists` has refused duplicates and unknown classes already; `TaskLists.count` gives numbers per class.
     """
-    counts = lists.count()
-    found = {part: counts[part].clips if part in counts else 0 for part in CLIPS}
-    return [f"{part}: {found[part]} clips, not {number}" for part, number in CLIPS.items() if found[part] != number]
+    return lists.compare(CLIPS)
 
 
 def cite() -> str:

@@ -76,23 +76,30 @@ class TaskLists:
     Args:
         task: its name.
         classes: class names in the official order.
-        clips: all clips, in the order of the lists.
+        parts: the parts that were read.
+        clips: their clips, in the order of the lists.
         rows: per part, rows of its strong list per class, as they stand there.
         notes: what was merged, dropped or kept against expectation, with numbers.
     """
 
     task: str
     classes: tuple[str, ...]
+    parts: tuple[str, ...]
     clips: tuple[SourceClip, ...]
     rows: Mapping[str, Counter] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
     def count(self) -> dict[str, PartCounts]:
         """Counts clips, labels and events of each part and class."""
-        parts: dict[str, list[SourceClip]] = {}
+        parts: dict[str, list[SourceClip]] = {part: [] for part in self.parts}
         for clip in self.clips:
-            parts.setdefault(clip.part, []).append(clip)
+            parts[clip.part].append(clip)
         return {part: self._count_part(part, clips) for part, clips in parts.items()}
+
+    def compare(self, clips: Mapping[str, int]) -> list[str]:
+        """Returns a line for each part that was read whose number of clips is not that of `clips`."""
+        found = Counter(clip.part for clip in self.clips)
+        return [f"{part}: {found[part]} clips, not {clips[part]}" for part in self.parts if found[part] != clips[part]]
 
     def _count_part(self, part: str, clips: list[SourceClip]) -> PartCounts:
         heard = Counter(label for clip in clips for label in clip.labels)

@@ -188,7 +188,7 @@ def test_official_names(name, place):
             "must have 0 <= onset < offset",
         ),
         ("dcase2017", STRONG, f"{ONE}\tx\t2\tCar\n", "are not numbers"),
-        ("dcase2017", STRONG, "a\t1\t2\tCar\n", "clip 'a' is not in the weak list"),
+        ("dcase2017", STRONG, "a\t1\t2\tCar\n", "clip 'a' is not in testing_set.csv"),
         ("dcase2017", "groundtruth_weak_label_evaluation_set.csv", "a.wav\t0\t1\tCar\n", "is not of the form"),
         ("dcase2020", "weak.tsv", "YKK227gPpRn4_31.000_41.000.wav\tCow\n", "class 'Cow' is not in the class list"),
         ("dcase2020", "weak.tsv", "KK227gPpRn4_30_40.wav\tCat\n", "clip 'KK227gPpRn4_30_40' stands there twice"),
@@ -213,6 +213,14 @@ def test_missing_list_and_wrong_header(excerpt):
     (folder / "weak.tsv").unlink()
     with pytest.raises(AvkerasError, match=r"weak.tsv: cannot be read \(No such file"):
         dcase2020.read_lists(folder)
+
+
+def test_some_parts_need_their_own_lists_only(excerpt):
+    folder = excerpt("dcase2020")
+    (folder / "public.tsv").unlink()
+    lists = dcase2020.read_lists(folder, parts=["weak", "validation"])
+    assert lists.parts == ("weak", "validation")
+    assert {clip.part for clip in lists.clips} == set(lists.parts) == set(lists.count())
 
 
 def test_excerpts_are_not_the_whole_lists(excerpt):

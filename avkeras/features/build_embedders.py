@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from avkeras.features.saved_model import export_embedder
 
 if TYPE_CHECKING:
     import keras
+    import tensorflow as tf
 
 
 def build_vggish_stand_in(directory: str | Path, *, overwrite: bool = False) -> Path:
@@ -100,9 +102,10 @@ def build_vgg16(
         PosixPath('models/vgg16')
     """
     from avkeras.features.networks import vgg16
+    from avkeras.features.networks.weight_files import find_weights
 
     if network is None:
-        network = vgg16.build_vgg16(weights=vgg16.find_weights(weights))
+        network = vgg16.build_vgg16(weights=find_weights(vgg16.WEIGHTS, weights))
     return export_embedder(
         lambda pictures: network(vgg16.caffe_preprocess(pictures), training=False),
         directory,
@@ -112,20 +115,148 @@ def build_vgg16(
     )
 
 
-def build_vggish(directory: str | Path, checkpoint: str | Path, *, width: float = 1.0, overwrite: bool = False) -> Path:
-    """Write VGGish with the weights of the published TF1 checkpoint, waveform to embeddings.
+def build_openl3(
+    directory: str | Path,
+    *,
+    weights: str | Path | None = None,
+    network: keras.Model | None = None,
+    signed: bool = False,
+    overwrite: bool = False,
+) -> Path:
+    """Write OpenL3's image embeddings with the published weights, preprocessing inside (19 MB).
 
     Args:
         directory: the SavedModel's folder.
-        checkpoint: `vggish_model.ckpt`, as a path that TensorFlow can read.
-        width: factor on the number of units, for trials with a narrow checkpoint.
+        weights: the published `.h5.gz`, or an unpacked `.h5`; default: `~/.keras/models/`, downloaded if need be.
+        network: a model to use in place of OpenL3's, with the same input and output shapes.
+        signed: give the network pictures in [-1, 1] in place of [0, 1] (see `openl3.preprocess`).
         overwrite: replace a folder that is there.
 
     Returns:
         The folder.
 
     Raises:
-        AvkerasError: the checkpoint cannot be read or is another network's.
+        AvkerasError: the weights cannot be found, are another file or do not fit.
+
+    Example:
+        >>> build_openl3("models/openl3", weights="openl3_image_mel256_env-v0_4_0.h5.gz")
+        PosixPath('models/openl3')
+    """
+    from avkeras.features.networks import openl3
+
+    network = network or openl3.load_openl3(weights)
+    spec = KNOWN["openl3"]
+    if signed:
+        spec = dataclasses.replace(spec, name="openl3_signed", note=spec.note.replace("[0, 1]", "[-1, 1]"))
+    return export_embedder(
+        lambda pictures: network(openl3.preprocess(pictures, signed=signed), training=False),
+        directory,
+        spec=spec,
+        tracked=network,
+        overwrite=overwrite,
+    )
+
+
+def build_tce(
+    directory: str | Path,
+    *,
+    weights: str | Path | None = None,
+    network: keras.Model | None = None,
+    overwrite: bool = False,
+) -> Path:
+    """Write temporally coherent embeddings with the weights of their PyTorch checkpoint, preprocessing inside (94 MB).
+
+    Args:
+        directory: the SavedModel's folder.
+        weights: the checkpoint with the ResNet-50 trunk; it cannot be downloaded any more.
+        network: a model to use in place of the ResNet-50, with the same input and output shapes.
+        overwrite: replace a folder that is there.
+
+    Returns:
+        The folder.
+
+    Raises:
+        AvkerasError: no checkpoint is given, it cannot be read, or it does not fit.
+
+    Example:
+        >>> build_tce("models/tce", weights="tce_resnet50.pth")
+        PosixPath('models/tce')
+    """
+    from avkeras.features.networks import tce
+
+    if network is None:
+        if weights is None:
+            raise AvkerasError("tce: its checkpoint cannot be downloaded; give the file: --weights FILE.")
+        network = tce.load_tce(weights)
+    return export_embedder(
+        lambda pictures: network(tce.preprocess(pictures), training=False),
+        directory,
+        spec=KNOWN["tce"],
+        tracked=network,
+        overwrite=overwrite,
+    )
+
+
+def build_yamnet(
+    directory: str | Path,
+    *,
+    weights: str | Path | None = None,
+    network: keras.Model | None = None,
+    overwrite: bool = False,
+) -> Path:
+    """Write YAMNet with its published weights and TF Hub's three outputs: scores, embeddings, spectrogram (15 MB).
+
+    Args:
+        directory: the SavedModel's folder.
+        weights: `yamnet.h5`; default: `~/.keras/models/`, downloaded if need be.
+        network: a model to use in place of YAMNet, with the same input and output shapes.
+        overwrite: replace a folder that is there.
+
+    Returns:
+        The folder.
+
+    Raises:
+        AvkerasError: the weights cannot be found or are another file.
+
+    Example:
+        >>> build_yamnet("models/yamnet", weights="yamnet.h5")
+        PosixPath('models/yamnet')
+    """
+    from avkeras.features.networks import yamnet
+
+    network = network or yamnet.load_yamnet(weights)
+
+    def call(waveform: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        spectrogram, patches = yamnet.log_mel_patches(waveform)
+        return (*network(patches, training=False), spectrogram)
+
+    return export_embedder(call, directory, spec=KNOWN["yamnet"], tracked=network, overwrite=overwrite)
+
+
+def build_vggish(
+    directory: str | Path,
+    checkpoint: str | Path,
+    *,
+    pca: str | Path | None = None,
+    width: float = 1.0,
+    overwrite: bool = False,
+) -> Path:
+    """Write VGGish with the weights of the published TF1 checkpoint, waveform to embeddings (289 MB).
+
+    Args:
+        directory: the SavedModel's folder.
+        checkpoint: `vggish_model.ckpt`.
+        pca: `vggish_pca_params.npz`, to whiten the embeddings and quantise them to 8 bits (0 to 255), as AudioSet's
+            released features are; default: the embeddings as the network gives them, as TF Hub's module does.
+        width: factor on the number of units, for trials with a narrow checkpoint; the published files' checksums
+            are checked at 1.
+        overwrite: replace a folder that is there.
+
+    Returns:
+        The folder.
+
+    Raises:
+        AvkerasError: a file cannot be read or is not the published one.
 
     Example:
         >>> build_vggish("models/vggish", "vggish_model.ckpt")
@@ -134,7 +265,12 @@ def build_vggish(directory: str | Path, checkpoint: str | Path, *, width: float 
     import tensorflow as tf
 
     from avkeras.features.networks import vggish
+    from avkeras.features.networks.weight_files import check_weights
 
+    if width == 1.0:
+        check_weights(checkpoint, vggish.CHECKPOINT)
+        if pca is not None:
+            check_weights(pca, vggish.PCA)
     try:
         reader = tf.train.load_checkpoint(str(checkpoint))
         names = reader.get_variable_to_shape_map()
@@ -142,10 +278,17 @@ def build_vggish(directory: str | Path, checkpoint: str | Path, *, width: float 
         raise AvkerasError(f"{checkpoint}: cannot be read as a TensorFlow checkpoint.") from error
     network = vggish.build_vggish(width=width)
     vggish.set_weights_from_checkpoint(network, {name: reader.get_tensor(name) for name in names})
-    return export_embedder(
-        lambda waveform: network(vggish.log_mel_patches(waveform), training=False),
-        directory,
-        spec=KNOWN["vggish"],
-        tracked=network,
-        overwrite=overwrite,
-    )
+    spec, finish = KNOWN["vggish"], None
+    if pca is not None:
+        matrix, mean = vggish.read_pca(pca)
+        note = "VGGish (Hershey et al., 2017), whitened by its PCA and quantised to 8 bits (0 to 255)"
+        spec = dataclasses.replace(spec, name="vggish_pca", handle=None, note=note)
+
+        def finish(embeddings: tf.Tensor) -> tf.Tensor:
+            return vggish.postprocess(embeddings, matrix, mean)
+
+    def call(waveform: tf.Tensor) -> tf.Tensor:
+        embeddings = network(vggish.log_mel_patches(waveform), training=False)
+        return finish(embeddings) if finish else embeddings
+
+    return export_embedder(call, directory, spec=spec, tracked=network, overwrite=overwrite)

@@ -92,6 +92,22 @@ KNOWN: Mapping[str, EmbedderSpec] = MappingProxyType(
                 note="VGG16 (Simonyan and Zisserman, 2015), fc2 after its ReLU, ImageNet",
             ),
             EmbedderSpec(
+                "openl3",
+                "video",
+                512,
+                licence="CC BY 4.0",
+                note="OpenL3's image network (Cramer et al., 2019), mel256, environmental videos, 512 values; "
+                "pictures of any size, scaled to a short side of 256, middle 224 x 224, in [0, 1]",
+            ),
+            EmbedderSpec(
+                "tce",
+                "video",
+                2048,
+                licence="CSIRO Non-Commercial Source Code Licence 1.0 (its repository's; the weights are not named)",
+                note="temporally coherent embeddings (Knights et al., 2020), ResNet-50 trunk, Kinetics-400; "
+                "pictures of any size, scaled to a short side of 256, middle 224 x 224",
+            ),
+            EmbedderSpec(
                 "efficientnet_lite0",
                 "video",
                 1280,

@@ -220,9 +220,10 @@ def _built(spec: EmbedderSpec, cache_dir: str | Path | None) -> Path:
         "vggish_stand_in": build_embedders.build_vggish_stand_in,
     }
     if spec.name not in builders:
+        weights = " --weights FILE" if spec.name == "tce" else ""  # the others' can be downloaded
         raise AvkerasError(
             f"{spec.name}: not built yet; looked for in {folder}.\n"
-            f"Build it there: python hub_models/{spec.name}.py --out {folder}\n"
+            f"Build it there: python hub_models/{spec.name}.py --out {folder}{weights}\n"
             f"or run on what is there: {_on_what_is_there()}"
         )
     logger.info("Building the embedder %s in %s", spec.name, folder)

@@ -212,7 +212,8 @@ def write_checkpoint(path, *, width):
             tf.compat.v1.get_variable(name, initializer=value)
         with tf.compat.v1.Session() as session:
             session.run(tf.compat.v1.global_variables_initializer())
-            tf.compat.v1.train.Saver().save(session, str(path), write_meta_graph=False)
+            saver = tf.compat.v1.train.Saver(write_version=tf.compat.v1.train.SaverDef.V1)  # as the published file
+            saver.save(session, str(path), write_meta_graph=False)
     return network
 
 
@@ -224,11 +225,35 @@ def test_vggish_goes_from_its_checkpoint_to_a_saved_model(tmp_path):
     embedder = load_embedder(folder)
     assert embedder.spec == KNOWN["vggish"]
     wave = noise(40_000)
-    np.testing.assert_allclose(embedder(wave), network(vggish.log_mel_patches(wave)), atol=1e-5)
+    expected = network(vggish.log_mel_patches(wave)).numpy()
+    np.testing.assert_allclose(embedder(wave), expected, atol=1e-5)
+
+    rng = np.random.default_rng(0)
+    np.savez(tmp_path / "pca.npz", pca_eigen_vectors=rng.normal(size=(128, 128)), pca_means=expected.mean(0)[:, None])
+    folder = build_embedders.build_vggish(
+        tmp_path / "pca", tmp_path / "vggish_model.ckpt", pca=tmp_path / "pca.npz", width=1 / 32
+    )
+    whitened = load_embedder(folder)
+    assert (whitened.spec.name, whitened.spec.handle) == ("vggish_pca", None)
+    values = vggish.postprocess(expected, *vggish.read_pca(tmp_path / "pca.npz"))
+    np.testing.assert_allclose(whitened(wave), values, atol=1)  # one level, where rounding falls the other way
+    assert whitened.fingerprint != embedder.fingerprint
+
+
+def test_vggish_is_built_from_the_published_files_only(tmp_path):
+    def build(checkpoint, **options):
+        return build_embedders.build_vggish(tmp_path / "vggish", checkpoint, **options)
+
+    write_checkpoint(tmp_path / "vggish_model.ckpt", width=1 / 32)
+    with pytest.raises(AvkerasError, match=r"ckpt: MD5 \w{32}, but vggish_model\.ckpt has d1c7011e6366aa34"):
+        build(tmp_path / "vggish_model.ckpt")
+    with pytest.raises(AvkerasError, match=r"absent\.ckpt: no such file; vggish_model\.ckpt"):
+        build(tmp_path / "absent.ckpt")
     with pytest.raises(AvkerasError, match="This is not the published VGGish checkpoint"):
-        build_embedders.build_vggish(tmp_path / "full", tmp_path / "vggish_model.ckpt")
+        build(tmp_path / "vggish_model.ckpt", width=1 / 16)
     with pytest.raises(AvkerasError, match="cannot be read as a TensorFlow checkpoint"):
-        build_embedders.build_vggish(tmp_path / "none", tmp_path / "absent.ckpt")
+        build(tmp_path / "absent.ckpt", width=1 / 32)
+    assert not (tmp_path / "vggish").exists()
 
 
 def small_picture_network(size=(224, 224), units=4096):
@@ -311,7 +336,7 @@ def test_a_bundle_that_holds_the_embedder_can_be_saved_and_loaded(stand_in, tmp_
 
 
 def test_wrong_names_modalities_and_inputs_are_refused_in_one_line(stand_in, cache, tmp_path):
-    with pytest.raises(AvkerasError, match=r"no such embedder\. Known ones: vggish, yamnet, vgg16"):
+    with pytest.raises(AvkerasError, match=r"no such embedder\. Known ones: vggish, yamnet, vgg16, openl3, tce, eff"):
         load_embedder("vggsh")
     with pytest.raises(AvkerasError, match="vggish_stand_in: is an embedder for audio, one for video is wanted"):
         load_embedder("vggish_stand_in", modality="video", cache_dir=cache)
@@ -362,7 +387,10 @@ def test_the_scripts_write_a_model_or_say_what_is_missing(stand_in, tmp_path, mo
     failing = {
         ("vgg16.py", "--weights"): r"absent: no such file; vgg16_weights.*64373286793e3c8b2b4e3219cbf3544b",
         ("efficientnet_lite0.py", "--weights"): "absent: cannot be read",
-        ("vggish.py", "--checkpoint"): "absent: cannot be read as a TensorFlow checkpoint",
+        ("vggish.py", "--checkpoint"): r"absent: no such file; vggish_model\.ckpt .*d1c7011e6366aa34176bb05c705e31a8",
+        ("openl3.py", "--weights"): "absent: cannot be read as a weight file of Keras",
+        ("tce.py", "--weights"): "absent: cannot be read: No such file",
+        ("yamnet.py", "--weights"): r"absent: no such file; yamnet\.h5 \(15 MB, SHA-256 13c3308955bbfaef262f175a",
     }
     for (script, option), message in failing.items():
         with pytest.raises(SystemExit, match=message):

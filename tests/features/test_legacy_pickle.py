@@ -1,83 +1,19 @@
 """Checkpoints are written here byte by byte as PyTorch writes them, since PyTorch is not a dependency."""
 
-import io
 import pickle
-import struct
-import sys
-import types
-import zipfile
 from collections import OrderedDict
 
 import numpy as np
 import pytest
+from pytorch_files import Settings, Storage, Tensor, legacy, name_modules, zipped
 
 from avkeras.errors import AvkerasError
 from avkeras.features.networks.legacy_pickle import read_checkpoint
 
 
-class Storage:
-    def __init__(self, key, values, kind="FloatStorage"):
-        self.key, self.values, self.kind = key, values, kind
-
-
-class Tensor:
-    def __init__(self, storage, offset, size, stride):
-        self.arguments = storage, offset, size, stride
-
-
 @pytest.fixture
 def torch_names(monkeypatch):
-    """Modules under PyTorch's names, so that pickle writes those names."""
-    torch, utils = types.ModuleType("torch"), types.ModuleType("torch._utils")
-
-    def rebuild(*_):
-        raise AssertionError("only its name is written")
-
-    rebuild.__module__, rebuild.__qualname__, rebuild.__name__ = ("torch._utils", *["_rebuild_tensor_v2"] * 2)
-    utils._rebuild_tensor_v2 = rebuild
-    for name in ("FloatStorage", "LongStorage", "HalfStorage", "BFloat16Storage"):
-        setattr(torch, name, type(name, (), {"__module__": "torch"}))
-    monkeypatch.setitem(sys.modules, "torch", torch)
-    monkeypatch.setitem(sys.modules, "torch._utils", utils)
-    return torch, utils
-
-
-def pickled(content, torch_names, view=(None,)):
-    torch, utils = torch_names
-
-    class Pickler(pickle.Pickler):
-        def persistent_id(self, thing):
-            if isinstance(thing, Storage):
-                return ("storage", getattr(torch, thing.kind), thing.key, "cpu", len(thing.values), *view)
-            return None
-
-        def reducer_override(self, thing):
-            if isinstance(thing, Tensor):
-                return utils._rebuild_tensor_v2, (*thing.arguments, False, OrderedDict())
-            return NotImplemented
-
-    buffer = io.BytesIO()
-    Pickler(buffer, 2).dump(content)
-    return buffer.getvalue()
-
-
-def legacy(content, storages, torch_names, **header):
-    info = {"protocol_version": 1001, "little_endian": True, "type_sizes": {}}
-    parts = [pickle.dumps(0x1950A86A20F9469CFC6C, 2), pickle.dumps(1001, 2), pickle.dumps(info | header, 2)]
-    parts += [pickled(content, torch_names), pickle.dumps([storage.key for storage in storages], 2)]
-    for storage in storages:
-        parts += [struct.pack("<q", len(storage.values)), storage.values.tobytes()]
-    return b"".join(parts)
-
-
-def zipped(content, storages, torch_names):
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        archive.writestr("archive/data.pkl", pickled(content, torch_names, view=()))
-        archive.writestr("archive/byteorder", "little")
-        for storage in storages:
-            archive.writestr(f"archive/data/{storage.key}", storage.values.tobytes())
-    return buffer.getvalue()
+    return name_modules(monkeypatch)
 
 
 @pytest.fixture
@@ -92,6 +28,7 @@ def sample():
             empty=Tensor(counts, 0, (0, 5), (5, 1)),
         ),
         "epoch": 3,
+        "config": Settings({"MODEL": Settings({"TRUNK": "resnet50"}), "DECAY": (25,)}),
     }
     return content, [floats, counts]
 
@@ -103,6 +40,7 @@ def test_every_tensor_is_the_view_that_was_saved(write, sample, torch_names, tmp
     read = read_checkpoint(path)
     arrays = read["state_dict"]
     assert read["epoch"] == 3
+    assert read["config"] == {"MODEL": {"TRUNK": "resnet50"}, "DECAY": (25,)}
     assert list(arrays) == ["whole", "transposed", "scalar", "empty"]
     np.testing.assert_array_equal(arrays["whole"], np.arange(24).reshape(2, 3, 4))
     np.testing.assert_array_equal(arrays["transposed"], np.arange(12, 24).reshape(3, 4).T)

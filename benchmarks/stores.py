@@ -70,7 +70,7 @@ def read_records(folder, clips):
     names = [f"c{label}" for label in range(CLASSES)]
     rows = [Clip(str(n), Path("x"), None, "train", (names[label],)) for n, label in enumerate(classes_of(clips))]
     clip_set = ClipSet(rows, {name: RecordReader(folder / "records" / name) for name in DIMS}, names)
-    return clip_set.training_dataset(BalancedSampler(clip_set.targets), steps=10**6)
+    return clip_set.training_dataset(BalancedSampler(clip_set.targets), steps=10_000)
 
 
 def read_tfrecord(folder, clips):

@@ -1,10 +1,12 @@
 """From stores of log-mel spectrograms and visual embeddings to what a mean teacher trains on."""
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from avkeras.data.embedding_tensors import embedding_reader
 from avkeras.data.labels import SUPERVISION_CODES, frame_targets
 from avkeras.data.manifest import Clip, Event
 from avkeras.data.pipeline import ClipSet
@@ -36,8 +38,9 @@ class DetectionSet(ClipSet):
         ...     store.write("a1", "digest", np.ones((12, 2)))
         >>> clip = Clip("a1", "a1.wav", None, "train", ("Dog",), (Event(0.2, 0.3, "Dog"),), "strong")
         >>> clips = DetectionSet([clip], {"audio": RecordReader(folder)}, ["Dog"], lengths={"audio": 16})
-        >>> clips.batch([0])["audio"].shape, clips.targets_of([0])["frame"][0, :, 0].tolist()
-        ((1, 16, 2), [0.0, 1.0])
+        >>> x, y = clips.load(np.array([0]))
+        >>> x["audio"].shape, y["frame"][0, :, 0].numpy().tolist()
+        (TensorShape([1, 16, 2]), [0.0, 1.0])
     """
 
     def __init__(
@@ -70,77 +73,47 @@ class DetectionSet(ClipSet):
         span = self.vectors * self.seconds_per_vector
         return sum(event.onset >= span for clip in self.clips for event in clip.events)
 
-    def batch(self, indices) -> dict[str, np.ndarray]:
-        """Reads clips: per input `(clips, frames, dim)`, half precision, zero-padded, and `<input>_mask`."""
+    @functools.cached_property
+    def _readers(self) -> dict[str, Callable]:
+        ids = [clip.id for clip in self.clips]
+        return {name: embedding_reader(store, ids, frames=self.lengths[name]) for name, store in self.stores.items()}
 
-        def padded(name, array):
-            missing = self.lengths[name.removesuffix("_mask")] - array.shape[1]
-            return np.pad(array, [(0, 0), (0, missing)] + [(0, 0)] * (array.ndim - 2))
-
-        return {name: padded(name, array) for name, array in super().batch(indices).items()}
-
-    def targets_of(self, indices) -> dict[str, np.ndarray]:
-        """Returns `supervision`, `clip`, `frame` and `frame_mask` as `MeanTeacher` takes them."""
+    def _frame_targets(self) -> np.ndarray:
         span = self.vectors * self.seconds_per_vector
-        frame = [
-            frame_targets(
-                (event for event in self.clips[index].events if event.onset < span),
-                self.classes,
-                frames=self.vectors,
-                seconds=span,
-            )
-            for index in indices
-        ]
-        return {
-            "supervision": np.array([SUPERVISION_CODES[self.supervision[index]] for index in indices], np.int32),
-            "clip": self.targets[indices],
-            "frame": np.stack(frame),
-            "frame_mask": np.arange(self.vectors) < self._real_vectors[indices, None],
+        targets = np.zeros((len(self), self.vectors, len(self.classes)), bool)  # a quarter of float32 for many clips
+        for clip, frames in zip(self.clips, targets, strict=True):
+            events = (event for event in clip.events if event.onset < span)
+            frames[:] = frame_targets(events, self.classes, frames=self.vectors, seconds=span)
+        return targets
+
+    @functools.cached_property
+    def _tables(self) -> dict[str, "tf.Tensor"]:
+        import tensorflow as tf
+
+        tables = {
+            "supervision": np.array([SUPERVISION_CODES[kind] for kind in self.supervision], np.int32),
+            "clip": self.targets,
+            "frame": self._frame_targets(),
+            "frame_mask": np.arange(self.vectors) < self._real_vectors[:, None],
         }
+        with tf.init_scope():  # also when first called inside a function
+            return {name: tf.constant(table) for name, table in tables.items()}
 
     def load(self, indices: "tf.Tensor") -> tuple[dict[str, "tf.Tensor"], dict[str, "tf.Tensor"]]:
-        """Returns inputs and targets of clips as tensors, for `avkeras.data.streams.stream_dataset`."""
-        classes = len(self.classes)
-        targets = {
-            "supervision": ("int32", (None,)),
-            "clip": ("float32", (None, classes)),
-            "frame": ("float32", (None, self.vectors, classes)),
-            "frame_mask": ("bool", (None, self.vectors)),
-        }
-        x = self._tensors(self.batch, indices, self._input_types())
-        return _as_float32(x), self._tensors(self.targets_of, indices, targets)
+        """Reads clips `(batch,)`, for `avkeras.data.streams.stream_dataset`.
+
+        Returns:
+            Inputs `(batch, frames, dim)` with their masks, and the targets `supervision`, `clip`, `frame` and
+            `frame_mask` as `MeanTeacher` takes them.
+        """
+        import tensorflow as tf
+
+        targets = {name: tf.gather(table, indices) for name, table in self._tables.items()}
+        targets["frame"] = tf.cast(targets["frame"], tf.float32)
+        return self.inputs(indices), targets
 
     def dataset(self, *, batch_size: int = 32) -> "tf.data.Dataset":
         """Returns the inputs of all clips in order, for `predict` and `adapt`."""
         import tensorflow as tf
 
-        types = self._input_types()
-        indices = tf.data.Dataset.range(len(self)).batch(batch_size)
-        return indices.map(lambda some: _as_float32(self._tensors(self.batch, some, types))).prefetch(2)
-
-    def _input_types(self) -> dict[str, tuple[str, tuple]]:
-        types = {}
-        for name, store in self.stores.items():
-            types[name] = ("float16", (None, self.lengths[name], store.dim))
-            types[f"{name}_mask"] = ("bool", (None, self.lengths[name]))
-        return types
-
-    def _tensors(self, read: Callable, indices: "tf.Tensor", types: dict) -> dict[str, "tf.Tensor"]:
-        import tensorflow as tf
-
-        def values(indices):
-            arrays = read(indices)
-            return [arrays[name] for name in types]
-
-        found = tf.numpy_function(values, [indices], [kind for kind, _ in types.values()])
-        rows = indices.shape[0]
-        return {
-            name: tf.ensure_shape(value, (rows, *shape[1:]))
-            for value, (name, (_, shape)) in zip(found, types.items(), strict=True)
-        }
-
-
-def _as_float32(x: dict[str, "tf.Tensor"]) -> dict[str, "tf.Tensor"]:
-    import tensorflow as tf
-
-    return {name: value if value.dtype.is_bool else tf.cast(value, tf.float32) for name, value in x.items()}
+        return tf.data.Dataset.range(len(self)).batch(batch_size).map(self.inputs).prefetch(2)

@@ -1,10 +1,12 @@
 """From stores of embeddings to tf.data sets that `model.fit` and `model.predict` take."""
 
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from avkeras.data.embedding_tensors import embedding_reader
 from avkeras.data.labels import clip_targets
 from avkeras.data.manifest import Clip
 from avkeras.data.records import RecordReader
@@ -33,8 +35,8 @@ class ClipSet:
         ...     store.write("a1", "digest", np.ones((3, 2)))
         >>> clips = [Clip("a1", "a1.wav", None, "test", ("Car",))]
         >>> clips = ClipSet(clips, {"audio": RecordReader(folder)}, ["Bus", "Car"])
-        >>> clips.targets.tolist(), clips.batch([0])["audio"].shape
-        ([[0.0, 1.0]], (1, 3, 2))
+        >>> clips.targets.tolist(), clips.inputs(np.array([0]))["audio"].shape
+        ([[0.0, 1.0]], TensorShape([1, 3, 2]))
     """
 
     def __init__(
@@ -87,53 +89,33 @@ class ClipSet:
         """Returns which clips have a modality, `(clips,)`."""
         return np.array([self.stores[modality].records[clip.id].frames > 0 for clip in self.clips], bool)
 
-    def batch(self, indices) -> dict[str, np.ndarray]:
-        """Reads clips: per modality `(clips, frames, dim)`, half precision, zero-padded, and `<modality>_mask`."""
-        ids = [self.clips[index].id for index in indices]
-        arrays = {}
-        for modality, store in self.stores.items():
-            frames = max(1, *(store.records[id].frames for id in ids))
-            values = np.zeros((len(ids), frames, store.dim), np.float16)
-            mask = np.zeros((len(ids), frames), bool)
-            for place, id in enumerate(ids):
-                count = store.records[id].frames
-                if count:
-                    store.read(id, out=values[place, :count])
-                    mask[place, :count] = store.mask(id)
-            arrays |= {modality: values, f"{modality}_mask": mask}
-        return arrays
+    @functools.cached_property
+    def _readers(self) -> dict[str, Callable]:
+        ids = [clip.id for clip in self.clips]
+        return {modality: embedding_reader(store, ids) for modality, store in self.stores.items()}
+
+    def inputs(self, indices: "tf.Tensor") -> dict[str, "tf.Tensor"]:
+        """Reads clips `(batch,)`: per modality `(batch, frames, dim)`, zero-padded, and `<modality>_mask`."""
+        tensors = {}
+        for modality, read in self._readers.items():
+            tensors[modality], tensors[f"{modality}_mask"] = read(indices)
+        return tensors
 
     def dataset(self, *, batch_size: int = 40) -> "tf.data.Dataset":
         """Returns all clips in order as batches of (inputs, targets `(batch, classes)`), for validation and test."""
-        starts = range(0, len(self), batch_size)
-        return self._batches(
-            [np.arange(start, min(start + batch_size, len(self))) for start in starts].__getitem__, len(starts)
-        )
+        import tensorflow as tf
+
+        return self._batches(tf.data.Dataset.range(len(self)).batch(batch_size))
 
     def training_dataset(self, sampler: BalancedSampler, *, steps: int, first_step: int = 0) -> "tf.data.Dataset":
         """Returns the balanced batches `first_step` to `steps` as (inputs, targets)."""
-        return self._batches(sampler.batch, steps, first=first_step)
-
-    def _batches(self, choose, stop: int, *, first: int = 0) -> "tf.data.Dataset":
         import tensorflow as tf
 
-        names = [name for modality in self.stores for name in (modality, f"{modality}_mask")]
+        return self._batches(tf.data.Dataset.from_tensor_slices(sampler.batches(first_step, steps)))
 
-        def read(step):
-            indices = choose(int(step))
-            arrays = self.batch(indices)
-            return [*(arrays[name] for name in names), self.targets[indices]]
+    def _batches(self, indices: "tf.data.Dataset") -> "tf.data.Dataset":
+        import tensorflow as tf
 
-        def load(step):
-            types = [tf.bool if name.endswith("_mask") else tf.float16 for name in names]
-            *arrays, targets = tf.numpy_function(read, [step], [*types, tf.float32])
-            inputs = {}
-            for name, array in zip(names, arrays, strict=True):
-                if name.endswith("_mask"):
-                    inputs[name] = tf.ensure_shape(array, (None, None))
-                else:
-                    inputs[name] = tf.cast(tf.ensure_shape(array, (None, None, self.stores[name].dim)), tf.float32)
-            return inputs, tf.ensure_shape(targets, (None, len(self.classes)))
-
-        steps = tf.data.Dataset.range(first, stop)
-        return steps.map(load, num_parallel_calls=2, deterministic=True).prefetch(4)
+        targets = tf.constant(self.targets)
+        batches = indices.map(lambda some: (self.inputs(some), tf.gather(targets, some)), num_parallel_calls=2)
+        return batches.prefetch(2)

@@ -123,12 +123,9 @@ class RecordWriter:
             partial.replace(file)
         self._data = open(self.folder / "data.f16", "a+b", buffering=0)
         self.records, whole = _read_index(self.folder / "index.jsonl")
-        row_bytes = 2 * self.meta["dim"]
-        self._rows = max((r.row + r.frames for r in self.records.values()), default=0)
-        if os.fstat(self._data.fileno()).st_size < self._rows * row_bytes:
-            raise AvkerasError(f"{self.folder}: data.f16 is shorter than its index says; delete the store")
+        self._rows = _check_length(self.folder, self.records, self._data.fileno(), self.meta["dim"])
         self._index.truncate(whole)
-        self._data.truncate(self._rows * row_bytes)
+        self._data.truncate(self._rows * 2 * self.meta["dim"])
 
     def done(self, id: str, media: str, *, retry_errors: bool = False) -> bool:
         """Returns whether a clip is in the store, made from these media files (or known to fail on them)."""
@@ -197,6 +194,7 @@ class RecordReader:
         self.records, _ = _read_index(self.folder / "index.jsonl")
         self._file = os.open(self.folder / "data.f16", os.O_RDONLY)
         weakref.finalize(self, os.close, self._file)
+        _check_length(self.folder, self.records, self._file, self.dim)
 
     def read(self, id: str, *, out=None) -> np.ndarray:
         """Returns the embeddings `(frames, dim)` of a clip, half precision; into `out`, if that is given."""
@@ -234,6 +232,14 @@ def _read_index(path: Path) -> tuple[dict[str, Record], int]:
         records[record.id] = record
         whole += len(line)
     return records, whole
+
+
+def _check_length(folder: Path, records: dict[str, Record], data: int, dim: int) -> int:
+    """Returns the rows that the index knows of; all of them must be in the open file `data`."""
+    rows = max((record.row + record.frames for record in records.values()), default=0)
+    if os.fstat(data).st_size < rows * 2 * dim:
+        raise AvkerasError(f"{folder}: data.f16 is shorter than its index says; delete the store")
+    return rows
 
 
 def _write_all(file, data: bytes) -> None:

@@ -24,7 +24,7 @@ class BalancedSampler:
     Example:
         >>> labels = np.repeat(np.eye(2), [90, 10], axis=0)
         >>> sampler = BalancedSampler(labels, batch_size=40)
-        >>> labels[sampler.batch(0)].sum(axis=0).tolist()
+        >>> labels[sampler.batches(0, 1)[0]].sum(axis=0).tolist()
         [20.0, 20.0]
     """
 
@@ -43,30 +43,28 @@ class BalancedSampler:
         counts = groups.sum(axis=0)
         together = groups.T.astype(float) @ groups / counts[:, None]
         self.shares, self.ratio = _shares(counts, together, max_ratio, clips_per_repeat)
-        self._orders: dict[int, tuple[int, np.ndarray]] = {}
         self._cycle = np.repeat(np.arange(len(self.shares)), self.shares)
 
-    def batch(self, step: int) -> np.ndarray:
-        """Returns the indices of the clips of batch `step`, `(batch_size,)`."""
-        positions = np.arange(step * self.batch_size, (step + 1) * self.batch_size)
-        rounds, places = np.divmod(positions, len(self._cycle))
-        chosen = np.empty(self.batch_size, np.int64)
-        for number in np.unique(rounds):
-            order = np.random.default_rng((self.seed, 0, number)).permutation(self._cycle)
-            for index in np.flatnonzero(rounds == number):
-                group = order[places[index]]
-                earlier = np.count_nonzero(order[: places[index]] == group)
-                chosen[index] = self._draw(group, int(number * self.shares[group] + earlier))
-        return chosen
+    def batches(self, first: int, stop: int) -> np.ndarray:
+        """Returns the indices of the clips of batches `first` to `stop`, `(stop - first, batch_size)`."""
+        begin, end = first * self.batch_size, stop * self.batch_size
+        rounds = range(begin // len(self._cycle), -(-end // len(self._cycle)))
+        orders = [np.random.default_rng((self.seed, 0, number)).permutation(self._cycle) for number in rounds]
+        groups = np.concatenate(orders) if orders else self._cycle[:0]
+        chosen = np.empty(len(groups), np.int64)
+        for group, share in enumerate(self.shares):
+            places = np.flatnonzero(groups == group)
+            chosen[places] = self._draws(group, rounds.start * int(share), len(places))
+        start = begin - rounds.start * len(self._cycle)
+        return chosen[start : start + end - begin].reshape(-1, self.batch_size)
 
-    def _draw(self, group: int, draw: int) -> int:
-        """Returns the clip of the `draw`-th draw from a class: a fresh permutation each time that it is used up."""
-        times, place = divmod(draw, len(self.clips[group]))
-        known, order = self._orders.get(group, (None, None))
-        if known != times:
-            order = np.random.default_rng((self.seed, 1, group, times)).permutation(self.clips[group])
-            self._orders[group] = (times, order)
-        return order[place]
+    def _draws(self, group: int, first: int, count: int) -> np.ndarray:
+        """Returns draws from a class: a fresh permutation of its clips each time that they are used up."""
+        clips = self.clips[group]
+        times = range(first // len(clips), -(-(first + count) // len(clips)))
+        orders = [np.random.default_rng((self.seed, 1, group, number)).permutation(clips) for number in times]
+        start = first - times.start * len(clips)
+        return np.concatenate([clips[:0], *orders])[start : start + count]
 
 
 def _shares(counts, together, max_ratio, clips_per_repeat) -> tuple[np.ndarray, float]:

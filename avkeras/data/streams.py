@@ -1,6 +1,5 @@
 """Batches of strongly labelled, weakly labelled and unlabelled clips, each kind a stream of its own."""
 
-import functools
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -10,6 +9,7 @@ import numpy as np
 from avkeras.data.labels import SUPERVISION_CODES
 
 if TYPE_CHECKING:
+    import keras
     import tensorflow as tf
 
 PAPER_COUNTS = {"strong": 32, "weak": 32, "unlabelled": 64}
@@ -32,7 +32,7 @@ class StreamSampler:
 
     Example:
         >>> sampler = StreamSampler(["strong"] * 5 + ["weak"] * 3, counts={"strong": 2, "weak": 1}, seed=1)
-        >>> batch = sampler.batch(0)
+        >>> batch = sampler.batches(0, 1)[0]
         >>> batch[:2].max() < 5 <= batch[2]
         True
     """
@@ -48,36 +48,37 @@ class StreamSampler:
         for kind, clips in self.clips.items():
             if not len(clips):
                 raise ValueError(f"no clip is {kind}, counts asks for {self.counts[kind]} a batch; set it to 0")
-        self._order = functools.lru_cache(maxsize=2 * len(self.counts) or 1)(self._shuffle)
 
-    def _shuffle(self, kind: str, times: int) -> np.ndarray:
-        """Returns the clips of a kind in the order in which they are drawn for the `times`-th time."""
-        return np.random.default_rng((self.seed, zlib.crc32(kind.encode()), times)).permutation(self.clips[kind])
-
-    def batch(self, step: int) -> np.ndarray:
-        """Returns the indices of the clips of batch `step`, `(batch_size,)`."""
+    def batches(self, first: int, stop: int) -> np.ndarray:
+        """Returns the indices of the clips of batches `first` to `stop`, `(stop - first, batch_size)`."""
         drawn = []
         for kind, count in self.counts.items():
-            rounds, places = np.divmod(np.arange(step * count, (step + 1) * count), len(self.clips[kind]))
-            drawn += [self._order(kind, int(times))[place] for times, place in zip(rounds, places, strict=True)]
-        return np.array(drawn, np.int64)
+            clips, name = self.clips[kind], zlib.crc32(kind.encode())
+            times = range(first * count // len(clips), -(-stop * count // len(clips)))
+            orders = [np.random.default_rng((self.seed, name, number)).permutation(clips) for number in times]
+            start = first * count - times.start * len(clips)
+            indices = np.concatenate([clips[:0], *orders])[start : start + (stop - first) * count]
+            drawn.append(indices.reshape(-1, count))
+        return np.concatenate(drawn, axis=1)
 
 
 def stream_dataset(
     sampler: StreamSampler,
     load: Callable,
     *,
-    start_step: int | Callable[[], int] = 0,
+    steps: int,
+    start_step: "int | keras.Variable" = 0,
     augment: Callable | None = None,
     parallel: int = 2,
 ) -> "tf.data.Dataset":
-    """Returns the endless batches of a sampler, for `model.fit(dataset, steps_per_epoch=250)`.
+    """Returns the endless batches of a sampler from `start_step`, for `model.fit(dataset, steps_per_epoch=250)`.
 
     Args:
-        sampler: says which clips are in batch `step`.
+        sampler: says which clips are in a batch.
         load: takes the indices of a batch, int64 `(batch,)`, and returns `(x, y)` as tensors.
-        start_step: the first batch. A function is asked each time that an iterator starts, which is after
-            `BackupAndRestore` has restored the model: `lambda: int(model.steps)` goes on where a `MeanTeacher` stopped.
+        steps: batches of the whole training, epochs times steps per epoch; after these the same clips come again.
+        start_step: the first batch. A variable is read each time that an iterator starts, which is after
+            `BackupAndRestore` has restored the model: `model.steps` goes on where a `MeanTeacher` stopped.
         augment: takes `(x, y, seed=(sampler.seed, step))` and returns `(x, y)`: for example `mixup`.
         parallel: batches loaded at the same time; their order stays.
 
@@ -88,20 +89,20 @@ def stream_dataset(
         >>> import tensorflow as tf
         >>> values = tf.constant([[1.0], [2.0], [3.0]])
         >>> sampler = StreamSampler(["weak"] * 3, counts={"weak": 3})
-        >>> batches = stream_dataset(sampler, lambda indices: ({"audio": tf.gather(values, indices)}, {}))
+        >>> batches = stream_dataset(sampler, lambda indices: ({"audio": tf.gather(values, indices)}, {}), steps=5)
         >>> sorted(next(iter(batches))[0]["audio"].numpy().ravel().tolist())
         [1.0, 2.0, 3.0]
     """
     import tensorflow as tf
 
-    def from_start(_):
-        start = tf.numpy_function(lambda: np.int64(start_step() if callable(start_step) else start_step), [], tf.int64)
-        return tf.data.Dataset.range(tf.ensure_shape(start, ()), tf.int64.max)
+    clips = tf.constant(sampler.batches(0, steps))
 
     def batch(step):
-        indices = tf.numpy_function(lambda step: sampler.batch(int(step)), [step], tf.int64)
-        x, y = load(tf.ensure_shape(indices, (sampler.batch_size,)))
+        x, y = load(tf.gather(clips, step % steps))
         return (x, y) if augment is None else augment(x, y, seed=tf.stack([tf.constant(sampler.seed, tf.int64), step]))
 
-    steps = tf.data.Dataset.range(1).flat_map(from_start)
-    return steps.map(batch, num_parallel_calls=parallel, deterministic=True).prefetch(2)
+    def from_start(_):  # a data set within one, so that the variable is read when the iterator starts
+        return tf.data.Dataset.range(tf.cast(start_step, tf.int64), tf.int64.max)
+
+    numbers = tf.data.Dataset.range(1).flat_map(from_start)
+    return numbers.map(batch, num_parallel_calls=parallel, deterministic=True).prefetch(2)

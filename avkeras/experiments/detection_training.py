@@ -87,6 +87,7 @@ def train_mean_teacher(
     batches = stream_dataset(
         sampler,
         training.load,
+        steps=values.epochs * values.steps_per_epoch,
         start_step=done * values.steps_per_epoch,
         augment=partial(mixup, rate=values.mixup_rate) if values.mixup_rate else None,
     )

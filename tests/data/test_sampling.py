@@ -27,7 +27,7 @@ def test_the_ratio_on_the_real_class_counts_is_at_most_5(dcase2017):
     assert len(dcase2017) == 51172
     assert counts.max() / counts.min() > 130
     sampler = BalancedSampler(dcase2017, seed=3)
-    drawn = np.concatenate([sampler.batch(step) for step in range(600)])
+    drawn = sampler.batches(0, 600).ravel()
     heard = dcase2017[drawn].sum(axis=0)
     assert heard.max() / heard.min() <= 5
     assert abs(heard.max() / heard.min() - sampler.ratio) < 0.2
@@ -42,7 +42,7 @@ def test_shares_are_those_of_the_published_rule_where_clips_have_one_label():
     sampler = BalancedSampler(labels, batch_size=13)
     assert sampler.shares.tolist() == [50, 30, 20, 10]
     assert sampler.ratio == 5
-    drawn = np.concatenate([sampler.batch(step) for step in range(110)])
+    drawn = sampler.batches(0, 110).ravel()
     np.testing.assert_array_equal(labels[drawn].sum(axis=0) / labels[drawn].sum(), np.array([5, 3, 2, 1]) / 11)
 
 
@@ -50,17 +50,17 @@ def test_a_batch_depends_on_seed_and_step_alone(dcase2017):
     first, second = BalancedSampler(dcase2017, seed=1), BalancedSampler(dcase2017, seed=1)
     steps = [0, 1, 5, 700, 3, 1]
     for step in steps:
-        first.batch(step)
+        first.batches(step, step + 1)
     for step in reversed(steps):
-        np.testing.assert_array_equal(first.batch(step), second.batch(step))
-    assert not np.array_equal(first.batch(0), BalancedSampler(dcase2017, seed=2).batch(0))
-    assert not np.array_equal(first.batch(0), first.batch(1))
+        np.testing.assert_array_equal(first.batches(step, step + 1), second.batches(step, step + 1))
+    assert not np.array_equal(first.batches(0, 1)[0], BalancedSampler(dcase2017, seed=2).batches(0, 1)[0])
+    assert not np.array_equal(first.batches(0, 1)[0], first.batches(1, 2)[0])
 
 
 def test_every_clip_of_a_class_is_drawn_before_any_is_drawn_again():
     labels = np.repeat(np.eye(2), [30, 7], axis=0)
     sampler = BalancedSampler(labels, batch_size=20)
-    drawn = np.concatenate([sampler.batch(step) for step in range(21)])
+    drawn = sampler.batches(0, 21).ravel()
     for group in (np.arange(30), np.arange(30, 37)):
         draws = drawn[np.isin(drawn, group)]
         for start in range(0, len(draws) - len(group) + 1, len(group)):
@@ -71,7 +71,7 @@ def test_clips_without_labels_are_drawn_as_a_class_of_their_own():
     labels = np.zeros((50, 3))
     labels[:10, 0] = labels[10:40, 1] = 1  # class 2 has no clip at all
     sampler = BalancedSampler(labels, batch_size=30)
-    drawn = sampler.batch(0)
+    drawn = sampler.batches(0, 1)[0]
     assert [np.count_nonzero(np.isin(drawn, range(*ends))) for ends in ((0, 10), (10, 40), (40, 50))] == [10, 10, 10]
 
 

@@ -377,7 +377,7 @@ def train(folder, *, kill_at=None):
 
     model = make_model(RectifiedAdam(keras.optimizers.schedules.ExponentialDecay(1e-2, 20, 0.1)), decay=0.9)
     sampler = StreamSampler(kinds, counts={"strong": 2, "weak": 2, "unlabelled": 4}, seed=3)
-    batches = stream_dataset(sampler, load, start_step=lambda: int(model.steps), augment=mixup)
+    batches = stream_dataset(sampler, load, steps=EPOCHS * STEPS, start_step=model.steps, augment=mixup)
     backup = keras.callbacks.BackupAndRestore(folder / "backup")
     model.fit(batches, steps_per_epoch=STEPS, epochs=EPOCHS, callbacks=[backup, Kill()], shuffle=False, verbose=0)
     model.save(folder / "model.keras")

@@ -23,6 +23,7 @@ def main():
     import tensorflow as tf
     from stores import read_records
 
+    from avkeras.data.untuned import without_tuning
     from avkeras.models.audiovisual_transformer import AudiovisualTransformer
     from avkeras.training.adam import Adam
 
@@ -46,7 +47,7 @@ def main():
 
     step = model.train_function
 
-    memory = iter(tf.data.Dataset.from_tensors((inputs, targets)).cache().repeat())
+    memory = iter(without_tuning(tf.data.Dataset.from_tensors((inputs, targets)).cache().repeat()))
     step(memory)
     for _ in range(options.rounds):
         with Clock("bare step"):

@@ -11,6 +11,7 @@ from avkeras.data.labels import SUPERVISION_CODES, frame_targets
 from avkeras.data.manifest import Clip, Event
 from avkeras.data.pipeline import ClipSet
 from avkeras.data.records import RecordReader
+from avkeras.data.untuned import without_tuning
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -116,4 +117,5 @@ class DetectionSet(ClipSet):
         """Returns the inputs of all clips in order, for `predict` and `adapt`."""
         import tensorflow as tf
 
-        return tf.data.Dataset.range(len(self)).batch(batch_size).map(self.inputs).prefetch(2)
+        indices = tf.data.Dataset.range(len(self)).batch(batch_size)
+        return without_tuning(indices.map(self.inputs).prefetch(2))

@@ -1,3 +1,4 @@
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -63,6 +64,40 @@ def test_padding_changes_nothing_while_training(frames):
     assert (gradient[:, frames:] == 0).all()
     for one, other in zip(rest, wanted_rest, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("mask", [None, MASK], ids=["all real", "padded"])
+def test_training_computes_what_inference_does(mask):
+    """Without dropout, and with the statistics of the batch in the place of the moving ones."""
+    layer = ConvFrontend(**SMALL, momentum=0.0)
+    vectors, vector_mask = layer(MEL, mask, training=True)
+    again, again_mask = layer(MEL, mask)
+    np.testing.assert_array_equal(vector_mask, again_mask)
+    np.testing.assert_allclose(vectors, again, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("frames", [14, None], ids=["frames known", "unknown"])
+def test_a_graph_trains_as_eager_calls_do(frames):
+    steps = []
+    for compiled in (False, True):
+        keras.utils.set_random_seed(3)
+        layer = ConvFrontend(**{**SMALL, "dropout": 0.5})
+        layer.build(MEL.shape)
+        variables = [v.value for v in layer.trainable_variables]
+
+        def step(mel, mask, layer=layer, variables=variables):
+            with tf.GradientTape() as tape:
+                tape.watch(mel)
+                loss = tf.reduce_sum(layer(mel, mask, training=True)[0] ** 2)
+            return loss, tape.gradient(loss, [mel, *variables])
+
+        if compiled:
+            step = tf.function(
+                step, input_signature=[tf.TensorSpec((None, frames, 8)), tf.TensorSpec((None, frames), tf.bool)]
+            )
+        steps.append(tf.nest.flatten(step(tf.constant(MEL), tf.constant(MASK))))
+    for one, other in zip(*steps, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-4)
 
 
 def test_clips_of_a_batch_do_not_meet_in_inference():

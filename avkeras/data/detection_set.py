@@ -111,7 +111,12 @@ class DetectionSet(ClipSet):
 
         targets = {name: tf.gather(table, indices) for name, table in self._tables.items()}
         targets["frame"] = tf.cast(targets["frame"], tf.float32)
-        return self.inputs(indices), targets
+        # Not in half precision: what is done to a batch before the model, such as mixup, computes with it.
+        inputs = {
+            name: value if value.dtype.is_bool else tf.cast(value, tf.float32)
+            for name, value in self.inputs(indices).items()
+        }
+        return inputs, targets
 
     def dataset(self, *, batch_size: int = 32) -> "tf.data.Dataset":
         """Returns the inputs of all clips in order, for `predict` and `adapt`."""

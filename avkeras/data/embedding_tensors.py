@@ -26,8 +26,8 @@ def embedding_reader(
         frames: to which each batch is padded; default: the most that a clip of the batch has, at least one.
 
     Returns:
-        A function of indices `(batch,)`, int64, that returns the embeddings `(batch, frames, dim)` in float32 with
-        zeros where a clip has ended, and which of them were seen `(batch, frames)`.
+        A function of indices `(batch,)`, int64, that returns the embeddings `(batch, frames, dim)` in half precision,
+        as they are stored, with zeros where a clip has ended, and which of them were seen `(batch, frames)`.
 
     Raises:
         ValueError: a clip has more than `frames`.
@@ -76,6 +76,6 @@ def embedding_reader(
         mask = there & tf.gather(masks, tf.where(there, tf.gather(starts, indices)[:, None] + steps, 0))
         batch = tf.convert_to_tensor(indices).shape[0]
         values = tf.ensure_shape(values, (batch, frames, store.dim))
-        return tf.cast(values, tf.float32), tf.ensure_shape(mask, (batch, frames))
+        return values, tf.ensure_shape(mask, (batch, frames))
 
     return read

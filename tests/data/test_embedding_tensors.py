@@ -25,7 +25,7 @@ def test_a_batch_equals_the_records_padded_by_zeros(store, indices, frames):
     embeddings, mask = embedding_reader(store, ids, frames=frames)(np.array(indices, np.int64))
     most = frames or max([1, *(FRAMES[ids[index]] for index in indices)])
     assert embeddings.shape == (len(indices), most, 4)
-    assert embeddings.dtype == "float32"
+    assert embeddings.dtype == "float16"
     for index, values, seen in zip(indices, embeddings.numpy(), mask.numpy(), strict=True):
         count = FRAMES[ids[index]]
         np.testing.assert_array_equal(values[:count], store.read(ids[index]))

@@ -60,7 +60,7 @@ def test_the_data_set_gives_every_clip_once_in_order(stores, clips):
     np.testing.assert_array_equal(np.concatenate([targets for _, targets in batches]), clip_set.targets)
     inputs, _ = batches[-1]
     assert set(inputs) == {"audio", "audio_mask", "video", "video_mask"}
-    assert inputs["audio"].dtype == "float32"
+    assert inputs["audio"].dtype == "float16"
     np.testing.assert_array_equal(inputs["audio"][-1, :5], stores["audio"].read("11"))
 
 

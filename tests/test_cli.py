@@ -10,16 +10,17 @@ def test_help_loads_nothing_heavy():
     code = (
         "import sys\nfrom avkeras.cli import main\n"
         "try:\n    main(['--help'])\nexcept SystemExit:\n    pass\n"
-        "heavy = {'tensorflow', 'keras', 'av', 'librosa', 'matplotlib', 'rich', 'numpy'} & set(sys.modules)\n"
+        "heavy = {'tensorflow', 'keras', 'av', 'librosa', 'matplotlib', 'rich', 'numpy', 'yt_dlp', 'pooch'}\n"
+        "heavy &= set(sys.modules)\n"
         "sys.exit(f'loaded: {heavy}' if heavy else 0)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    for command in ("predict", "evaluate", "demo"):
+    for command in ("predict", "evaluate", "demo", "fetch", "status"):
         assert command in done.stdout
 
 
-@pytest.mark.parametrize("command", ["predict", "evaluate", "demo"])
+@pytest.mark.parametrize("command", ["predict", "evaluate", "demo", "fetch", "status"])
 def test_every_command_shows_examples(command, capsys):
     with pytest.raises(SystemExit) as ended:
         main([command, "--help"])

@@ -1,6 +1,7 @@
 """Fetching from a real server on loopback that answers as real ones do: well, badly, late or not at all."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -222,6 +223,38 @@ def test_own_sound_gets_pictures_from_the_source(media, lists, tmp_path):
     assert clip.audio.samefile(mine)
     assert clip.video == folder / "video" / f"{video(0)}_4.000_7.000.mp4"
     assert states(folder)[video(1)] == "gone"
+
+
+def test_desed_from_files_that_the_user_has(media, tmp_path, capsys):
+    """Its training lists suffice for training; soundscapes are adopted, and lists given stay in the folder."""
+    own, folder = tmp_path / "lists", tmp_path / "out"
+    shutil.copytree(Path(__file__).parent / "dcase2020" / "excerpt", own)
+    (own / "public.tsv").unlink()
+    mine = tmp_path / "audio"
+    mine.mkdir()
+    sound = np.zeros(1600, np.float32)
+    for name in ("00", "YKK227gPpRn4_30.000_40.000", "-6p32k2WUCs_0_10"):
+        soundfile.write(mine / f"{name}.wav", sound, 16000)
+    (mine / "Y--CE2f-ttEQ_30.000_40.000.mp4").write_bytes(media["film"])
+    options = ["--out", str(folder), "--media", str(mine), "--offline"]
+    main(["fetch", "dcase2020", "--splits", "train", "--lists", str(own), *options])
+    assert "4 adopted" in capsys.readouterr().out
+    clips = {clip.id: clip for clip in read_manifest(folder / "manifest.tsv").clips}
+    assert {name: clip.supervision for name, clip in clips.items()} == {
+        "00": "strong",
+        "YKK227gPpRn4_30.000_40.000": "weak",
+        "Y-6p32k2WUCs_0.000_10.000": "weak",
+        "Y--CE2f-ttEQ_30.000_40.000": "unlabelled",
+    }
+    assert [name for name, clip in clips.items() if clip.video] == ["Y--CE2f-ttEQ_30.000_40.000"]
+    main(["fetch", "dcase2020", "--splits", "train", *options])
+    assert "4 left as they were, 0 adopted" in capsys.readouterr().out
+    with pytest.raises(SystemExit) as ended:
+        main(["fetch", "dcase2020", "--splits", "test", *options])
+    assert "public.tsv: no address of this list is known, give a folder" in ended.value.code
+    rows = {row.part: row for row in status(folder)}
+    assert list(rows) == ["synthetic20", "weak", "unlabel_in_domain"]
+    assert rows["synthetic20"].missing == {"synthetic": rows["synthetic20"].clips - 1}
 
 
 def command(folder, given, server, *more):

@@ -63,14 +63,18 @@ def adopt(clips: Iterable[SourceClip], media: str | Path, ledger: Ledger) -> Ado
 def _find(media: Path) -> dict[tuple, dict[str, list[Path]]]:
     """Returns audio and video files by the clip that their names tell."""
     found: dict[tuple, dict[str, list[Path]]] = {}
-    for folder, _, names in sorted(os.walk(media, followlinks=True)):
-        for name in sorted(names):
+    seen: set[str] = set()
+    for folder, below, names in os.walk(media, followlinks=True):
+        real = os.path.realpath(folder)
+        below[:] = [] if real in seen else sorted(below)  # links may lead in circles
+        for name in () if real in seen else sorted(names):
             stem, extension = os.path.splitext(name)
             kind = "audio" if extension.lower() in AUDIO else "video" if extension.lower() in VIDEO else None
             if kind is None or name.startswith("."):
                 continue
             key = parse_name(stem) or (stem,)
             found.setdefault(key, {"audio": [], "video": []})[kind].append(Path(folder, name))
+        seen.add(real)
     return found
 
 

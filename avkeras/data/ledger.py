@@ -76,11 +76,11 @@ class Ledger:
         view = memoryview(json.dumps(fields, ensure_ascii=False).encode() + b"\n")
         while view:
             view = view[self._file.write(view) :]
-        os.fsync(self._file.fileno())
         self.entries[entry.id] = entry
 
     def close(self) -> None:
         """Closes the file and lets others write."""
+        os.fsync(self._file.fileno())
         self._file.close()
 
     def __enter__(self) -> "Ledger":

@@ -75,7 +75,9 @@ def test_sound_and_pictures_in_two_files(tmp_path, silent_film, film):
 def test_ambiguous_names_are_told_and_left(tmp_path):
     first = put(tmp_path / "media", "a/Y-5QrBL6MzLg_60.000_70.000.wav")
     second = put(tmp_path / "media", "b/-5QrBL6MzLg_60_70.flac")
-    (tmp_path / "media" / "00.wav").symlink_to(first)  # the same file twice is one
+    (tmp_path / "media" / "00.wav").symlink_to(first)
+    (tmp_path / "media" / "b" / "00.wav").symlink_to(first)  # the same file twice is one
+    (tmp_path / "media" / "a" / "circle").symlink_to(tmp_path / "media")
     result, entries = take(tmp_path)
     assert list(entries) == ["00"]
     assert len(result.notes) == 1

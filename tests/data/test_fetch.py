@@ -1,5 +1,6 @@
 """Fetching from a real server on loopback that answers as real ones do: well, badly, late or not at all."""
 
+import itertools
 import os
 import shutil
 import signal
@@ -132,7 +133,7 @@ def test_every_answer_has_its_state_and_is_not_asked_for_twice(media, lists, tmp
     files = {name: contents[file] for name, (file, *_) in answers.items() if file}
     with MediaServer(files, {name: answer for name, (_, answer, *_) in answers.items()}) as server:
         folder, given = tmp_path / "out", lists(answers)
-        options = {"lists": given, "source": server.template} | FAST | {"timeout": 1.0, "jobs": 8}
+        options = {"lists": given, "source": server.template} | FAST | {"timeout": 1.5, "jobs": 8}
         summary = fetch("dcase2017", folder, **options)
         assert states(folder) == {name.rstrip("_"): state for name, (_, _, state, _) in answers.items()}
         for name, (_, _, state, why) in answers.items():
@@ -172,9 +173,9 @@ def test_429_stops_everybody_for_as_long_as_asked(media, lists, tmp_path):
         fetch(
             "dcase2017", tmp_path / "out", lists=lists(names), source=server.template, jobs=2, **FAST | {"sleep": 0.05}
         )
-        refused = server.requests[0][0]
-        early = [when - refused for when, *_ in server.requests if 0.15 < when - refused < 0.95]
-        assert early == []
+        times = [when for when, *_ in server.requests]
+        assert max(later - earlier for earlier, later in itertools.pairwise(times)) > 0.9
+        assert times[-1] - times[0] > 1.0
     assert set(states(tmp_path / "out").values()) == {"done"}
 
 

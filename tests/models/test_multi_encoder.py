@@ -170,6 +170,18 @@ def test_half_precision_keeps_float32_probabilities(block, policy):
         assert np.isfinite(value).all()
 
 
+@pytest.mark.parametrize("block", BLOCKS)
+def test_half_precision_reaches_every_sublayer(block):
+    """All but what comes before the standardisation, the weights of the encoders and the probabilities."""
+    model = small_model(block, dtype="mixed_bfloat16")
+    layers = [
+        layer for layer in model._flatten_layers(include_self=False) if not isinstance(layer, keras.layers.InputLayer)
+    ]
+    wide = {layer.name for layer in layers if layer.compute_dtype != "bfloat16"}
+    assert len(layers) > 40
+    assert wide == {"audio_limit", "audio_clean", "standardization", "stream_weights", "probabilities"}
+
+
 def test_the_paper_is_the_default():
     model = MultiEncoder(visual_dims={"openl3": 512, "tce": 2048}, block="conformer")
     names = [layer.name for layer in model.layers]

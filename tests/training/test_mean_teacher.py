@@ -103,6 +103,14 @@ def by_hand(model, x, y, training):
     }
 
 
+def test_fit_traces_the_step_once(monkeypatch):
+    model, traced = make_model(), []
+    step = model.train_step
+    monkeypatch.setattr(model, "train_step", lambda data: traced.append(0) or step(data))
+    model.fit(*make_data(), batch_size=8, epochs=2, verbose=0)
+    assert len(traced) == 1
+
+
 # --- the moving average
 
 

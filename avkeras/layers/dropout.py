@@ -5,21 +5,20 @@ import math
 import keras
 from keras import ops
 
-from avkeras.layers.one_loop import one_loop
-
 # Odd multipliers and shifts that mix the bits of a 32-bit word.
 _MULTIPLIERS = (-1640531527, -2048144789, -1028477387)
 _SHIFTS = (15, 13)
 _LEVELS = 1 << 32
+_HALF_LEVELS = 1 << 16
 
 
 @keras.saving.register_keras_serializable(package="avkeras")
 class Dropout(keras.layers.Layer):
     """Sets a share `rate` of the values to zero and scales the rest by `1 / (1 - rate)` (2019, section 3.2.7).
 
-    A random generator makes one number per value, and these models are small enough to feel it. Here
-    it makes two seeds per call; a hash of (seeds, position) gives 32 bits per value. The gradient hashes again: no mask
-    is kept.
+    A random generator makes one number per value, and these models are small enough to feel it. Here it makes two
+    seeds per call; a hash of (seeds, position) gives 16 bits per value, so the rate is exact to 1 / 65536. The front
+    end, whose tensors are large, drops in a compiled loop (`keep_mask`); here a call of one costs more than it saves.
 
     Args:
         rate: share of values set to zero, in [0, 1).
@@ -40,7 +39,7 @@ class Dropout(keras.layers.Layer):
 
     def __init__(self, rate: float, *, seed: int | None = None, **kwargs) -> None:
         super().__init__(**kwargs)
-        if not 0 <= round(rate * _LEVELS) < _LEVELS or rate < 0:
+        if not 0 <= round(rate * _HALF_LEVELS) < _HALF_LEVELS or rate < 0:
             raise ValueError(f"rate must be in [0, 1), not {rate}")
         self.rate = rate
         self.seed = seed
@@ -53,16 +52,18 @@ class Dropout(keras.layers.Layer):
         """Drops values when `training`."""
         if self.rate == 0 or not training:
             return inputs
-        seeds = self.draw_seeds()
+        dropped = round(self.rate * _HALF_LEVELS)
+        scale = _HALF_LEVELS / (_HALF_LEVELS - dropped)
+        return inputs * (ops.cast(self._keep(inputs, dropped), inputs.dtype) * ops.cast(scale, inputs.dtype))
 
-        @ops.custom_gradient
-        def drop(inputs):
-            def gradient(*args, upstream=None):
-                return one_loop(_drop, args[0] if upstream is None else upstream, seeds, rate=self.rate)
-
-            return one_loop(_drop, inputs, seeds, rate=self.rate), gradient
-
-        return drop(inputs)
+    def _keep(self, inputs, dropped):
+        """Draws 16 bits per value, two values from each hashed word; True where they are not below `dropped`."""
+        shape = ops.shape(inputs)
+        size = math.prod(shape)
+        word = _hash(ops.arange((size + 1) // 2, dtype="int32"), self.draw_seeds())
+        threshold = (dropped - _HALF_LEVELS // 2) * _HALF_LEVELS
+        keep = ops.concatenate([word >= threshold, ops.left_shift(word, 16) >= threshold])
+        return ops.reshape(keep[:size], shape)
 
     def draw_seeds(self):
         """Draws the two seeds of a mask; zeros if nothing is ever dropped."""
@@ -92,10 +93,7 @@ class Dropout(keras.layers.Layer):
 def keep_mask(shape, seeds, rate: float):
     """Returns which values dropout keeps, boolean, for seeds of `Dropout.draw_seeds`: one hashed word per value."""
     word = ops.reshape(ops.arange(math.prod(shape), dtype="int32"), shape)
-    word = ops.bitwise_xor(word, seeds[0]) * _MULTIPLIERS[0] + seeds[1]
-    for shift, multiplier in zip(_SHIFTS, _MULTIPLIERS[1:], strict=True):
-        word = ops.bitwise_xor(word, ops.right_shift(word, shift)) * multiplier
-    return word >= round(rate * _LEVELS) - _LEVELS // 2
+    return _hash(word, seeds) >= round(rate * _LEVELS) - _LEVELS // 2
 
 
 def keep_scale(rate: float) -> float:
@@ -103,6 +101,8 @@ def keep_scale(rate: float) -> float:
     return _LEVELS / (_LEVELS - round(rate * _LEVELS))
 
 
-def _drop(inputs, seeds, *, rate):
-    kept = keep_mask(ops.shape(inputs), seeds, rate)
-    return ops.where(kept, inputs * ops.cast(keep_scale(rate), inputs.dtype), ops.zeros((), inputs.dtype))
+def _hash(word, seeds):
+    word = ops.bitwise_xor(word, seeds[0]) * _MULTIPLIERS[0] + seeds[1]
+    for shift, multiplier in zip(_SHIFTS, _MULTIPLIERS[1:], strict=True):
+        word = ops.bitwise_xor(word, ops.right_shift(word, shift)) * multiplier
+    return word

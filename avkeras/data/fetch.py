@@ -28,7 +28,8 @@ from avkeras.data.task_lists import SourceClip, TaskLists
 from avkeras.data.video_source import YOUTUBE, VideoSource
 from avkeras.errors import AvkerasError
 
-_REFUSALS = 3  # clips refused one after the other, after which the run ends
+# Clips one after the other, after which the run ends: for them the source refused us, or could not be reached.
+_REFUSALS, _TROUBLES = 3, 10
 
 
 @dataclass
@@ -179,19 +180,21 @@ def _run(chosen, folder, ledger, videos, pace, jobs, tries, retry, progress, sum
             waiting.append((clip, entry))
     for left_over in folder.glob("*/.*.partial"):
         left_over.unlink()
-    refusals = 0
+    refusals = troubles = 0
     with ThreadPoolExecutor(jobs) as pool:
         running = [pool.submit(fetch_clip, clip, entry, folder, videos, pace, tries) for clip, entry in waiting]
         try:
             for number, done in enumerate(as_completed(running), start=1):
-                entry, refused = done.result()
+                entry, error = done.result()
                 if entry is None:
                     continue
                 ledger.write(entry)
                 summary.tried[entry.state] += 1
-                refusals = refusals + 1 if refused else 0
-                if refusals >= _REFUSALS and not summary.stopped:
-                    summary.stopped = f"the source refuses clip after clip ({entry.why or entry.video_why})"
+                refusals = refusals + 1 if error is not None and error.refused else 0
+                troubles = troubles + 1 if error is not None and error.again else 0
+                if (refusals >= _REFUSALS or troubles >= _TROUBLES) and not summary.stopped:
+                    what = "refuses" if refusals >= _REFUSALS else "cannot be reached for"
+                    summary.stopped = f"the source {what} clip after clip ({error.why})"
                     pace.stopped.set()
                 if progress:
                     progress(number, len(running))

@@ -18,7 +18,7 @@ _log = logging.getLogger(__name__)
 
 def fetch_clip(
     clip: SourceClip, before: Entry | None, folder: Path, videos: VideoSource, pace: Pace, tries: int
-) -> tuple[Entry | None, bool]:
+) -> tuple[Entry | None, FetchError | None]:
     """Brings the sound and the pictures of one clip into the folder; what is there already stays.
 
     Args:
@@ -30,7 +30,7 @@ def fetch_clip(
         tries: how often.
 
     Returns:
-        What became of it, None: the run was stopped before; and whether the source refused us rather than this clip.
+        What became of it, None: the run was stopped before; and the error that the last try ended with.
     """
     audio, video = present(folder, before)
     entry = Entry(clip.id, "done", audio=before.audio if audio else "", video=before.video if video else "")
@@ -40,9 +40,9 @@ def fetch_clip(
             pace.rest(wait)
             pace.turn()
             entry = _take(clip, entry, folder, videos)
-            return entry, False
+            return entry, None
         except Stopped:
-            return None, False
+            return None, None
         except _Partly as partly:
             entry, error = partly.entry, partly.error
         except FetchError as failure:
@@ -57,8 +57,8 @@ def fetch_clip(
             pace.hold(wait)  # it is us whom the source refuses: all wait
             wait = 0.0
     if entry.audio:
-        return replace(entry, video_why=error.why), error.refused
-    return Entry(clip.id, error.state, why=error.why), error.refused
+        return replace(entry, video_why=error.why), error
+    return Entry(clip.id, error.state, why=error.why), error
 
 
 class _Partly(Exception):

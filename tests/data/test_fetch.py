@@ -16,6 +16,7 @@ from media_corpus import bursts, onset, picture_number, write_clip
 from media_server import MediaServer
 
 from avkeras.cli import main
+from avkeras.console_data import show_fetch
 from avkeras.data import dcase2017
 from avkeras.data.fetch import choose_parts, fetch, spread
 from avkeras.data.ledger import NAME, Ledger, read_ledger
@@ -188,6 +189,17 @@ def test_a_source_that_refuses_clip_after_clip_is_left_alone(media, lists, tmp_p
         assert len(server.requests) <= 6
     assert set(states(tmp_path / "out").values()) == {"blocked"}
     assert summary.manifest is None
+
+
+def test_a_network_that_is_down_does_not_use_up_the_clips(lists, tmp_path):
+    with MediaServer({}) as server:
+        template = server.template
+    options = {"lists": lists([video(number) for number in range(40)]), "source": template, **FAST, "tries": 1}
+    summary = fetch("dcase2017", tmp_path / "out", jobs=2, **options)
+    assert "cannot be reached for clip after clip (connection failed" in summary.stopped
+    assert 10 <= len(states(tmp_path / "out")) < 40
+    with pytest.raises(AvkerasError, match=r"cannot be reached.*; give the same command later"):
+        show_fetch("dcase2017", tmp_path / "out", summary)
 
 
 def test_pictures_that_fail_are_tried_again_when_asked(media, lists, tmp_path):

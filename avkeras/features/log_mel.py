@@ -64,13 +64,33 @@ def log_mel(
     peak = tf.reduce_max(tf.abs(waveform), axis=-1, keepdims=True)
     waveform = tf.math.divide_no_nan(waveform, peak)
     padded = tf.pad(waveform, [[0, 0]] * (waveform.shape.rank - 1) + [[half, half]], "REFLECT")
-    frames = tf.signal.frame(padded, frame_length, hop)
-    magnitude = tf.abs(tf.signal.rfft(frames * _window(window, frame_length)))
+    spectrum = tf.signal.rfft(_frames(padded, frame_length, hop) * _window(window, frame_length))
+    # The magnitude of a complex tensor takes care of overflow, and three times as long.
+    magnitude = tf.sqrt(tf.math.real(spectrum) ** 2 + tf.math.imag(spectrum) ** 2)
     mel = tf.matmul(magnitude, _mel_filters(sample_rate, frame_length, bands))
     level = tf.math.log(tf.maximum(mel, 1e-5)) * np.float32(20 / np.log(10))
     if top_db is not None:
         level = tf.maximum(level, tf.reduce_max(level, axis=[-2, -1], keepdims=True) - top_db)
     return level
+
+
+def _frames(waveform: tf.Tensor, frame_length: int, hop: int) -> tf.Tensor:
+    """Returns the windows `(..., frames, frame_length)` of `(..., samples)`.
+
+    A window is a few rows of the waveform cut into hops, so large blocks are copied; `tf.signal.frame` gathers blocks
+    of the greatest common divisor of window and hop, which is a single sample for 1024 and 313.
+    """
+    import tensorflow as tf
+
+    rows = -(-frame_length // hop)
+    samples = waveform.shape[-1] if waveform.shape[-1] is not None else tf.shape(waveform)[-1]
+    count = 1 + (samples - frame_length) // hop
+    needed = (count + rows - 1) * hop
+    missing = tf.maximum(needed - samples, 0)
+    waveform = tf.pad(waveform, [[0, 0]] * (waveform.shape.rank - 1) + [[0, missing]])[..., :needed]
+    hops = tf.reshape(waveform, tf.concat([tf.shape(waveform)[:-1], [count + rows - 1, hop]], 0))
+    parts = [hops[..., row : row + count, : min(hop, frame_length - row * hop)] for row in range(rows)]
+    return tf.concat(parts, -1)
 
 
 def _window(name: str, length: int) -> np.ndarray:

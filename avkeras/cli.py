@@ -35,6 +35,13 @@ STATUS = """examples:
   avkeras status clips
   avkeras status clips --reasons
 """
+EXTRACT = """examples:
+  avkeras extract clips/manifest.tsv --embedders vggish vgg16
+  avkeras extract clips/manifest.tsv --embedders efficientnet_lite0 --detection --out records
+  avkeras extract clips/manifest.tsv --embedders vggish vgg16 --retry --strict
+
+The same command goes on where an interrupted one was. The recipes look in `records` beside the manifest.
+"""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -47,6 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     _add_demo(commands)
     _add_fetch(commands)
     _add_status(commands)
+    _add_extract(commands)
     options = parser.parse_args(arguments)
     with one_line_errors():
         options.run(options)
@@ -195,3 +203,36 @@ def _status(options: argparse.Namespace) -> None:
     from avkeras.data.status import status
 
     show_status(status(options.folder), every_reason=options.reasons)
+
+
+def _add_extract(commands) -> None:
+    parser = _command(
+        commands, "extract", _extract, help="turn the clips of a manifest into features on disk", examples=EXTRACT
+    )
+    parser.add_argument("manifest", type=Path, metavar="MANIFEST", help="table of the clips")
+    parser.add_argument(
+        "--embedders",
+        nargs="+",
+        required=True,
+        metavar="NAME",
+        help="names, TF Hub handles or folders: one of sound and one of pictures; with --detection any of pictures",
+    )
+    parser.add_argument("--out", type=Path, metavar="DIR", help="folder of the stores; default: beside the manifest")
+    parser.add_argument("--detection", action="store_true", help="also log-mel spectrograms and still images (2022)")
+    parser.add_argument(
+        "--visual-frames", type=int, default=64, metavar="N", help="still images per 10 s (2022); default: 64"
+    )
+    parser.add_argument("--workers", type=int, metavar="N", help="clips at a time; default: all cores")
+    parser.add_argument("--retry", action="store_true", help="try clips again that failed before")
+    parser.add_argument("--strict", action="store_true", help="end with status 1 if any clip failed")
+
+
+def _extract(options: argparse.Namespace) -> None:
+    from avkeras.console_extract import show_extraction
+    from avkeras.experiments.extraction import extract_manifest
+
+    names = ("embedders", "out", "detection", "visual_frames", "workers", "retry")
+    values = {name: getattr(options, name) for name in names}
+    with progress_bars() as step:
+        runs = extract_manifest(options.manifest, progress=step, **values)
+    show_extraction(runs, strict=options.strict)

@@ -16,11 +16,11 @@ def test_help_loads_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    for command in ("predict", "evaluate", "demo", "fetch", "status"):
+    for command in ("predict", "evaluate", "demo", "fetch", "status", "extract"):
         assert command in done.stdout
 
 
-@pytest.mark.parametrize("command", ["predict", "evaluate", "demo", "fetch", "status"])
+@pytest.mark.parametrize("command", ["predict", "evaluate", "demo", "fetch", "status", "extract"])
 def test_every_command_shows_examples(command, capsys):
     with pytest.raises(SystemExit) as ended:
         main([command, "--help"])

@@ -223,18 +223,26 @@ def _embedded(clips, stores, pool, workers, retry_errors, embedders) -> Iterator
 def _write(clip: Clip, digest: str, embedded: Future, stores: dict[str, RecordWriter]) -> None:
     try:
         found = embedded.result()
-    except MediaError as error:
-        return _fail(clip, digest, error.reason, stores)
-    except AvkerasError as error:
-        return _fail(clip, digest, str(error), stores)
     except Exception as error:  # a decoder's surprise on one clip must not stop the others
-        logger.exception("clip %s", clip.id)
-        return _fail(clip, digest, f"{type(error).__name__}: {error}", stores)
+        return _fail(clip, digest, failure_reason(clip, error), stores)
     # The audio record carries the notes; it is written last, so that a kill between the two repeats the clip.
-    if "video" in stores and not stores["video"].done(clip.id, digest, retry_errors=True):
-        video = np.zeros((0, stores["video"].meta["dim"])) if found.video is None else found.video
-        stores["video"].write(clip.id, digest, video, mask=found.video_mask)
-    stores["audio"].write(clip.id, digest, found.audio, notes=tuple(found.notes))
+    try:
+        if "video" in stores and not stores["video"].done(clip.id, digest, retry_errors=True):
+            video = np.zeros((0, stores["video"].meta["dim"])) if found.video is None else found.video
+            stores["video"].write(clip.id, digest, video, mask=found.video_mask)
+        stores["audio"].write(clip.id, digest, found.audio, notes=tuple(found.notes))
+    except ValueError as error:  # embeddings that a store refuses
+        _fail(clip, digest, str(error), stores)
+
+
+def failure_reason(clip: Clip, error: Exception) -> str:
+    """Returns in one line why a clip has no features; an error that nobody foresaw is logged with its traceback."""
+    if isinstance(error, MediaError):
+        return error.reason
+    if not isinstance(error, AvkerasError):
+        logger.error("clip %s", clip.id, exc_info=error)
+        return " ".join(f"{type(error).__name__}: {error}".split())
+    return " ".join(str(error).split())
 
 
 def _fail(clip: Clip, digest: str, reason: str, stores: dict[str, RecordWriter]) -> None:

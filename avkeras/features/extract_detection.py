@@ -5,7 +5,6 @@ decoding and resampling cost more than the 64 KiB that a clip takes. Half precis
 -100 to 80 dB, where it rounds by at most 0.03 dB.
 """
 
-import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -17,13 +16,11 @@ import numpy as np
 
 from avkeras.data.manifest import Clip
 from avkeras.data.records import RecordWriter, media_digest, store_key
-from avkeras.errors import AvkerasError, MediaError
-from avkeras.features.extract import Summary
+from avkeras.errors import MediaError
+from avkeras.features.extract import Summary, failure_reason
 
 if TYPE_CHECKING:
     from avkeras.features.embedders import Embedder
-
-logger = logging.getLogger(__name__)
 
 VERSION = 1  # of what this module does to media; part of every store's key
 SAMPLE_RATE = 16000
@@ -223,18 +220,18 @@ def _write(clip: Clip, digest: str, media: Future, stores: dict[str, RecordWrite
     try:
         found: DetectionMedia = media.result()
         embedded = {name: embed_pictures(*found.pictures[name], visual[name]) for name in found.pictures}
-    except (MediaError, AvkerasError) as error:
-        return _fail(clip, digest, getattr(error, "reason", str(error)), stores)
     except Exception as error:  # a decoder's surprise on one clip must not stop the others
-        logger.exception("clip %s", clip.id)
-        return _fail(clip, digest, f"{type(error).__name__}: {error}", stores)
+        return _fail(clip, digest, failure_reason(clip, error), stores)
     # The audio record carries the notes; it is written last, so that a kill between two of them repeats the clip.
-    for name in visual:
-        if not stores[name].done(clip.id, digest, retry_errors=True):
-            rows = embedded.get(name, np.zeros((0, stores[name].meta["dim"])))
-            mask = found.pictures[name][1] if name in found.pictures else None
-            stores[name].write(clip.id, digest, rows, mask=mask)
-    stores["audio"].write(clip.id, digest, found.log_mel, notes=tuple(found.notes))
+    try:
+        for name in visual:
+            if not stores[name].done(clip.id, digest, retry_errors=True):
+                rows = embedded.get(name, np.zeros((0, stores[name].meta["dim"])))
+                mask = found.pictures[name][1] if name in found.pictures else None
+                stores[name].write(clip.id, digest, rows, mask=mask)
+        stores["audio"].write(clip.id, digest, found.log_mel, notes=tuple(found.notes))
+    except ValueError as error:  # features that a store refuses
+        _fail(clip, digest, str(error), stores)
 
 
 def _fail(clip: Clip, digest: str, reason: str, stores: dict[str, RecordWriter]) -> None:

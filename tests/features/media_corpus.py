@@ -53,11 +53,15 @@ def write_clip(
     sound=None,
     rate=44100,
     sound_start=0.0,
+    sound_gap=0.0,
     audio_codec="aac",
     container=None,
     container_options=None,
 ):
-    """Write a clip: pictures (numbered, unless given) at `frame_times`, and `sound` `(channels, samples)`."""
+    """Write a clip: pictures (numbered, unless given) at `frame_times`, and `sound` `(channels, samples)`.
+
+    `sound_gap` seconds without packets lie in the middle of the sound.
+    """
     with av.open(str(path), "w", format=container, options=container_options or {}) as output:
         video = audio = None
         if frame_times is not None:
@@ -83,7 +87,8 @@ def write_clip(
                 block = np.ascontiguousarray(sound[:, begin : begin + 960])
                 frame = av.AudioFrame.from_ndarray(block, format="fltp", layout=layout)
                 frame.sample_rate, frame.time_base = rate, Fraction(1, rate)
-                frame.pts = begin + round(sound_start * rate)
+                late = sound_gap if begin >= sound.shape[1] / 2 else 0.0
+                frame.pts = begin + round((sound_start + late) * rate)
                 output.mux(audio.encode(frame))
             output.mux(audio.encode(None))
     return Path(path)
@@ -117,3 +122,72 @@ def write_bad_files(folder):
     bad["missing.wav"] = (folder / "missing.wav", "no such file")
     bad["a folder"] = (folder, "cannot be read")
     return bad
+
+
+def write_odd_files(folder):
+    """Files that are unusual, and those that lack something, of about 2.5 s: `{name: path}`."""
+    folder = Path(folder)
+    sound, tenths = bursts(2.5, 44100), np.arange(25) / 10
+    grey = {size: [np.full((*size, 3), 128, np.uint8)] * 25 for size in ((1, 1), (2160, 3840), (1, 5000), (64, 48))}
+    plain = {"pixel_format": "yuv444p", "video_options": {"preset": "ultrafast"}}
+    mpeg4 = {"video_codec": "mpeg4"}
+    clips = {
+        "no_audio.mp4": {"frame_times": tenths, **mpeg4},
+        "no_video.mp4": {"sound": sound},
+        "audio_shorter.mp4": {"frame_times": np.arange(60) / 10, "sound": sound, **mpeg4},
+        "video_shorter.mp4": {"frame_times": tenths[:9], "sound": sound, **mpeg4},
+        "surround.mp4": {"frame_times": tenths, "sound": bursts(2.5, 48000, channels=6), "rate": 48000, **mpeg4},
+        "one_pixel.mp4": {"frame_times": tenths, "pictures": grey[1, 1], "size": (1, 1), "sound": sound, **plain},
+        "4k.mp4": {
+            "frame_times": [0.5, 1.5, 2.4],
+            "pictures": grey[2160, 3840],
+            "size": (2160, 3840),
+            "sound": sound,
+            **plain,
+        },
+        "ribbon.mp4": {
+            "frame_times": tenths[::8],
+            "pictures": grey[1, 5000],
+            "size": (1, 5000),
+            "sound": sound,
+            **plain,
+        },
+        "rotated.mp4": {
+            "frame_times": tenths,
+            "pictures": grey[64, 48],
+            "size": (64, 48),
+            "rotation": 90,
+            "sound": sound,
+            **mpeg4,
+        },
+        "odd_clock.mp4": {
+            "frame_times": np.arange(70) / 29.97,
+            "sound": bursts(2.5, 11025),
+            "rate": 11025,
+            "container_options": {"video_track_timescale": "7919"},
+        },
+        "negative.mkv": {
+            "frame_times": tenths - 0.4,
+            "sound": sound,
+            "sound_start": -0.4,
+            "container_options": {"avoid_negative_ts": "disabled"},
+            **mpeg4,
+        },
+        "negative.mp4": {
+            "frame_times": tenths - 0.4,
+            "sound": sound,
+            "sound_start": -0.4,
+            "container_options": {"avoid_negative_ts": "disabled"},
+        },
+        "video_gap.mkv": {"frame_times": [*tenths[:5], *tenths[20:]], "sound": sound, **mpeg4},
+        "audio_gap.mkv": {"frame_times": np.arange(35) / 10, "sound": sound, "sound_gap": 1.0, **mpeg4},
+    }
+    files = {name: write_clip(folder / name, **options) for name, options in clips.items()}
+    whole = write_clip(
+        folder / "whole.mp4", frame_times=tenths, sound=sound, container_options={"movflags": "faststart"}, **mpeg4
+    ).read_bytes()
+    files["truncated.mp4"] = folder / "truncated.mp4"
+    files["truncated.mp4"].write_bytes(whole[: len(whole) * 6 // 10])
+    files["8_bit_8_khz.wav"] = folder / "8_bit_8_khz.wav"
+    soundfile.write(files["8_bit_8_khz.wav"], bursts(2.5, 8000)[0], 8000, subtype="PCM_U8")
+    return files

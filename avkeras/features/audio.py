@@ -135,6 +135,9 @@ def decode_audio(path: tf.Tensor, *, sample_rate: int = 16000) -> tuple[tf.Tenso
     reason, because they are slower than PyAV (73, 47 and 130 ms against 8, 14 and 13 ms for that clip), and
     because the vorbis decoder ends the process on an empty file.
 
+    PyAV is Python inside the data set. Let its iterators run to their end: one that is dropped before may hang, as
+    TensorFlow then waits for Python and keeps the interpreter locked. (Training reads stores, where this cannot be.)
+
     Args:
         path: a string scalar.
         sample_rate: of the result, in Hz; soxr resamples files of another rate.

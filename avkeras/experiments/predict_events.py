@@ -14,7 +14,8 @@ from avkeras.data.manifest import Event
 from avkeras.errors import AvkerasError, MediaError
 from avkeras.experiments.detection_scores import Tuning
 from avkeras.experiments.sound_event_detection import INPUTS_FILE
-from avkeras.features.extract_detection import HOP, LEAST_SAMPLES, SAMPLE_RATE, embed_pictures, picture_times
+from avkeras.features.extract_detection import HOP, LEAST_SAMPLES, SAMPLE_RATE, picture_times
+from avkeras.features.pictures import embed_pictures, load_pictures
 
 if TYPE_CHECKING:
     import keras
@@ -137,8 +138,6 @@ class EventPredictor:
 
     def _pictures(self, path: str | Path, starts, parts) -> tuple[dict, list[str]]:
         """Returns per visual input the embeddings and masks of each window, and what was missing."""
-        from avkeras.features.video import load_frames
-
         if not self.visual:
             return {}, []
         options = {"max_frames": self.max_frames, "visual_frames": self.visual_frames}
@@ -150,7 +149,7 @@ class EventPredictor:
         found, notes = {}, []
         for name, embedder in self.visual.items():
             try:
-                pictures, seen = load_frames(path, np.concatenate(times), size=embedder.spec.size)
+                pictures, seen = load_pictures(path, np.concatenate(times), embedder.spec)
             except MediaError as error:
                 found[name] = nothing
                 notes = [f"video not used: {error.reason}"]

@@ -25,7 +25,7 @@ class EmbedderSpec:
         window: audio: seconds that a frame stands for.
         hop: audio: seconds from a frame to the next.
         least_samples: audio: the fewest samples that give a frame; shorter clips are padded to it.
-        size: video: height and width of the pictures; None for any.
+        size: video: height and width of the pictures; None for any: they are decoded to a short side of 256 at most.
         output: index or key of the embeddings among several outputs.
         licence: of the weights.
         stand_in: True if it only stands in for a pretrained network that cannot be had.

@@ -13,6 +13,7 @@ import numpy as np
 from avkeras.data.manifest import Clip
 from avkeras.data.records import RecordWriter, media_digest, store_key
 from avkeras.errors import AvkerasError, MediaError
+from avkeras.features.pictures import bounded_size, embed_pictures, load_pictures
 
 if TYPE_CHECKING:
     from avkeras.features.embedders import Embedder
@@ -24,9 +25,18 @@ VERSION = 1  # of what this module does to media before the embedder; part of ev
 
 @dataclass
 class Media:
-    """A clip as decoded: waveform `(samples,)` at 16 kHz; pictures `(frames, height, width, 3)` uint8, or None."""
+    """A clip before its pictures are embedded.
+
+    Args:
+        waveform: `(samples,)` at 16 kHz.
+        audio: its embeddings `(frames, dim)`.
+        pictures: `(frames, height, width, 3)` uint8, or None.
+        seen: which of them show something, `(frames,)`, or None.
+        notes: what was padded, replaced or missing, a line each.
+    """
 
     waveform: np.ndarray
+    audio: np.ndarray
     pictures: np.ndarray | None = None
     seen: np.ndarray | None = None
     notes: list[str] = field(default_factory=list)
@@ -73,22 +83,26 @@ class Summary:
 def decode_clip(
     audio: str | Path, video: str | Path | None, *, audio_embedder: "Embedder", video_embedder: "Embedder | None"
 ) -> Media:
-    """Reads a clip's sound and its pictures at the centres of the audio embedder's windows (2019, section 3.2.1).
+    """Reads a clip's sound, embeds it, and reads a picture at the centre of each of its frames (2019, section 3.2.1).
 
-    Video that cannot be used makes the clip one without video, and `notes` says so.
+    Only the embedder knows how many frames a sound gives (YAMNet pads the end to a whole hop), so the sound is
+    embedded before the pictures are read. Video that cannot be used makes the clip one without video, and `notes`
+    says so.
 
     Raises:
         MediaError: when the sound cannot be used.
     """
     from avkeras.features.audio import load_audio
-    from avkeras.features.video import load_frames
 
-    media = Media(load_audio(audio))
+    waveform = load_audio(audio)
+    media = Media(waveform, audio_embedder(waveform))
+    if padding := audio_embedder.padding(len(waveform)):
+        media.notes.append(f"audio padded by {padding} samples to one window of {audio_embedder.spec.name}")
     if video is None or video_embedder is None:
         return media
-    times = frame_times(len(media.waveform), audio_embedder)
+    times = audio_embedder.frame_times(len(media.audio))
     try:
-        media.pictures, media.seen = load_frames(video, times, size=video_embedder.spec.size)
+        media.pictures, media.seen = load_pictures(video, times, video_embedder.spec)
     except MediaError as error:
         media.notes.append(f"video not used: {error.reason}")
         return media
@@ -100,24 +114,11 @@ def decode_clip(
     return media
 
 
-def frame_times(samples: int, audio_embedder: "Embedder") -> np.ndarray:
-    """Returns the centres of an audio embedder's windows over `samples` at 16 kHz, in seconds."""
-    samples += audio_embedder.padding(samples)
-    spec = audio_embedder.spec
-    return audio_embedder.frame_times(1 + (samples - spec.least_samples) // round(spec.hop * 16000))
-
-
 def embed_media(media: Media, *, audio_embedder: "Embedder", video_embedder: "Embedder | None") -> ClipEmbeddings:
-    """Embeds a decoded clip."""
-    notes = list(media.notes)
-    if padding := audio_embedder.padding(len(media.waveform)):
-        notes.append(f"audio padded by {padding} samples to one window of {audio_embedder.spec.name}")
-    audio = audio_embedder(media.waveform)
-    video = None
-    if media.pictures is not None:
-        video = np.zeros((len(media.seen), video_embedder.spec.dim), np.float32)
-        video[media.seen] = video_embedder(media.pictures[media.seen].astype(np.float32) / 255)
-    return ClipEmbeddings(audio, video, media.seen, audio_embedder.frame_times(len(audio)), notes)
+    """Embeds the pictures of a clip, and brings all of it together."""
+    video = None if media.pictures is None else embed_pictures(media.pictures, media.seen, video_embedder)
+    times = audio_embedder.frame_times(len(media.audio))
+    return ClipEmbeddings(media.audio, video, media.seen, times, list(media.notes))
 
 
 def embed_clip(
@@ -146,7 +147,7 @@ def store_folders(
             "dim": embedder.spec.dim,
             "frames": frames,
             "version": VERSION,
-        }
+        } | bounded_size(embedder)
         stores[modality] = (Path(folder) / f"{modality}-{embedder.spec.name}-{store_key(meta)}", meta)
     return stores
 

@@ -18,6 +18,7 @@ from avkeras.data.manifest import Clip
 from avkeras.data.records import RecordWriter, media_digest, store_key
 from avkeras.errors import MediaError
 from avkeras.features.extract import Summary, failure_reason
+from avkeras.features.pictures import bounded_size, embed_pictures, load_pictures
 
 if TYPE_CHECKING:
     from avkeras.features.embedders import Embedder
@@ -84,7 +85,6 @@ def decode_detection_clip(
     """
     from avkeras.features.audio import load_audio
     from avkeras.features.log_mel import log_mel
-    from avkeras.features.video import load_frames
 
     waveform = load_audio(audio, sample_rate=SAMPLE_RATE)
     notes = []
@@ -101,8 +101,8 @@ def decode_detection_clip(
     times = picture_times(len(waveform), max_frames=max_frames, visual_frames=visual_frames)
     read = {}
     try:
-        for size in {embedder.spec.size for embedder in visual.values()}:
-            read[size] = load_frames(video, times, size=size)
+        for spec in {embedder.spec.size: embedder.spec for embedder in visual.values()}.values():
+            read[spec.size] = load_pictures(video, times, spec)
     except MediaError as error:
         notes.append(f"video not used: {error.reason}")
         return media
@@ -114,13 +114,6 @@ def decode_detection_clip(
         notes.append(f"video missing in {np.count_nonzero(~seen)} of {len(times)} frames")
     media.pictures = {name: read[embedder.spec.size] for name, embedder in visual.items()}
     return media
-
-
-def embed_pictures(pictures: np.ndarray, seen: np.ndarray, embedder: "Embedder") -> np.ndarray:
-    """Returns the embeddings `(pictures, dim)` of uint8 pictures; zeros where there was nothing to see."""
-    embedded = np.zeros((len(seen), embedder.spec.dim), np.float32)
-    embedded[seen] = embedder(pictures[seen].astype(np.float32) / 255)
-    return embedded
 
 
 def detection_stores(
@@ -142,6 +135,7 @@ def detection_stores(
             "dim": embedder.spec.dim,
             "visual_frames": visual_frames,
             **common,
+            **bounded_size(embedder),
         }
     titles = {name: "log_mel" if name == "audio" else f"pictures-{visual_frames}-{name}" for name in metas}
     return {name: (Path(folder) / f"{titles[name]}-{store_key(meta)}", meta) for name, meta in metas.items()}

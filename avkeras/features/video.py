@@ -23,10 +23,16 @@ _log = logging.getLogger(__name__)
 REACH = 0.25
 # A first time beyond this (seconds) is reached by a seek; before it, decoding from the start is as fast.
 _SEEK_BEYOND = 20.0
+# A picture of a bounded short side may be this many times as long; a ribbon of pixels would not be bounded else.
+_MOST_RATIO = 4
 
 
 def load_frames(
-    path: str | Path, times: Sequence[float], *, size: tuple[int, int] | None = None
+    path: str | Path,
+    times: Sequence[float],
+    *,
+    size: tuple[int, int] | None = None,
+    short_side: int | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Read the video frames nearest to the given times, upright, in one pass that ends at the last of them.
 
@@ -39,6 +45,8 @@ def load_frames(
         path: a media file with a video track; a cover picture is not one.
         times: seconds, >= 0, in any order, repeats allowed: shape `(n,)`.
         size: `(height, width)` of the upright output; None keeps the stored size.
+        short_side: with `size` None, the most that the short side may have: larger pictures are scaled down to it in
+            shape, smaller ones are kept, and of pictures longer than 4 times their short side only the middle is kept.
 
     Returns:
         `(frames, seen)`: uint8 RGB of shape `(n, height, width, 3)` and bool of shape `(n,)`. `seen` is False
@@ -59,18 +67,20 @@ def load_frames(
         raise ValueError(f"times must be finite seconds >= 0, not {list(times)}")
     if size is not None and min(size) < 1:
         raise ValueError(f"size must be (height, width), both >= 1, not {size}")
+    if short_side is not None and (short_side < 1 or size is not None):
+        raise ValueError(f"short_side must be >= 1 and stand without size, not {short_side}")
     earliest = float(targets.min()) if len(targets) else 0.0
     result = None
     if earliest > _SEEK_BEYOND:
-        result = _read(path, targets, size, seek=earliest)
+        result = _read(path, targets, size, short_side, seek=earliest)
     # Where a seek landed after the first time (or nowhere), the file's index is of no use: read it all.
     if result is None:
-        result = _read(path, targets, size, seek=None)
+        result = _read(path, targets, size, short_side, seek=None)
     return result
 
 
 def _read(
-    path: str | Path, targets: np.ndarray, size: tuple[int, int] | None, *, seek: float | None
+    path: str | Path, targets: np.ndarray, size: tuple[int, int] | None, short_side: int | None, *, seek: float | None
 ) -> tuple[np.ndarray, np.ndarray] | None:
     """One pass over the video; None if it began with a seek that overshot."""
     import av
@@ -94,7 +104,7 @@ def _read(
             if seek is not None:
                 return None
             raise MediaError(path, "no frame of its video track can be decoded")
-        painter = _Painter(first[1], size)
+        painter = _Painter(first[1], size, short_side)
         pictures = np.zeros((len(targets), *painter.size, 3), np.uint8)
         seen = np.zeros(len(targets), bool)
         time, frame, interval = first
@@ -146,13 +156,20 @@ def _timed_frames(
 class _Painter:
     """Turns decoded frames into upright RGB arrays of one size; only frames that are kept pay for it."""
 
-    def __init__(self, frame: av.VideoFrame, size: tuple[int, int] | None) -> None:
+    def __init__(self, frame: av.VideoFrame, size: tuple[int, int] | None, short_side: int | None) -> None:
         from av.video.reformatter import VideoReformatter
 
         self.turns = quarter_turns(frame)
         stored = (frame.height, frame.width)
-        self.size = size or (stored[::-1] if self.turns % 2 else stored)
-        self.stored_size = self.size[::-1] if self.turns % 2 else self.size
+        scaled = size or (stored[::-1] if self.turns % 2 else stored)
+        self.size = scaled
+        if short_side is not None:
+            least = min(scaled)
+            if least > short_side:
+                scaled = tuple(side * short_side // least for side in scaled)
+            self.size = tuple(min(side, _MOST_RATIO * min(scaled)) for side in scaled)
+        self.corner = tuple((whole - kept) // 2 for whole, kept in zip(scaled, self.size, strict=True))
+        self.stored_size = scaled[::-1] if self.turns % 2 else scaled
         # One reformatter keeps its tables from frame to frame.
         self.reformatter = VideoReformatter()
 
@@ -161,4 +178,5 @@ class _Painter:
         scaled = self.reformatter.reformat(
             frame, width=width, height=height, format="rgb24", interpolation="BILINEAR", threads=1
         )
-        return np.rot90(scaled.to_ndarray(), self.turns)
+        (top, left), (height, width) = self.corner, self.size
+        return np.rot90(scaled.to_ndarray(), self.turns)[top : top + height, left : left + width]

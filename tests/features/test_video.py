@@ -109,6 +109,49 @@ def test_any_picture_size(tmp_path, shape):
     assert load_frames(path, [0.1])[0].shape == (1, *shape, 3)
 
 
+@pytest.mark.parametrize(
+    ("stored", "turn", "bounded"),
+    [
+        ((2160, 3840), 0, (256, 455)),
+        ((512, 256), 90, (256, 512)),
+        ((48, 64), 0, (48, 64)),
+        ((1, 5000), 0, (1, 4)),
+        ((1200, 10), 0, (40, 10)),
+        ((2600, 520), 0, (1024, 256)),
+    ],
+)
+def test_a_bounded_short_side_keeps_the_shape_and_the_middle(tmp_path, stored, turn, bounded):
+    height, width = stored
+    # The middle is green and the ends are red.
+    picture = np.full((*stored, 3), (0, 200, 0), np.uint8)
+    if height > 4 * width:
+        picture[: height // 4], picture[-height // 4 :] = (200, 0, 0), (200, 0, 0)
+    elif width > 4 * height:
+        picture[:, : width // 4], picture[:, -width // 4 :] = (200, 0, 0), (200, 0, 0)
+    path = write_clip(
+        tmp_path / "a.mp4",
+        frame_times=[0.0, 0.1],
+        pictures=[picture] * 2,
+        size=stored,
+        rotation=turn,
+        pixel_format="yuv444p",
+        video_options={"preset": "ultrafast"},
+    )
+    frames, seen = load_frames(path, [0.1], short_side=256)
+    assert seen.all()
+    assert frames.shape == (1, *bounded, 3)
+    if min(stored) > 1:
+        height, width = bounded
+        middle = frames[0, height // 4 : height - height // 4, width // 4 : width - width // 4]
+        assert np.abs(middle.astype(int) - (0, 200, 0)).max() <= 12
+
+
+def test_a_short_side_stands_without_a_size(tmp_path):
+    for options in ({"short_side": 0}, {"short_side": 8, "size": (8, 8)}):
+        with pytest.raises(ValueError, match="short_side"):
+            load_frames(tmp_path / "any.mp4", [0.0], **options)
+
+
 def test_a_cover_picture_is_not_a_video(tmp_path):
     path = tmp_path / "song.m4a"
     with av.open(str(path), "w", format="mp4") as output:

@@ -7,8 +7,9 @@ from media_corpus import bursts, write_clip
 from avkeras.features import build_embedders
 from avkeras.features.embedders import KNOWN, load_embedder
 from avkeras.features.extract import embed_clip
-from avkeras.features.extract_detection import decode_detection_clip, embed_pictures, picture_times
+from avkeras.features.extract_detection import decode_detection_clip, picture_times
 from avkeras.features.networks import efficientnet_lite0, openl3, tce
+from avkeras.features.pictures import embed_pictures
 
 VISUAL = [spec.name for spec in KNOWN.values() if spec.modality == "video"]
 

@@ -39,6 +39,7 @@ EXTRACT = """examples:
   avkeras extract clips/manifest.tsv --embedders vggish vgg16
   avkeras extract clips/manifest.tsv --embedders efficientnet_lite0 --detection --out records
   avkeras extract clips/manifest.tsv --embedders vggish vgg16 --retry --strict
+  avkeras extract clips/manifest.tsv --embedders vggish vgg16 --cluster 10.0.0.1:6379
 
 The same command goes on where an interrupted one was. The recipes look in `records` beside the manifest.
 """
@@ -223,6 +224,9 @@ def _add_extract(commands) -> None:
         "--visual-frames", type=int, default=64, metavar="N", help="still images per 10 s (2022); default: 64"
     )
     parser.add_argument("--workers", type=int, metavar="N", help="clips at a time; default: all cores")
+    parser.add_argument(
+        "--cluster", metavar="ADDRESS", help="do the work on a Ray cluster: host:port, or auto for this machine's"
+    )
     parser.add_argument("--retry", action="store_true", help="try clips again that failed before")
     parser.add_argument("--strict", action="store_true", help="end with status 1 if any clip failed")
 
@@ -231,7 +235,7 @@ def _extract(options: argparse.Namespace) -> None:
     from avkeras.console_extract import show_extraction
     from avkeras.experiments.extraction import extract_manifest
 
-    names = ("embedders", "out", "detection", "visual_frames", "workers", "retry")
+    names = ("embedders", "out", "detection", "visual_frames", "workers", "cluster", "retry")
     values = {name: getattr(options, name) for name in names}
     with progress_bars() as step:
         runs = extract_manifest(options.manifest, progress=step, **values)

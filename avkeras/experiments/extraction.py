@@ -1,7 +1,7 @@
 """Features of a manifest's clips on disk, for either system: what `avkeras extract` does."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -43,6 +43,7 @@ def extract_manifest(
     detection: bool = False,
     visual_frames: int = 64,
     workers: int | None = None,
+    cluster: str | None = None,
     retry: bool = False,
     progress: Callable[[str], Callable[[int, int], None]] | None = None,
 ) -> list[Extraction]:
@@ -58,7 +59,8 @@ def extract_manifest(
         detection: also the log-mel spectrograms and the still images' embeddings of the 2022 system, by all
             embedders of pictures.
         visual_frames: still images per 10 s for the 2022 system.
-        workers: clips at a time; default: the cores that this process may use.
+        workers: clips at a time; default: the cores that this process may use, or those of the cluster.
+        cluster: address of a Ray cluster that does the work; None: this machine. The stores hold the same.
         retry: whether clips that failed before are tried again.
         progress: called with the name of a pass, returns what is called with (done, in all).
 
@@ -68,28 +70,37 @@ def extract_manifest(
     Raises:
         AvkerasError: a bad manifest or argument, or an embedder that cannot be had.
     """
-    workers = len(os.sched_getaffinity(0)) if workers is None else workers
-    if workers < 1:
+    if workers is not None and workers < 1:
         raise AvkerasError(f"--workers {workers}: at least 1 is wanted")
     if visual_frames < 1:
         raise AvkerasError(f"--visual-frames {visual_frames}: at least 1 is wanted")
     step = progress or (lambda name: None)
-    manifest = read_manifest(path, check_files=False)
+    # Another machine has another working folder.
+    manifest = read_manifest(Path(path).resolve() if cluster else path, check_files=False)
     folder = manifest.path.parent / "records" if out is None else Path(out)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise AvkerasError(f"{folder}: cannot be made ({error.strerror}); give another --out") from error
     audio, visual = _load(embedders, detection)
-    options = {"workers": workers, "retry_errors": retry}
-    runs = []
+    if cluster is None:
+        options = {"workers": workers or len(os.sched_getaffinity(0)), "retry_errors": retry}
+        return list(_passes(manifest, folder, audio, visual, detection, visual_frames, step, options))
+    from avkeras.features.cluster import ClusterPool
+
+    with ClusterPool(cluster) as pool:
+        options = {"workers": workers or pool.workers, "pool": pool, "retry_errors": retry}
+        return list(_passes(manifest, folder, audio, visual, detection, visual_frames, step, options))
+
+
+def _passes(manifest, folder, audio, visual, detection, visual_frames, step, options) -> Iterator[Extraction]:
     if audio:
         title = "embeddings"
         video = next(iter(visual), None)
         found = extract(
             manifest.clips, folder, audio_embedder=audio[0], video_embedder=video, progress=step(title), **options
         )
-        runs.append(_extraction(title, found, folder / "extraction.csv", [*audio, *visual]))
+        yield _extraction(title, found, folder / "extraction.csv", [*audio, *visual])
     if detection:
         title = "spectrograms and still images"
         found = extract_detection(
@@ -100,8 +111,7 @@ def extract_manifest(
             progress=step(title),
             **options,
         )
-        runs.append(_extraction(title, found, folder / "extraction_detection.csv", visual))
-    return runs
+        yield _extraction(title, found, folder / "extraction_detection.csv", visual)
 
 
 def _load(names: Sequence[str], detection: bool) -> tuple[list["Embedder"], list["Embedder"]]:

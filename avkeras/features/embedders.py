@@ -8,6 +8,7 @@ handle or by a folder. A waveform is `(samples,)` float32, mono, 16 kHz, in [-1,
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import logging
 import os
@@ -42,6 +43,7 @@ class Embedder:
         function: TensorFlow callable from a waveform or a batch of pictures to `(frames, dim)`.
         fingerprint: names what computes the embeddings; changes whenever they may change.
         module: the object that holds the weights. A `tf.Module` that calls `function` and is saved must hold it too.
+        folder: that it was loaded from; it is loaded from there again in another process.
 
     Example:
         >>> embedder = load_embedder("vggish_stand_in")
@@ -50,12 +52,25 @@ class Embedder:
     """
 
     def __init__(
-        self, spec: EmbedderSpec, function: Callable[[Any], tf.Tensor], *, fingerprint: str, module: Any = None
+        self,
+        spec: EmbedderSpec,
+        function: Callable[[Any], tf.Tensor],
+        *,
+        fingerprint: str,
+        module: Any = None,
+        folder: Path | None = None,
     ) -> None:
         self.spec = spec
         self.function = function
         self.fingerprint = fingerprint
         self.module = module
+        self.folder = folder
+
+    def __reduce__(self) -> tuple:
+        """Pickle as the folder that it was loaded from."""
+        if self.folder is None:
+            raise AvkerasError(f"{self.spec.name}: was not loaded from a folder, so other processes cannot have it.")
+        return _load_same, (str(self.folder.resolve()), self.spec, self.fingerprint)
 
     def __call__(self, array: np.ndarray) -> np.ndarray:
         """Embed the waveform or the pictures of one clip.
@@ -275,7 +290,17 @@ def _load(name: str, folder: Path, spec: EmbedderSpec | None, modality: str | No
     identity = fingerprint(folder)
     if spec.output is not None:  # another output of the same model is another embedding
         identity = hashlib.sha256(f"{identity} {spec.output}".encode()).hexdigest()
-    return Embedder(spec, one_output(module, spec.output, name), fingerprint=identity, module=module)
+    function = one_output(module, spec.output, name)
+    return Embedder(spec, function, fingerprint=identity, module=module, folder=Path(folder))
+
+
+@functools.cache  # once per process, however many clips bring it along
+def _load_same(folder: str, spec: EmbedderSpec, identity: str) -> Embedder:
+    """Load an embedder in another process, and make sure that it is the same."""
+    embedder = _load(folder, Path(folder), spec, spec.modality)
+    if embedder.fingerprint != identity:
+        raise AvkerasError(f"{folder}: holds another {spec.name} on this machine; copy the same one to all.")
+    return embedder
 
 
 def _probe_video(name: str, module: Any) -> EmbedderSpec:

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -16,6 +17,7 @@ from avkeras.errors import AvkerasError, MediaError
 from avkeras.features.pictures import bounded_size, embed_pictures, load_pictures
 
 if TYPE_CHECKING:
+    from avkeras.features.cluster import ClusterPool
     from avkeras.features.embedders import Embedder
 
 logger = logging.getLogger(__name__)
@@ -159,6 +161,7 @@ def extract(
     audio_embedder: "Embedder",
     video_embedder: "Embedder | None" = None,
     workers: int = 2,
+    pool: "ClusterPool | None" = None,
     retry_errors: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[dict[str, Path], Summary]:
@@ -173,6 +176,7 @@ def extract(
         audio_embedder: for the sound.
         video_embedder: for the pictures; None: sound only.
         workers: threads that decode and embed.
+        pool: what runs the calls; default: so many threads.
         retry_errors: whether clips that failed before are tried again.
         progress: called with (clips done, clips in all).
 
@@ -185,9 +189,9 @@ def extract(
     stores = {modality: RecordWriter(*place) for modality, place in folders.items()}
     summary = Summary(clips=len(clips))
     try:
-        with ThreadPoolExecutor(workers) as pool:
+        with nullcontext(pool) if pool else ThreadPoolExecutor(workers) as running:
             for number, (clip, digest, found) in enumerate(
-                _embedded(clips, stores, pool, workers, retry_errors, embedders), start=1
+                _embedded(clips, stores, running, workers, retry_errors, embedders), start=1
             ):
                 if found is None:
                     summary.reused += 1

@@ -7,6 +7,7 @@ decoding and resampling cost more than the 64 KiB that a clip takes. Half precis
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -21,6 +22,7 @@ from avkeras.features.extract import Summary, failure_reason
 from avkeras.features.pictures import bounded_size, embed_pictures, load_pictures
 
 if TYPE_CHECKING:
+    from avkeras.features.cluster import ClusterPool
     from avkeras.features.embedders import Embedder
 
 VERSION = 1  # of what this module does to media; part of every store's key
@@ -150,13 +152,14 @@ def extract_detection(
     max_frames: int = MAX_FRAMES,
     visual_frames: int = 64,
     workers: int = 2,
+    pool: "ClusterPool | None" = None,
     retry_errors: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[dict[str, Path], Summary]:
     """Reads every clip once and keeps its log-mel spectrogram and visual embeddings in a store per input.
 
-    Threads decode while the embedders run; clips are written in the order of `clips`, so an interrupted run goes on to
-    the same bytes. Each visual embedding is aligned to the same still images.
+    Threads decode and embed clips side by side; what they give is written in the order of `clips`, so an interrupted
+    run goes on to the same bytes. Each visual embedding is aligned to the same still images.
 
     Args:
         clips: what to read.
@@ -165,7 +168,8 @@ def extract_detection(
         bands: of the spectrogram.
         max_frames: most log-mel frames; what a clip has beyond is cut off.
         visual_frames: still images for `max_frames`.
-        workers: threads that decode.
+        workers: threads that decode and embed.
+        pool: what runs the calls; default: so many threads.
         retry_errors: whether clips that failed before are tried again.
         progress: called with (clips done, clips in all).
 
@@ -178,16 +182,16 @@ def extract_detection(
     stores = {name: RecordWriter(*place) for name, place in places.items()}
     summary = Summary(clips=len(clips))
 
-    def start(pool: ThreadPoolExecutor, clip: Clip) -> tuple[Clip, str, Future | None]:
+    def start(pool: "ThreadPoolExecutor | ClusterPool", clip: Clip) -> tuple[Clip, str, Future | None]:
         try:
             digest = media_digest(clip.audio, clip.video)
         except OSError as error:
             digest = f"unreadable: {error.strerror}"
         if all(store.done(clip.id, digest, retry_errors=retry_errors) for store in stores.values()):
             return clip, digest, None
-        return clip, digest, pool.submit(decode_detection_clip, clip.audio, clip.video, visual=visual, **shape)
+        return clip, digest, pool.submit(_features, clip.audio, clip.video, visual, shape)
 
-    def decoded(pool: ThreadPoolExecutor) -> Iterator[tuple[Clip, str, Future | None]]:
+    def decoded(pool: "ThreadPoolExecutor | ClusterPool") -> Iterator[tuple[Clip, str, Future | None]]:
         waiting = iter(clips)
         ahead = [start(pool, clip) for clip in islice(waiting, 2 * workers)]
         while ahead:
@@ -195,12 +199,12 @@ def extract_detection(
             ahead.extend(start(pool, clip) for clip in islice(waiting, 1))
 
     try:
-        with ThreadPoolExecutor(workers) as pool:
-            for number, (clip, digest, media) in enumerate(decoded(pool), start=1):
+        with nullcontext(pool) if pool else ThreadPoolExecutor(workers) as running:
+            for number, (clip, digest, media) in enumerate(decoded(running), start=1):
                 if media is None:
                     summary.reused += 1
                 else:
-                    _write(clip, digest, media, stores, visual)
+                    _write(clip, digest, media, stores)
                 _count(clip, stores, summary)
                 if progress:
                     progress(number, len(clips))
@@ -210,20 +214,27 @@ def extract_detection(
     return {name: place for name, (place, _) in places.items()}, summary
 
 
-def _write(clip: Clip, digest: str, media: Future, stores: dict[str, RecordWriter], visual) -> None:
+def _features(audio, video, visual, shape) -> tuple[np.ndarray, dict[str, tuple[np.ndarray, np.ndarray]], list[str]]:
+    """Returns a clip's spectrogram, per visual embedder its embeddings and mask, and what was changed."""
+    media = decode_detection_clip(audio, video, visual=visual, **shape)
+    embedded = {
+        name: (embed_pictures(pictures, seen, visual[name]), seen) for name, (pictures, seen) in media.pictures.items()
+    }
+    return media.log_mel, embedded, media.notes
+
+
+def _write(clip: Clip, digest: str, features: Future, stores: dict[str, RecordWriter]) -> None:
     try:
-        found: DetectionMedia = media.result()
-        embedded = {name: embed_pictures(*found.pictures[name], visual[name]) for name in found.pictures}
+        log_mel, embedded, notes = features.result()
     except Exception as error:  # a decoder's surprise on one clip must not stop the others
         return _fail(clip, digest, failure_reason(clip, error), stores)
     # The audio record carries the notes; it is written last, so that a kill between two of them repeats the clip.
     try:
-        for name in visual:
-            if not stores[name].done(clip.id, digest, retry_errors=True):
-                rows = embedded.get(name, np.zeros((0, stores[name].meta["dim"])))
-                mask = found.pictures[name][1] if name in found.pictures else None
-                stores[name].write(clip.id, digest, rows, mask=mask)
-        stores["audio"].write(clip.id, digest, found.log_mel, notes=tuple(found.notes))
+        for name, store in stores.items():
+            if name != "audio" and not store.done(clip.id, digest, retry_errors=True):
+                rows, mask = embedded.get(name, (np.zeros((0, store.meta["dim"])), None))
+                store.write(clip.id, digest, rows, mask=mask)
+        stores["audio"].write(clip.id, digest, log_mel, notes=tuple(notes))
     except ValueError as error:  # features that a store refuses
         _fail(clip, digest, str(error), stores)
 

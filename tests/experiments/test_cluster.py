@@ -1,6 +1,7 @@
 """Extraction on a Ray cluster of two nodes on this machine, one of which is killed midway."""
 
 import os
+import time
 from pathlib import Path
 
 import numpy as np
@@ -68,6 +69,46 @@ def test_a_killed_node_loses_nothing_and_the_stores_are_those_of_one_machine(
     assert killed
     assert [dict(run.summary.errors) for run in runs] == [{"text": "this is text, not media"}] * 2
     assert contents(tmp_path / "cluster") == contents(tmp_path / "local")
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # Ray's own
+def test_what_a_killed_node_was_at_is_run_again(tmp_path, monkeypatch):
+    utils = pytest.importorskip("ray.cluster_utils")
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+    folder = str(tmp_path)
+
+    def work(number):
+        """Says in which process it runs, and waits to be let go."""
+        import os
+        import pathlib
+        import time
+
+        pathlib.Path(folder, f"{number}.{os.getpid()}").touch()
+        while not pathlib.Path(folder, "go").exists():
+            time.sleep(0.1)
+        return number
+
+    cluster = utils.Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+    try:
+        node = cluster.add_node(num_cpus=2)
+        cluster.wait_for_nodes()
+        with ClusterPool(cluster.address) as pool:
+            calls = [pool.submit(work, number) for number in range(3)]
+            deadline = time.monotonic() + 240
+            while len(list(tmp_path.iterdir())) < 3:
+                assert time.monotonic() < deadline, "the calls did not begin"
+                time.sleep(0.1)
+            cluster.remove_node(node, allow_graceful=False)
+            # Its processes outlive it for a moment.
+            while sum(Path("/proc", path.suffix[1:]).exists() for path in tmp_path.iterdir()) > 1:
+                assert time.monotonic() < deadline, "the killed node's processes go on"
+                time.sleep(0.1)
+            (tmp_path / "go").touch()
+            assert [call.result() for call in calls] == [0, 1, 2]
+            assert len(list(tmp_path.glob("*.*"))) == 5  # two of the three calls began twice
+    finally:
+        cluster.shutdown()
 
 
 def test_no_cluster_is_one_line():

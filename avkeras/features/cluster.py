@@ -5,9 +5,8 @@ from typing import Any
 
 from avkeras.errors import AvkerasError
 
-_RETRIES = (
-    5  # of a clip whose node or process died; a clip that ends its process each time is no reason to go on for ever
-)
+# Of a clip whose node or process died; a clip that ends its process each time is no reason to go on for ever.
+_RETRIES = 5
 
 
 class ClusterPool:

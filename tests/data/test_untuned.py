@@ -25,4 +25,4 @@ def test_no_iterator_has_a_tuning_thread():
 def test_dropping_an_iterator_does_not_wait():
     """With the thread, an iterator that a function used for 1.4 s is gone after 2.55 s."""
     dataset = tf.data.Dataset.range(10**9)
-    assert seconds_to_drop_an_iterator(without_tuning(dataset)) < 0.3
+    assert seconds_to_drop_an_iterator(without_tuning(dataset)) < 0.8

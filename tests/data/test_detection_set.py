@@ -1,9 +1,11 @@
 import numpy as np
 import pytest
+from graph_operations import python_in
 
 from avkeras.data.detection_set import DetectionSet
 from avkeras.data.manifest import Clip, Event
 from avkeras.data.records import RecordReader, RecordWriter
+from avkeras.data.streams import StreamSampler, stream_dataset
 
 CLASSES = ("Cat", "Dog")
 HOP = 0.02
@@ -76,3 +78,9 @@ def test_all_clips_in_order_for_prediction(clips):
     np.testing.assert_array_equal(
         np.concatenate([batch["openl3"] for batch in batches]), clips.load(np.arange(3))[0]["openl3"]
     )
+
+
+def test_no_python_runs_while_a_data_set_is_read(clips):
+    sampler = StreamSampler(clips.supervision, counts={"strong": 1, "weak": 1})
+    assert not python_in(lambda: stream_dataset(sampler, clips.load, steps=3))
+    assert not python_in(clips.dataset)

@@ -183,14 +183,15 @@ def _manifest(values: AudioTagging, step) -> Manifest:
     return make_demo(folder, clips=clips, seed=values.seed, progress=step("demo soundscapes"))
 
 
-def build_model(values: AudioTagging, system: str, *, dims: dict[str, int], classes: int) -> Any:
-    """Returns a compiled `AudiovisualTransformer` of one of the `SYSTEMS`."""
+def build_model(
+    values: AudioTagging, *, first: str, second: str, positions: Sequence[str], dims: dict[str, int], classes: int
+) -> Any:
+    """Returns a compiled `AudiovisualTransformer` with the experiment's values and these inputs (2019, table 1)."""
     import keras
 
     from avkeras.models.audiovisual_transformer import AudiovisualTransformer
     from avkeras.training.adam import Adam
 
-    first, second, positions = SYSTEMS[system]
     keras.utils.set_random_seed(values.seed)
     model = AudiovisualTransformer(
         classes=classes,
@@ -231,7 +232,15 @@ def _run_system(name, values, manifest, stores, embedders, verbose) -> tuple[Sys
     folder = values.out / name
     if (folder / "result.json").exists():
         return SystemResult(**json.loads((folder / "result.json").read_text()) | {"folder": folder}), ""
-    model = build_model(values, name, dims=sets["train"].dims, classes=len(manifest.classes))
+    first, second, positions = SYSTEMS[name]
+    model = build_model(
+        values,
+        first=first,
+        second=second,
+        positions=positions,
+        dims=sets["train"].dims,
+        classes=len(manifest.classes),
+    )
     files = train(
         model,
         sets["train"],

@@ -44,6 +44,29 @@ def build_vggish_stand_in(directory: str | Path, *, overwrite: bool = False) -> 
     )
 
 
+def build_picture_stand_in(directory: str | Path, *, overwrite: bool = False) -> Path:
+    """Write the stand-in for a second visual network: colours and edges, nothing learned.
+
+    Args:
+        directory: the SavedModel's folder.
+        overwrite: replace a folder that is there.
+
+    Returns:
+        The folder.
+
+    Example:
+        >>> build_picture_stand_in("models/picture_stand_in")
+        PosixPath('models/picture_stand_in')
+    """
+    import tensorflow as tf
+
+    from avkeras.features.networks.picture_stand_in import embed_pictures
+
+    return export_embedder(
+        embed_pictures, directory, spec=KNOWN["picture_stand_in"], tracked=tf.Module(), overwrite=overwrite
+    )
+
+
 def build_efficientnet_lite0(
     directory: str | Path, *, weights: str | Path | None = None, overwrite: bool = False
 ) -> Path:

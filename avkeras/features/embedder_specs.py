@@ -125,6 +125,14 @@ KNOWN: Mapping[str, EmbedderSpec] = MappingProxyType(
                 stand_in=True,
                 note="a stand-in, NOT VGGish: log-mel statistics of VGGish's front end, mixed by random weights",
             ),
+            EmbedderSpec(
+                "picture_stand_in",
+                "video",
+                256,
+                size=(64, 64),
+                stand_in=True,
+                note="a stand-in, NOT a trained network: colours and edges on a grid",
+            ),
         )
     }
 )

@@ -168,7 +168,7 @@ def load_embedder(
 ) -> Embedder:
     """Load an embedder by known name, TF Hub handle or SavedModel folder.
 
-    `efficientnet_lite0` and `vggish_stand_in` are built on first use and kept in the cache folder. A TF Hub
+    `efficientnet_lite0` and the stand-ins are built on first use and kept in the cache folder. A TF Hub
     handle is looked for in `$TFHUB_CACHE_DIR` and downloaded if it is not there. Nothing is replaced by anything
     else: what cannot be had is an error.
 
@@ -232,6 +232,7 @@ def _built(spec: EmbedderSpec, cache_dir: str | Path | None) -> Path:
         return folder
     builders = {
         "efficientnet_lite0": build_embedders.build_efficientnet_lite0,
+        "picture_stand_in": build_embedders.build_picture_stand_in,
         "vggish_stand_in": build_embedders.build_vggish_stand_in,
     }
     if spec.name not in builders:

@@ -53,7 +53,7 @@ def test_stand_in_has_vggish_contract_and_says_what_it_is(stand_in):
     assert stand_in.spec.stand_in
     assert "NOT VGGish" in stand_in.spec.note
     np.testing.assert_allclose(stand_in.frame_times(10), np.arange(10) * 0.96 + 0.48)
-    assert [spec.name for spec in KNOWN.values() if spec.stand_in] == ["vggish_stand_in"]
+    assert [spec.name for spec in KNOWN.values() if spec.stand_in] == ["vggish_stand_in", "picture_stand_in"]
 
 
 def test_a_short_clip_is_padded_to_one_window_and_this_is_told(stand_in):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from avkeras.errors import AvkerasError
-from avkeras.features.networks import efficientnet_lite0, openl3, stand_in, vgg16, vggish, yamnet
+from avkeras.features.networks import efficientnet_lite0, openl3, picture_stand_in, stand_in, vgg16, vggish, yamnet
 from avkeras.features.networks.weight_files import checksum, find_weights
 
 
@@ -211,4 +211,19 @@ def test_stand_in_hears_pitch_loudness_and_rhythm():
     alike = distances[0, 5]
     distances[[0, 5, *range(6)], [5, 0, *range(6)]] = np.inf
     assert distances.min() > 5 * alike
+    assert np.abs(rows).max() < 10
+
+
+def test_picture_stand_in_sees_where_colours_and_edges_are():
+    plain = np.full((64, 64, 3), 0.5, "float32")
+    red, stripes = plain.copy(), plain.copy()
+    red[:32, :32] = (1.0, 0.0, 0.0)
+    stripes[:, 32:][:, ::4] = 1.0
+    rows = np.asarray(picture_stand_in.embed_pictures(np.stack([plain, red, stripes])))
+    colours, edges = rows[:, :192].reshape(3, 8, 8, 3), rows[:, 192:].reshape(3, 4, 4, 4)
+    assert (colours[1, :4, :4] != colours[0, :4, :4]).all()
+    assert (colours[1, 4:] == colours[0, 4:]).all()
+    # Vertical stripes: brightness changes along x and not along y, in the right half only.
+    assert (edges[2, :, 2:, 0] > edges[0, :, 2:, 0] + 1).all()
+    assert (edges[2, :, :, 1] == edges[0, :, :, 1]).all()
     assert np.abs(rows).max() < 10

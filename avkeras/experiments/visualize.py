@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from avkeras.errors import AvkerasError
+from avkeras.experiments.clip_attention import ClipAttention, read_attention
 from avkeras.experiments.drawing import (
     ACCENT,
     DOTS_PER_INCH,
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     from avkeras.features.embedders import Embedder
 
 _MOST_CELLS = 16  # frames that stand beside each other before some are left out
+_MARGIN = 0.12  # inches
+_LETTERS_PER_INCH = 11  # of a title
 
 
 def attention_figure(
@@ -61,7 +65,7 @@ def attention_figure(
         first: modality of the keys, "video" or "audio".
         second: modality of the queries.
         window: seconds of sound that an audio frame stands for.
-        title: above the figure.
+        title: above the figure, on up to three lines.
 
     Returns:
         The file.
@@ -90,7 +94,8 @@ def attention_figure(
     # All is placed in inches, from the top; the axes cover the figure.
     left, head, gap = 0.95, 0.34, 0.42
     width = left + max(keys * column, 3.4) + 0.95
-    tops = [0.5 if title else 0.2]
+    lines = textwrap.wrap(title, int(_LETTERS_PER_INCH * (width - 2 * _MARGIN)), max_lines=3, placeholder=" …")
+    tops = [0.2 + 0.22 * len(lines) + 0.08 * bool(lines)]
     for height in (row_heights[second] + gap, row_heights[first] + 0.1, heads * head):
         tops.append(tops[-1] + height)
     height = tops[-1] + 0.52
@@ -98,15 +103,13 @@ def attention_figure(
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set(xlim=(0, width), ylim=(height, 0), autoscale_on=False)
     axes.axis("off")
-    if title:
-        most = int(9 * (width - left))  # letters that fit in
-        title = title if len(title) <= most else f"{title[: most - 1]}…"
-        axes.text(left, 0.2, title, size=11, weight="bold", color=INK, va="center")
+    for line, text in enumerate(lines):
+        axes.text(_MARGIN, 0.24 + 0.22 * line, text, size=10.5, weight="bold", color=INK, va="center")
 
     spectrogram = log_mel(waveform)
     for modality, top in ((second, tops[0]), (first, tops[1])):
         role = f"query at\n{times[query]:.2f} s" if top == tops[0] else "keys"
-        axes.text(0.12, top + row_heights[modality] / 2, f"{modality}\n{role}", size=9, color=INK, va="center")
+        axes.text(_MARGIN, top + row_heights[modality] / 2, f"{modality}\n{role}", size=9, color=INK, va="center")
         for group in groups:
             box = (left + group[0] * column, top, len(group) * column, row_heights[modality])
             if modality == "audio":
@@ -162,36 +165,41 @@ def clip_attention_figure(
         ...                       audio_embedder=vggish, video_embedder=vgg16)
         PosixPath('clip.png')
     """
-    from avkeras.features.extract import decode_clip, embed_media
-    from avkeras.features.video import load_frames
+    found = read_attention(
+        model, audio=audio, video=video, audio_embedder=audio_embedder, video_embedder=video_embedder
+    )
+    return draw_clip_attention(path, found, query=query, title=title or Path(audio).name)
 
-    members = [part for part in (model, *model.layers) if hasattr(part, "with_attention")]
-    if not members:
-        raise AvkerasError(f"{model.name}: gives no attention; an AudiovisualTransformer or an ensemble is wanted.")
-    embedders = {"audio_embedder": audio_embedder, "video_embedder": video_embedder}
-    media = decode_clip(audio, video, **embedders)
-    clip = embed_media(media, **embedders)
-    inputs = {}
-    config = members[-1].get_config()
-    for modality in dict.fromkeys((config["first"], config["second"])):
-        absent = clip.video is None and modality == "video"
-        found = np.zeros((len(clip.times), config["dims"][modality]), "float32") if absent else getattr(clip, modality)
-        mask = np.full(len(clip.times), not absent) if absent or modality == "audio" else clip.video_mask
-        inputs |= {modality: found[None], f"{modality}_mask": mask[None]}
-    outputs = {name: np.asarray(value)[0] for name, value in members[-1].with_attention()(inputs).items()}
-    best = int(outputs["probabilities"].argmax())
-    # The embedder's pictures may be squeezed into a square; people want to see them as they are.
-    pictures = None if clip.video is None else load_frames(video, clip.times)[0]
+
+def draw_clip_attention(path: str | Path, found: ClipAttention, *, query: int | None = None, title: str = "") -> Path:
+    """Draw what `avkeras.experiments.clip_attention.read_attention` found, see `attention_figure`.
+
+    Args:
+        path: the file to write.
+        found: the attention; of a clip of several windows the one that holds the query is drawn.
+        query: the query frame; default: where the clip's most probable class is most probable.
+        title: above the figure.
+
+    Returns:
+        The file.
+
+    Raises:
+        AvkerasError: the query is not in the clip.
+    """
+    query = found.best_query if query is None else query
+    window = found.window_of(query)
+    start, attention = found.starts[window], found.attention[window]
+    shown = slice(start, start + attention.shape[1])
     return attention_figure(
         path,
-        attention=outputs[f"attention_{config['blocks']}"].astype("float32"),
-        times=clip.times,
-        query=int(outputs["frame_probabilities"][:, best].argmax()) if query is None else query,
-        waveform=media.waveform,
-        pictures=pictures,
-        seen=clip.video_mask,
-        first=config["first"],
-        second=config["second"],
-        window=audio_embedder.spec.window,
-        title=title or Path(audio).name,
+        attention=attention,
+        times=found.times[shown],
+        query=query - start,
+        waveform=found.waveform,
+        pictures=None if found.pictures is None else found.pictures[shown],
+        seen=None if found.seen is None else found.seen[shown],
+        first=found.first,
+        second=found.second,
+        window=found.window,
+        title=title,
     )

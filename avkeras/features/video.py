@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,8 +14,6 @@ from avkeras.errors import MediaError
 from avkeras.features.media import best_track, decode, open_media, packets, quarter_turns, start_seconds
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     import av
 
 _log = logging.getLogger(__name__)
@@ -63,29 +62,68 @@ def load_frames(
         (2, 224, 224, 3)
     """
     targets = np.asarray(times, dtype=np.float64).reshape(-1)
+    order = np.argsort(targets, kind="stable")
+    frames, seen, done = None, np.zeros(len(targets), bool), 0
+    for some, shown in iter_frames(path, targets[order], size=size, short_side=short_side):
+        if frames is None:
+            frames = np.zeros((len(targets), *some.shape[1:]), np.uint8)
+        places = order[done : done + len(some)]
+        frames[places], seen[places] = some, shown
+        done += len(some)
+    return frames, seen
+
+
+def iter_frames(
+    path: str | Path,
+    times: Sequence[float],
+    *,
+    size: tuple[int, int] | None = None,
+    short_side: int | None = None,
+    block: int = 16,
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Read video frames as `load_frames` does, a few at a time, for recordings of hours.
+
+    Args:
+        path: as for `load_frames`, like `size`, `short_side` and the errors.
+        times: seconds, >= 0, ascending: shape `(n,)`.
+        block: frames at a time.
+
+    Yields:
+        `(frames, seen)` of so many times, fewer in the last block, in their order; one empty block for no times.
+    """
+    targets = np.asarray(times, dtype=np.float64).reshape(-1)
     if not np.isfinite(targets).all() or (targets < 0).any():
         raise ValueError(f"times must be finite seconds >= 0, not {list(times)}")
+    if (np.diff(targets) < 0).any() or block < 1:
+        raise ValueError(f"times must be ascending and block >= 1, not {list(times)} and {block}")
     if size is not None and min(size) < 1:
         raise ValueError(f"size must be (height, width), both >= 1, not {size}")
     if short_side is not None and (short_side < 1 or size is not None):
         raise ValueError(f"short_side must be >= 1 and stand without size, not {short_side}")
-    earliest = float(targets.min()) if len(targets) else 0.0
-    result = None
-    if earliest > _SEEK_BEYOND:
-        result = _read(path, targets, size, short_side, seek=earliest)
-    # Where a seek landed after the first time (or nowhere), the file's index is of no use: read it all.
-    if result is None:
-        result = _read(path, targets, size, short_side, seek=None)
-    return result
+    if len(targets) and targets[0] > _SEEK_BEYOND:
+        # Where a seek lands after the first time (or nowhere), the file's index is of no use: read it all.
+        with contextlib.suppress(_Overshot):
+            yield from _read(path, targets, size, short_side, block, seek=float(targets[0]))
+            return
+    yield from _read(path, targets, size, short_side, block, seek=None)
+
+
+class _Overshot(Exception):
+    """A seek landed after the first time; nothing was read yet."""
 
 
 def _read(
-    path: str | Path, targets: np.ndarray, size: tuple[int, int] | None, short_side: int | None, *, seek: float | None
-) -> tuple[np.ndarray, np.ndarray] | None:
-    """One pass over the video; None if it began with a seek that overshot."""
+    path: str | Path,
+    targets: np.ndarray,
+    size: tuple[int, int] | None,
+    short_side: int | None,
+    block: int,
+    *,
+    seek: float | None,
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """One pass over the video, in blocks."""
     import av
 
-    order = np.argsort(targets, kind="stable")
     with open_media(path) as container:
         track = best_track(container, "video")
         if track is None:
@@ -97,34 +135,46 @@ def _read(
             try:
                 container.seek(int((origin + seek) * 1e6))
             except av.FFmpegError:
-                return None
+                raise _Overshot from None
         frames = _timed_frames(container, path, track, origin)
         first = next(frames, None)
-        if first is None or (seek is not None and first[0] > seek):
-            if seek is not None:
-                return None
+        if seek is not None and (first is None or first[0] > seek):
+            raise _Overshot
+        if first is None:
             raise MediaError(path, "no frame of its video track can be decoded")
         painter = _Painter(first[1], size, short_side)
-        pictures = np.zeros((len(targets), *painter.size, 3), np.uint8)
-        seen = np.zeros(len(targets), bool)
-        time, frame, interval = first
-        place = 0
-        # Before the first frame there is nothing to show, unless it is near.
-        while place < len(order) and targets[order[place]] < time - max(interval, REACH):
-            place += 1
-        for next_time, next_frame, next_interval in frames:
-            picture = None
-            while place < len(order) and targets[order[place]] <= (time + next_time) / 2:
-                picture = painter(frame) if picture is None else picture
-                pictures[order[place]], seen[order[place]] = picture, True
-                place += 1
-            if place == len(order):
-                break
-            time, frame, interval = next_time, next_frame, next_interval
-        while place < len(order) and targets[order[place]] <= time + max(interval, REACH):
-            pictures[order[place]], seen[order[place]] = painter(frame), True
-            place += 1
-        return pictures, seen
+        begin, pictures, seen = 0, *_blank(painter, min(block, len(targets)))
+        painted, picture = None, None
+        for place, frame in enumerate(_nearest(first, frames, targets)):
+            if place - begin == block:
+                yield pictures, seen
+                begin, pictures, seen = place, *_blank(painter, min(block, len(targets) - place))
+            if frame is not None:
+                if frame is not painted:  # a slow video shows one frame at several times
+                    painted, picture = frame, painter(frame)
+                pictures[place - begin], seen[place - begin] = picture, True
+        yield pictures, seen
+
+
+def _blank(painter: _Painter, count: int) -> tuple[np.ndarray, np.ndarray]:
+    return np.zeros((count, *painter.size, 3), np.uint8), np.zeros(count, bool)
+
+
+def _nearest(
+    first: tuple[float, av.VideoFrame, float], frames: Iterator[tuple[float, av.VideoFrame, float]], targets: np.ndarray
+) -> Iterator[av.VideoFrame | None]:
+    """Yield for each of the ascending times the frame that is shown then, or None."""
+    time, frame, interval = first
+    following = next(frames, None) if len(targets) else None
+    for target in targets:
+        while following is not None and target > (time + following[0]) / 2:
+            time, frame, interval = following
+            following = next(frames, None)
+        # Before the first frame and after the last there is nothing to show, unless it is near.
+        reach = max(interval, REACH)
+        before = frame is first[1] and target < time - reach
+        after = following is None and target > time + reach
+        yield None if before or after else frame
 
 
 def _timed_frames(

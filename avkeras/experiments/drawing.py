@@ -33,11 +33,23 @@ def log_mel(waveform: np.ndarray) -> np.ndarray:
 
 def draw_sound(axes: Axes, box: Box, spectrogram: np.ndarray, start: float, end: float) -> None:
     """Draw what `log_mel` gives from one second to another; black where there is no sound."""
+    _draw_image(axes, box, sound_slice(spectrogram, start, end), cmap="magma", vmin=-70, vmax=0)
+
+
+def sound_slice(spectrogram: np.ndarray, start: float, end: float) -> np.ndarray:
+    """Return what `log_mel` gives from one second to another, high bands first; -70 dB where there is no sound."""
     columns = np.arange(round(100 * start), round(100 * end))
     inside = (columns >= 0) & (columns < spectrogram.shape[1])
     part = np.full((len(spectrogram), len(columns)), -70.0)
     part[:, inside] = spectrogram[:, columns[inside]]
-    _draw_image(axes, box, part[::-1], cmap="magma", vmin=-70, vmax=0)
+    return part[::-1]
+
+
+def as_picture(levels: np.ndarray, *, low: float, high: float) -> np.ndarray:
+    """Return levels `(bands, columns)` in the colours of the figures: RGB uint8."""
+    from matplotlib import colormaps
+
+    return colormaps["magma"](np.clip((levels - low) / max(high - low, 1e-9), 0, 1), bytes=True)[..., :3]
 
 
 def draw_picture(axes: Axes, box: Box, picture: np.ndarray | None) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from avkeras.errors import MediaError
+from avkeras.experiments.clip_attention import SHORT_SIDE
 from avkeras.experiments.drawing import ACCENT, DOTS_PER_INCH, FAINT, INK, save_figure
 from avkeras.features.extract_detection import HOP, SAMPLE_RATE
 
@@ -17,14 +18,17 @@ if TYPE_CHECKING:
 _PICTURES = 8
 _WIDTH, _LEFT, _RIGHT = 9.0, 1.9, 0.25  # inches
 _ROW = 0.27
+_ENCODERS = ("#cfe0f3", "#fbe3c4", "#d8ecd2", "#ead6ee")
 
 
 def event_roll_figure(
     path: str | Path, prediction: EventPrediction, *, video: str | Path | None = None, truth=None
 ) -> Path:
-    """Draw still images, log-mel spectrogram, and for each class its probability over time with the events found.
+    """Draw still images, log-mel spectrogram, for each class its probability over time, and the encoders' weights.
 
-    The darker a class's row, the higher its frame probability; a bar along it is an event.
+    The darker a class's row, the higher its frame probability; a bar along it is an event. The bottom row shows, for
+    each window of the file, the weights that the encoders got once those of absent inputs were set to 0 (2022,
+    section 3.2.2).
 
     Args:
         path: the file to write; its ending says the format: png, svg or pdf.
@@ -41,9 +45,9 @@ def event_roll_figure(
     """
     from matplotlib.figure import Figure
 
-    pictures, seen = _pictures(video or prediction.path, prediction.duration)
+    pictures, seen = still_images(video or prediction.path, prediction.duration)
     classes = list(prediction.probabilities)
-    heights = [0.95] * bool(seen.any()) + [1.5, _ROW * len(classes)]
+    heights = [0.95] * bool(seen.any()) + [1.5, _ROW * len(classes), 0.7]
     gap, top, bottom = 0.12, 0.45, 0.55
     height = top + sum(heights) + gap * (len(heights) - 1) + bottom
     figure = Figure(figsize=(_WIDTH, height), dpi=DOTS_PER_INCH, facecolor="white")
@@ -61,19 +65,21 @@ def event_roll_figure(
             spine.set_color(FAINT)
     if seen.any():
         _draw_pictures(axes[0], pictures, seen, prediction.duration)
-    _draw_spectrogram(axes[-2], prediction)
-    _draw_roll(axes[-1], prediction, classes, truth)
+    _draw_spectrogram(axes[-3], prediction)
+    _draw_roll(axes[-2], prediction, classes, truth)
+    _draw_encoder_weights(axes[-1], prediction)
     for one in axes[:-1]:
         one.set_xticklabels([])
     axes[-1].set_xlabel("seconds", size=8, color=INK)
     return save_figure(figure, path)
 
 
-def _pictures(path, duration: float) -> tuple[np.ndarray, np.ndarray]:
+def still_images(path: str | Path, duration: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return 8 pictures spread over a clip, and which of them are there: none, if it has no usable video."""
     from avkeras.features.video import load_frames
 
     try:
-        return load_frames(path, (np.arange(_PICTURES) + 0.5) * duration / _PICTURES)
+        return load_frames(path, (np.arange(_PICTURES) + 0.5) * duration / _PICTURES, short_side=SHORT_SIDE)
     except MediaError:
         return np.zeros((_PICTURES, 1, 1, 3), np.uint8), np.zeros(_PICTURES, bool)
 
@@ -134,3 +140,22 @@ def _draw_roll(axes, prediction: EventPrediction, classes, truth) -> None:
     axes.set_yticks(np.arange(len(classes)) + 0.5, [name.replace("_", " ") for name in classes])
     for name, label in zip(classes, axes.get_yticklabels(), strict=True):
         label.set_color(ACCENT if name in found else INK)
+
+
+def _draw_encoder_weights(axes, prediction: EventPrediction) -> None:
+    """Draws them one above the other, as high as they are, over the whole of the window that they hold for."""
+    for place, shares in enumerate(prediction.encoder_weights):
+        left = place * prediction.window
+        length = min(prediction.window, prediction.duration - left)
+        above = 1.0
+        for number, (name, share) in enumerate(shares.items()):
+            above -= share
+            if not share:
+                continue
+            colour = _ENCODERS[number % len(_ENCODERS)]
+            axes.barh(above, length, height=share, left=left, align="edge", color=colour, edgecolor="white")
+            if share >= 0.12 and length > 0.15 * prediction.duration:  # there is room for its name
+                text = f"{name} {share:.2f}"
+                axes.text(left + length / 2, above + share / 2, text, size=7.5, color=INK, ha="center", va="center")
+    axes.set_ylim(0, 1)
+    axes.set_yticks([0.5], ["encoder weights"])

@@ -37,6 +37,8 @@ class EventPrediction:
         duration: of the file, in seconds.
         log_mel: the spectrogram in dB, `(frames, bands)`, each window of it with a peak of its own.
         notes: what was missing or replaced by a stand-in, a line each.
+        encoder_weights: of each window, the weight that each encoder got by its name; an absent input gets 0.
+        window: length of a window in seconds; the last one may be shorter.
     """
 
     path: Path
@@ -48,6 +50,8 @@ class EventPrediction:
     duration: float
     log_mel: np.ndarray
     notes: tuple[str, ...]
+    encoder_weights: tuple[dict[str, float], ...]
+    window: float
 
 
 class EventPredictor:
@@ -134,7 +138,15 @@ class EventPredictor:
             duration,
             np.concatenate(levels),
             tuple(notes),
+            self._encoder_weights(inputs),
+            window / SAMPLE_RATE,
         )
+
+    def _encoder_weights(self, inputs: Mapping[str, np.ndarray]) -> tuple[dict[str, float], ...]:
+        """Returns the weights that the model's decoder gives its encoders, window by window."""
+        layer = self.model.get_layer("stream_weights")
+        present = np.stack([inputs[f"{name}_mask"].any(axis=1) for name in layer.encoders], axis=1)
+        return tuple(dict(zip(layer.encoders, map(float, row), strict=True)) for row in np.asarray(layer(present)))
 
     def _pictures(self, path: str | Path, starts, parts) -> tuple[dict, list[str]]:
         """Returns per visual input the embeddings and masks of each window, and what was missing."""

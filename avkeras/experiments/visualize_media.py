@@ -12,7 +12,7 @@ from avkeras.errors import AvkerasError
 if TYPE_CHECKING:
     from avkeras.features.embedders import Embedder
 
-FORMATS = ("png", "svg")
+FORMATS = ("png", "svg", "html")
 
 
 def visualize(
@@ -57,6 +57,7 @@ def _visualize_attention(media: Path, folder: Path, out: Path, query: int | None
     import avkeras.models.audiovisual_transformer
     import avkeras.models.ensemble  # noqa: F401 - registers the models' classes
     from avkeras.experiments.clip_attention import read_attention
+    from avkeras.experiments.clip_pages import attention_page
     from avkeras.experiments.predict import load_predictor
     from avkeras.experiments.visualize import draw_clip_attention
 
@@ -71,19 +72,27 @@ def _visualize_attention(media: Path, folder: Path, out: Path, query: int | None
     )
     query = found.best_query if query is None else query
     found.window_of(query)  # before anything is written
+    named = {"classes": predictor.classes, "threshold": predictor.threshold}
     files = []
     for name in formats:
         file = out / f"{media.name}.attention.{name}"
-        files.append(draw_clip_attention(file, found, query=query, title=media.name))
+        if name == "html":
+            files.append(attention_page(file, found, media=media, query=query, system=folder.name, **named))
+        else:
+            files.append(draw_clip_attention(file, found, query=query, title=media.name))
     return files
 
 
 def _visualize_events(media: Path, folder: Path, out: Path, formats) -> list[Path]:
+    from avkeras.experiments.clip_pages import event_page
     from avkeras.experiments.event_roll import event_roll_figure
     from avkeras.experiments.predict_events import load_event_predictor
 
     prediction = load_event_predictor(folder).predict(media)
-    return [event_roll_figure(out / f"{media.name}.events.{name}", prediction) for name in formats]
+    return [
+        (event_page if name == "html" else event_roll_figure)(out / f"{media.name}.events.{name}", prediction)
+        for name in formats
+    ]
 
 
 def _system_folder(model: Path) -> Path:

@@ -23,6 +23,7 @@ MAY_IMPORT = {
     "features": {"data"},
     "evaluation": {"data"},
     "experiments": {"layers", "models", "training", "data", "features", "evaluation"},
+    "commands": {"data", "evaluation", "experiments"},
 }
 HEAVY = {"tensorflow", "keras", "tensorflow_hub", "tensorflow_io", "av", "librosa", "matplotlib", "pandas", "sed_eval"}
 

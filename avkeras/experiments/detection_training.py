@@ -64,9 +64,11 @@ def train_mean_teacher(
     Args:
         model: from `build_mean_teacher`.
         training: clips of the three kinds of supervision.
-        values: of the experiment; `metrics.csv` and `epochs` go to its `out`.
+        values: of the experiment; `metrics.csv`, `epochs` and the logs for TensorBoard go to its `out`.
         verbose: of `fit`.
     """
+    import keras
+
     from avkeras.data.mixup import mixup
     from avkeras.data.streams import StreamSampler, stream_dataset
     from avkeras.training.callbacks import LastEpochs, MetricsFile
@@ -96,7 +98,11 @@ def train_mean_teacher(
         epochs=values.epochs,
         initial_epoch=done,
         steps_per_epoch=values.steps_per_epoch,
-        callbacks=[MetricsFile(values.out / "metrics.csv"), last_epochs],
+        callbacks=[
+            MetricsFile(values.out / "metrics.csv"),
+            last_epochs,
+            keras.callbacks.TensorBoard(str(values.out / "tensorboard"), write_graph=False),
+        ],
         shuffle=False,  # the sampler has done that
         verbose=verbose,
     )

@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from avkeras.errors import AvkerasError
+from avkeras.experiments.environment import record_environment
 from avkeras.features.extract import Summary
 
 
 def pin_values(values: Any, folder: Path, *, free: Sequence[str] = ("workers",)) -> None:
     """Writes a run's values to `config.json`, and refuses a folder that holds a run with others.
+
+    `environment.jsonl` gets a line: versions, command line and machine of this start.
 
     Args:
         values: dataclass of the experiment's values.
@@ -43,6 +46,7 @@ def pin_values(values: Any, folder: Path, *, free: Sequence[str] = ("workers",))
         if changed:
             raise AvkerasError(f"{folder}: holds a run with another {', '.join(changed)}; give another --out")
     write_text(file, json.dumps(fields, indent=1) + "\n")
+    record_environment(folder)
 
 
 def write_extraction(path: Path, summary: Summary) -> None:

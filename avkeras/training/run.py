@@ -25,6 +25,7 @@ def train(
     patience: int = 7,
     keep: int = 7,
     seed: int = 0,
+    tensorboard: bool = True,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     verbose: int | str = "auto",
 ) -> list[Path]:
@@ -46,6 +47,7 @@ def train(
         patience: epochs to compare with, see `should_stop`.
         keep: epochs whose weights are kept.
         seed: of the draws.
+        tensorboard: write logs for TensorBoard to `tensorboard` in the folder.
         callbacks: further ones.
         verbose: as in `fit`.
 
@@ -63,13 +65,14 @@ def train(
     losses = metrics.read("val_loss", epochs=done)
     if done < epochs and not should_stop(losses, patience=patience):
         sampler = BalancedSampler(training.targets, batch_size=batch_size, max_ratio=max_ratio, seed=seed)
+        logs = [keras.callbacks.TensorBoard(str(folder / "tensorboard"), write_graph=False)] if tensorboard else []
         model.fit(
             training.training_dataset(sampler, steps=epochs * steps_per_epoch, first_step=done * steps_per_epoch),
             validation_data=validation.dataset(batch_size=batch_size),
             epochs=epochs,
             initial_epoch=done,
             steps_per_epoch=steps_per_epoch,
-            callbacks=[metrics, last_epochs, StopWhenWorse(metrics, patience=patience), *callbacks],
+            callbacks=[metrics, last_epochs, StopWhenWorse(metrics, patience=patience), *logs, *callbacks],
             shuffle=False,  # the sampler has done that
             verbose=verbose,
         )

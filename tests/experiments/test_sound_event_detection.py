@@ -7,6 +7,7 @@ import json
 import keras
 import numpy as np
 import pytest
+from event_files import read_scalars
 
 from avkeras.console import run_detection_recipe
 from avkeras.data.demo import make_demo
@@ -95,6 +96,14 @@ def test_a_finished_run_is_not_repeated(values, report, monkeypatch):
     assert again.rows == report.rows
     assert again.tuning == report.tuning
     assert again.summary.reused == again.summary.clips
+
+
+def test_the_losses_are_there_for_tensorboard(values, report):
+    scalars = read_scalars(values.out / "tensorboard" / "train")
+    assert [step for step, _ in scalars["epoch_loss"]] == [0, 1, 2]
+    losses = MetricsFile(values.out / "metrics.csv").read("loss")
+    np.testing.assert_allclose([value for _, value in scalars["epoch_loss"]], losses, rtol=1e-6)
+    assert len(scalars["epoch_learning_rate"]) == 3
 
 
 def test_an_interrupted_run_goes_on_to_the_same_end(values, report, monkeypatch):

@@ -8,6 +8,7 @@ import textwrap
 
 import numpy as np
 import pytest
+from event_files import read_scalars
 
 from avkeras.training.callbacks import MetricsFile
 
@@ -82,3 +83,16 @@ def test_a_killed_and_resumed_run_equals_an_uninterrupted_one(folder):
     assert histories[0] == histories[1]
     # Once it has ended, nothing is trained again.
     assert run(folder, "killed") == 0
+
+    # TensorBoard has every epoch of either run; one that was killed may have been logged twice, with the same values.
+    for name, losses in zip(("whole", "killed"), histories, strict=True):
+        logs = folder / name / "training" / "tensorboard"
+        scalars = read_scalars(logs / "train")
+        np.testing.assert_allclose(list(dict(scalars["epoch_loss"]).values()), losses, rtol=1e-6)
+        assert list(dict(scalars["epoch_loss"])) == list(range(5))
+        assert {round(value, 6) for _, value in scalars["epoch_learning_rate"]} == {0.01}
+        validation = MetricsFile(folder / name / "training" / "metrics.csv").read("val_loss")
+        np.testing.assert_allclose(
+            list(dict(read_scalars(logs / "validation")["epoch_loss"]).values()), validation, rtol=1e-6
+        )
+    assert len(list((folder / "killed/training/tensorboard/train").iterdir())) == 2

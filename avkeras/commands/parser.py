@@ -1,0 +1,88 @@
+"""The parser of the commands: YAML by `--config`, and one line, with the nearest known word, for what is not known."""
+
+import argparse
+import difflib
+import re
+import sys
+from collections.abc import Iterable, Sequence
+
+from jsonargparse import ArgumentParser
+
+from avkeras.errors import AvkerasError
+
+
+class UsageError(AvkerasError):
+    """A command line that cannot be meant: exit status 2."""
+
+
+class CommandParser(ArgumentParser):
+    """An `ArgumentParser` whose usage errors are one line, with exit status 2.
+
+    Args:
+        description: for `--help`.
+        examples: command lines, shown last in `--help`.
+        prog: how the command is called.
+
+    Example:
+        >>> parser = CommandParser("Tags clips.", prog="tag")
+        >>> _ = parser.add_argument("--model")
+        >>> parser.parse_args(["--model", "m"]).model
+        'm'
+    """
+
+    def __init__(self, description: str | None = None, *, examples: str = "", prog: str | None = None) -> None:
+        super().__init__(
+            prog=prog,
+            description=description,
+            epilog=f"examples:\n{examples}" if examples else None,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+        self.children: list[CommandParser] = []
+        self.arguments: Sequence[str] = ()  # the command line, where options depend on its words
+
+    def add_config(self) -> None:
+        """Adds `--config` and `--print_config`."""
+        self.add_argument("--config", action="config", metavar="FILE", help="YAML or JSON with any of these options")
+
+    def error(self, message: str, ex: Exception | None = None) -> None:
+        """Ends the program with one line on standard error."""
+        sys.stderr.write(f"error: {self._one_line(message)}; see {self.prog} --help\n")
+        sys.exit(2)
+
+    def _one_line(self, message: str) -> str:
+        if found := re.match(r"unrecognized arguments: (.*)", message, flags=re.IGNORECASE):
+            words = found[1].split()
+            option = next((word.split("=")[0] for word in words if word.startswith("-")), None)
+            if option is None:
+                return f"unexpected argument '{words[0]}'"
+            return f"unknown option {option}{did_you_mean(option, self._options())}"
+        if found := re.search(r"invalid choice: '?([^']*?)'? \(choose from (.*)\)", message):
+            name = message.removeprefix("argument ").split(":")[0].split(".")[-1]
+            choices = [choice.strip(" '") for choice in found[2].split(",")]
+            return f"{name.lower()}: '{found[1]}' is none of {', '.join(choices)}{did_you_mean(found[1], choices)}"
+        if found := re.search(r"does not accept (?:nested key|option) '([^']+)'", message):
+            known = [option.removeprefix("--") for option in self._options()]
+            return f"unknown option '{found[1]}'{did_you_mean(found[1], known)}"
+        if found := re.search(r"required: (.*)", message):
+            names = [name.split(".")[-1] for name in found[1].split(", ")]
+            return f"missing: {', '.join(f'--{name}' if f'--{name}' in self._options() else name for name in names)}"
+        if found := re.match(r"expected \"(\w+)\" to be one of", message):
+            return f"no {found[1]} given"
+        return " ".join(re.sub(r"Parser key \"([\w.]+)\"", r"--\1", message).split()).rstrip(".")
+
+    def _options(self) -> list[str]:
+        """Returns the long options of this parser and of the subcommand that was chosen."""
+        own = [option for action in self._actions for option in action.option_strings if option.startswith("--")]
+        return own + [option for child in self.children for option in child._options()]
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Returns `; did you mean ...?` with the nearest known word, or nothing if none is near.
+
+    Example:
+        >>> did_you_mean("--modle", ["--model", "--json"])
+        '; did you mean --model?'
+    """
+    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
+    return f"; did you mean {near[0]}?" if near else ""

@@ -1,0 +1,46 @@
+"""The values of an experiment as options of a command line and keys of a YAML file."""
+
+import dataclasses
+from typing import Any
+
+# What `add_class_arguments` cannot say: lists given word by word, and words of which one is chosen.
+_WORDS = {
+    "embedders": {
+        "nargs": 2,
+        "metavar": ("AUDIO", "VIDEO"),
+        "help": "of the sound and of the pictures: names, TF Hub handles or folders",
+    },
+    "systems": {"nargs": "+", "choices": ("audio", "video", "audio+video"), "help": "which to train"},
+    "attention": {"choices": ("softmax", "sigmoid", "normalized_sigmoid"), "help": "function of the attention"},
+    "aggregation": {"choices": ("mean", "max"), "help": "of the frames"},
+    "visual": {"nargs": "*", "help": "embedders of the pictures: names, TF Hub handles or folders; none: audio only"},
+    "block": {"choices": ("transformer", "conformer"), "help": "of encoders and decoder"},
+    "precision": {"choices": ("float32", "mixed_float16", "mixed_bfloat16"), "help": "of the computation"},
+}
+
+
+def add_values(parser, defaults: Any) -> None:
+    """Adds an option per value of an experiment.
+
+    Args:
+        parser: a `CommandParser`.
+        defaults: the experiment's dataclass of values; its docstring is the options' help.
+    """
+    values = {field.name: getattr(defaults, field.name) for field in dataclasses.fields(defaults)}
+    words = {name: options for name, options in _WORDS.items() if name in values}
+    for name, options in words.items():
+        default = values[name] if isinstance(values[name], str) else list(values[name])
+        shown = default if isinstance(default, str) else " ".join(default)
+        help = f"{options['help']}; default: {shown}" if shown else options["help"]
+        parser.add_argument(f"--{name}", **options | {"default": default, "help": help})
+    parser.add_class_arguments(type(defaults), skip=set(words))
+    others = {name: value for name, value in values.items() if name not in words}
+    parser.set_defaults(others)
+    for action in parser._actions:
+        if others.get(action.dest) is not None:
+            action.help = f"{action.help.rstrip('.')}; default: {others[action.dest]}"
+
+
+def values_of(kind: type, options) -> Any:
+    """Returns the dataclass of values from parsed options."""
+    return kind(**{field.name: options[field.name] for field in dataclasses.fields(kind)})

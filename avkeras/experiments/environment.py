@@ -1,0 +1,70 @@
+"""What a run was made with: versions, command line, machine."""
+
+import datetime
+import importlib.metadata
+import json
+import os
+import platform
+import shlex
+import sys
+from pathlib import Path
+
+import avkeras
+
+FILE = "environment.jsonl"
+# What can change a result.
+PACKAGES = (
+    "tensorflow",
+    "tensorflow-io",
+    "tensorflow-hub",
+    "keras",
+    "numpy",
+    "scipy",
+    "librosa",
+    "av",
+    "soxr",
+    "soundfile",
+    "sed_eval",
+    "psds-eval",
+)
+
+
+def environment() -> dict:
+    """Returns versions of what can change a result, the command line, its directory, the machine and the time (UTC).
+
+    Example:
+        >>> sorted(environment())
+        ['avkeras', 'command', 'cores', 'directory', 'packages', 'platform', 'python', 'time']
+    """
+    return {
+        "time": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "command": shlex.join(sys.argv),
+        "directory": os.getcwd(),
+        "avkeras": avkeras.__version__,
+        "python": platform.python_version(),
+        "packages": package_versions(PACKAGES),
+        "platform": platform.platform(),
+        "cores": os.cpu_count(),
+    }
+
+
+def package_versions(names) -> dict[str, str | None]:
+    """Returns the installed version of each package; None where it is not installed.
+
+    Example:
+        >>> package_versions(["no such package"])
+        {'no such package': None}
+    """
+    found = {}
+    for name in names:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            found[name] = None
+    return found
+
+
+def record_environment(folder: Path) -> None:
+    """Appends a line to the folder's `environment.jsonl`: one for every start of the run, so that a resume shows."""
+    with open(folder / FILE, "a", encoding="utf-8") as file:
+        file.write(json.dumps(environment()) + "\n")

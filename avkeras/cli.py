@@ -8,6 +8,7 @@ import avkeras
 
 # In the order of a project; each is a module of `avkeras.commands`.
 COMMANDS = (
+    "doctor",
     "demo",
     "fetch",
     "status",
@@ -15,6 +16,7 @@ COMMANDS = (
     "train",
     "evaluate",
     "predict",
+    "visualize",
 )
 
 

@@ -1,9 +1,47 @@
+import dataclasses
+import importlib.util
+import json
+import re
+import shlex
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from avkeras.cli import main
+from avkeras import console
+from avkeras.cli import COMMANDS, build_parser, main
+from avkeras.experiments.audio_tagging import AudioTagging
+from avkeras.experiments.resume import values_of_run
+from avkeras.experiments.run_folder import pin_values
+from avkeras.experiments.sound_event_detection import SoundEventDetection
+
+RECIPES = Path(__file__).parents[1] / "recipes"
+
+
+def help_of(*words, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main([*words, "--help"])
+    assert ended.value.code == 0
+    return capsys.readouterr().out
+
+
+def refused(arguments, capsys):
+    """What is said of a wrong command line: one line on standard error, with exit status 2."""
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: ")
+    return line
+
+
+@pytest.fixture
+def ran(monkeypatch):
+    """The values of the experiments that were to be run."""
+    values = []
+    monkeypatch.setattr(console, "run_experiment", values.append)
+    return values
 
 
 def test_help_loads_nothing_heavy():
@@ -16,16 +54,121 @@ def test_help_loads_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    for command in ("predict", "evaluate", "demo", "fetch", "status", "extract"):
-        assert command in done.stdout
+    for command in COMMANDS:
+        assert f"\n    {command} " in done.stdout.replace(f"{command}\n", f"{command} ")
 
 
-@pytest.mark.parametrize("command", ["predict", "evaluate", "demo", "fetch", "status", "extract"])
-def test_every_command_shows_examples(command, capsys):
-    with pytest.raises(SystemExit) as ended:
-        main([command, "--help"])
-    assert ended.value.code == 0
-    assert f"avkeras {command} " in capsys.readouterr().out.split("examples:")[1]
+@pytest.mark.parametrize("command", [[name] for name in COMMANDS] + [["train", "tagging"], ["train", "detection"]])
+def test_every_example_in_a_help_text_can_be_given(command, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    pin_values(SoundEventDetection(), Path("runs/conformer"))  # an example takes its config.json
+    lines = re.findall(r"^ +(avkeras .*)$", help_of(*command, capsys=capsys).split("examples:")[1], flags=re.MULTILINE)
+    assert lines
+    for line in lines:
+        words = shlex.split(line)[1:]
+        assert words[0] == command[0]
+        assert build_parser(words).parse_args(words).command == command[0]
+
+
+@pytest.mark.parametrize(
+    ("line", "answer"),
+    [
+        ("predct a.wav", "'predct' is none of .*; did you mean predict?; see avkeras --help"),
+        ("predict a.wav --modle m", "unknown option --modle; did you mean --model?; see avkeras predict --help"),
+        ("predict a.wav --mod m", "unknown option --mod; did you mean --model?"),
+        ("predict a.wav", "missing: --model"),
+        ("demo --out d --task dcase2019", "--task: 'dcase2019' is none of dcase2017, dcase2020; did you mean dcase201"),
+        ("demo --out d --clips 1 2 x", "--clips .*Got value: x"),
+        ("demo --out d extra", "unexpected argument 'extra'"),
+        ("train taging --epochs 3", "'taging' is none of tagging, detection; did you mean tagging?"),
+        ("train tagging --epoch 3", "unknown option --epoch; did you mean --epochs?"),
+        ("train tagging --epochs many", "--epochs: .*Got value: many"),
+        ("train tagging --attention softmx", "--attention: 'softmx' is none of .*; did you mean softmax?"),
+        ("train detection --block conformers", "did you mean conformer?"),
+        ("train detection --config gone.yaml", "--config: File does not exist: .*gone.yaml"),
+        ("train detection --config odd.yaml", "unknown option 'epoch'; did you mean epochs?"),
+        ("train", "name an experiment, tagging or detection, or a run with --resume"),
+        ("train tagging --resume runs/x", "--resume takes all values from the run"),
+        ("", "no command given"),
+    ],
+)
+def test_wrong_usage_is_one_line_with_the_nearest_known_word(line, answer, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("odd.yaml").write_text("epoch: 3\n")
+    assert re.search(answer.replace("?", r"\?"), refused(line.split(), capsys))
+
+
+def test_a_users_error_is_one_line_and_status_1(tmp_path, monkeypatch, capsys):
+    for arguments in (["evaluate", "gone.tsv", "--truth", "gone.tsv"], ["train", "--resume", str(tmp_path)]):
+        with pytest.raises(SystemExit) as ended:
+            main(arguments)
+        assert re.fullmatch(r"error: .*: No such file or directory\)?", ended.value.code)  # the interpreter's status: 1
+    monkeypatch.setenv("AVKERAS_TRACEBACK", "1")
+    with pytest.raises(FileNotFoundError):
+        main(["evaluate", "gone.tsv", "--truth", "gone.tsv"])
+
+
+def test_values_come_from_defaults_then_a_file_then_options(tmp_path, ran):
+    main(["train", "detection"])
+    assert ran.pop() == dataclasses.replace(
+        SoundEventDetection(), visual=["vgg16"], weights=SoundEventDetection.weights
+    )
+    (tmp_path / "my.yaml").write_text("epochs: 3\nbatch: [1, 2, 3]\nvisual: [openl3, tce]\ndata: my.tsv\n")
+    main(["train", "detection", "--config", str(tmp_path / "my.yaml"), "--epochs", "4", "--training_weight", "0.5"])
+    values = ran.pop()
+    assert (values.epochs, tuple(values.batch), values.data) == (4, (1, 2, 3), Path("my.tsv"))
+    assert values.visual == ["openl3", "tce"]
+    assert (values.training_weight, values.dim) == (0.5, SoundEventDetection.dim)
+    main(["train", "detection", "--visual"])
+    assert ran.pop().visual == []
+
+
+@pytest.mark.parametrize(
+    ("recipe", "experiment"), [("dcase2017_av", "tagging"), ("dcase2020_multi_encoder", "detection")]
+)
+def test_a_recipes_values_can_be_written_and_given_to_train(recipe, experiment, tmp_path, ran, capsys):
+    spec = importlib.util.spec_from_file_location(recipe, RECIPES / f"{recipe}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    for preset, values in module.PRESETS.items():
+        run = console.run_recipe if experiment == "tagging" else console.run_detection_recipe
+        with pytest.raises(SystemExit) as ended:
+            run(module.PRESETS, description="", arguments=["--preset", preset, "--print_config"])
+        assert ended.value.code == 0
+        (tmp_path / "values.yaml").write_text(capsys.readouterr().out)
+        main(["train", experiment, "--config", str(tmp_path / "values.yaml")])
+        assert as_json(ran.pop()) == as_json(values)
+
+
+def as_json(values):
+    return json.loads(json.dumps(dataclasses.asdict(values), default=str))
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        AudioTagging(out=Path("runs/a"), data=Path("my.tsv"), systems=("audio",), seed=3),
+        SoundEventDetection(out=Path("runs/b"), visual=(), training_weight=0.5),
+    ],
+)
+def test_a_run_folder_holds_all_that_a_run_needs(values, tmp_path, ran, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    pin_values(values, values.out)
+    pin_values(values_of_run(values.out), values.out)  # the values are the same
+    main(["train", "--resume", str(values.out)])
+    assert ran.pop() == values
+    experiment = "tagging" if isinstance(values, AudioTagging) else "detection"
+    main(["train", experiment, "--config", str(values.out / "config.json"), "--out", "runs/again"])
+    assert as_json(ran.pop()) == as_json(values) | {"out": "runs/again"}
+    starts = [json.loads(line) for line in (values.out / "environment.jsonl").read_text().splitlines()]
+    assert len(starts) == 2
+    assert starts[0]["packages"]["tensorflow"].startswith("2.")
+    assert starts[0]["directory"] == str(tmp_path)
+
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir("elsewhere")
+    with pytest.raises(SystemExit, match=r"its run was started as runs/.*, from elsewhere or before it was moved"):
+        main(["train", "--resume", str(Path("..") / values.out)])
 
 
 def test_demo_writes_a_manifest(tmp_path, capsys):

@@ -47,7 +47,7 @@ def values_of_run(folder: str | Path) -> Any:
         raise AvkerasError(f"{file}: no experiment has {', '.join(unknown)}; was it written by another version?")
     if Path(given["out"]).resolve() != folder.resolve():
         raise AvkerasError(
-            f"{folder}: its run was started as {given['out']}, from another directory or before it was moved; go there, "
+            f"{folder}: its run was started as {given['out']}, from elsewhere or before it was moved; go there, "
             f"or start a new one with --config {file} --out ANOTHER"
         )
     # JSON has no tuples, and paths are text in it.

@@ -1,12 +1,22 @@
-"""A Ray cluster with the interface of a pool of threads, for an extraction on many machines."""
+"""A Ray cluster that reads clips, for an extraction on many machines."""
 
-from collections.abc import Callable
+import socket
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from avkeras.errors import AvkerasError
+from avkeras.features.clip_pipeline import ClipPipeline
+from avkeras.features.clip_reading import ClipFeatures, ClipReader, failure_reason
 
-# Of a clip whose node or process died; a clip that ends its process each time is no reason to go on for ever.
+# Of a call whose node or process died; a clip that ends its process each time is no reason to go on for ever.
 _RETRIES = 5
+# Seconds between looks at whether the cluster is still there: Ray itself waits a minute, and then ends this process.
+_LOOK = 5.0
+
+
+class ClusterLost(AvkerasError):
+    """The cluster is gone: no clip's fault."""
 
 
 class ClusterPool:
@@ -32,12 +42,36 @@ class ClusterPool:
             reason = " ".join(str(error).split())
             raise AvkerasError(f"--cluster {address}: no Ray cluster can be reached there ({reason})") from error
         self._ray = ray
+        self.address = address
+        host, port = ray.get_runtime_context().gcs_address.rsplit(":", 1)
+        self._head = host.strip("[]"), int(port)
         self.workers = max(1, int(ray.cluster_resources().get("CPU", 1)))
 
     def submit(self, function: Callable, *args: Any, **options: Any) -> "ClusterCall":
         """Begins a call on one core of the cluster."""
         task = self._ray.remote(num_cpus=1, max_retries=_RETRIES)(function)
-        return ClusterCall(task.remote(*args, **options))
+        return ClusterCall(self, task.remote(*args, **options))
+
+    def check(self) -> None:
+        """Makes sure that the cluster is still there.
+
+        Raises:
+            ClusterLost: its head cannot be reached, or none of its nodes has a core.
+        """
+        try:
+            socket.create_connection(self._head, timeout=_LOOK).close()
+        except OSError as error:
+            raise self.lost(f"its head {self._head[0]}:{self._head[1]} does not answer: {error}") from error
+        nodes = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
+        if not any(resources.get("CPU") for resources in nodes):
+            raise self.lost("none of its nodes with a core is left")
+
+    def lost(self, reason: str) -> ClusterLost:
+        """Returns the error that says that the cluster is gone, and what to do."""
+        return ClusterLost(
+            f"--cluster {self.address}: the cluster was lost ({' '.join(reason.split())}); what was written stays, and "
+            "no clip counts as failed for it: run the same command again for the rest, with a cluster or without"
+        )
 
     def __enter__(self) -> "ClusterPool":
         return self
@@ -49,14 +83,91 @@ class ClusterPool:
 class ClusterCall:
     """A call under way, like `concurrent.futures.Future`."""
 
-    def __init__(self, reference: Any) -> None:
+    def __init__(self, pool: ClusterPool, reference: Any) -> None:
+        self._pool = pool
         self._reference = reference
 
     def result(self) -> Any:
-        """Waits for the call; raises what it raised, without the wrapping by Ray."""
+        """Waits for the call; raises what it raised, without the wrapping by Ray.
+
+        Raises:
+            ClusterLost: the cluster is gone.
+            ray.exceptions.WorkerCrashedError: the call ended its process, again and again.
+        """
         import ray
 
         try:
+            while not ray.wait([self._reference], timeout=_LOOK)[0]:
+                self._pool.check()
             return ray.get(self._reference)
         except ray.exceptions.RayTaskError as error:
             raise error.cause from None
+        except (ray.exceptions.WorkerCrashedError, ray.exceptions.OutOfMemoryError):
+            raise
+        except (ray.exceptions.RayError, ConnectionError) as error:
+            raise self._pool.lost(f"{type(error).__name__}: {str(error).splitlines()[0]}") from error
+
+
+class ClusterPipeline:
+    """Reads clips on a cluster, with the methods of `ClipPipeline`.
+
+    Args:
+        pool: of the cluster.
+        reader: what is made of a clip; goes to the nodes.
+    """
+
+    group = 8  # clips of a call: together they fill the networks' batches, and a node that dies repeats no more
+
+    def __init__(self, pool: ClusterPool, reader: ClipReader) -> None:
+        self.pool = pool
+        self.reader = reader
+
+    def submit_all(self, media: Sequence[tuple[str | Path, str | Path | None]]) -> list["ClusterClip"]:
+        """Begins clips, each a sound and a video; returns their features to come."""
+        call = self.pool.submit(read_group, self.reader, media)
+        return [ClusterClip(self, call, place, one) for place, one in enumerate(media)]
+
+    def __enter__(self) -> "ClusterPipeline":
+        return self
+
+    def __exit__(self, *exception) -> None:
+        pass
+
+
+class ClusterClip:
+    """One of the clips of a call under way, like `concurrent.futures.Future`."""
+
+    def __init__(self, pipeline: ClusterPipeline, call: ClusterCall, place: int, media: tuple) -> None:
+        self._pipeline = pipeline
+        self._call = call
+        self._place = place
+        self._media = media
+
+    def result(self) -> ClipFeatures:
+        """Waits for the features; a clip that shared a process with one that ended it is read once more, alone.
+
+        Raises:
+            AvkerasError: why it has none; `ClusterLost`: the cluster is gone.
+        """
+        import ray
+
+        try:
+            found = self._call.result()[self._place]
+        except (ray.exceptions.WorkerCrashedError, ray.exceptions.OutOfMemoryError):
+            alone = self._pipeline.pool.submit(read_group, self._pipeline.reader, [self._media])
+            found = alone.result()[0]
+        if isinstance(found, str):
+            raise AvkerasError(found)
+        return found
+
+
+def read_group(reader: ClipReader, media: Sequence[tuple[str | Path, str | Path | None]]) -> list[ClipFeatures | str]:
+    """Reads clips in one process on one core; in the place of one that fails stands the reason."""
+    found = []
+    with ClipPipeline(reader, workers=1) as pipeline:
+        for (audio, _), features in zip(media, pipeline.submit_all(media), strict=True):
+            try:
+                found.append(features.result())
+            except Exception as error:
+                found.append(failure_reason(str(audio), error))
+    return found

@@ -13,150 +13,19 @@ import hashlib
 import logging
 import os
 import warnings
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from avkeras.errors import AvkerasError
+from avkeras.features.embedder import Embedder
 from avkeras.features.embedder_specs import ALIASES, KNOWN, SPEC_FILE, EmbedderSpec, read_spec
 from avkeras.features.saved_model import fingerprint, one_output
 
-if TYPE_CHECKING:
-    import tensorflow as tf
-
 __all__ = ["KNOWN", "Embedder", "EmbedderSpec", "cache_folder", "load_embedder"]
 
-SAMPLE_RATE = 16_000
-_CHUNK_WINDOWS = 64  # about a minute of sound at a time, so that memory does not grow with the clip
-_BATCH_PICTURES = 32
-
 logger = logging.getLogger(__name__)
-
-
-class Embedder:
-    """A loaded embedder, called with numpy arrays.
-
-    Args:
-        spec: what it takes and gives.
-        function: TensorFlow callable from a waveform or a batch of pictures to `(frames, dim)`.
-        fingerprint: names what computes the embeddings; changes whenever they may change.
-        module: the object that holds the weights. A `tf.Module` that calls `function` and is saved must hold it too.
-        folder: that it was loaded from; it is loaded from there again in another process.
-
-    Example:
-        >>> embedder = load_embedder("vggish_stand_in")
-        >>> embedder(np.zeros(160_000, "float32")).shape
-        (10, 128)
-    """
-
-    def __init__(
-        self,
-        spec: EmbedderSpec,
-        function: Callable[[Any], tf.Tensor],
-        *,
-        fingerprint: str,
-        module: Any = None,
-        folder: Path | None = None,
-    ) -> None:
-        self.spec = spec
-        self.function = function
-        self.fingerprint = fingerprint
-        self.module = module
-        self.folder = folder
-
-    def __reduce__(self) -> tuple:
-        """Pickle as the folder that it was loaded from."""
-        if self.folder is None:
-            raise AvkerasError(f"{self.spec.name}: was not loaded from a folder, so other processes cannot have it.")
-        return _load_same, (str(self.folder.resolve()), self.spec, self.fingerprint)
-
-    def __call__(self, array: np.ndarray) -> np.ndarray:
-        """Embed the waveform or the pictures of one clip.
-
-        A waveform that is shorter than one window is padded with zeros to one window (TF Hub's modules would give
-        no frame at all); `padding` says by how much. What is left after the last whole window is not embedded,
-        by VGGish's contract.
-
-        Args:
-            array: a waveform `(samples,)` or pictures `(frames, height, width, 3)`, of any length: the network
-                sees about a minute or 32 pictures at a time.
-
-        Returns:
-            `(frames, dim)` float32.
-
-        Raises:
-            AvkerasError: an input of another shape, type or range, or an output of another width.
-        """
-        array = np.asarray(array)
-        if self.spec.modality == "audio":
-            self._check_waveform(array)
-            parts = self._chunks(np.pad(array, (0, self.padding(len(array)))))
-        else:
-            self._check_pictures(array)
-            parts = (array[start : start + _BATCH_PICTURES] for start in range(0, len(array), _BATCH_PICTURES))
-        rows = [np.zeros((0, self.spec.dim), np.float32)]
-        for part in parts:
-            embedded = np.asarray(self.function(part.astype(np.float32, copy=False)), np.float32)
-            if embedded.ndim != 2 or embedded.shape[1] != self.spec.dim:
-                raise AvkerasError(
-                    f"{self.spec.name}: gave an output of shape {embedded.shape}, (frames, {self.spec.dim}) expected."
-                )
-            rows.append(embedded)
-        return np.concatenate(rows)
-
-    def padding(self, samples: int) -> int:
-        """Return how many zeros a waveform of so many samples gets: up to one window, 0 if it has one.
-
-        Example:
-            >>> load_embedder("vggish_stand_in").padding(8_000)
-            7600
-        """
-        return max(0, (self.spec.least_samples or 0) - samples)
-
-    def frame_times(self, frames: int) -> np.ndarray:
-        """Return the centres of an audio embedder's frames in seconds: 0.48 + 0.96 i for VGGish.
-
-        Raises:
-            AvkerasError: a video embedder, whose pictures are taken at times of the caller's choice.
-
-        Example:
-            >>> load_embedder("vggish_stand_in").frame_times(2)
-            array([0.48, 1.44])
-        """
-        if self.spec.modality != "audio":
-            raise AvkerasError(f"{self.spec.name}: a video embedder has no frame times of its own.")
-        return self.spec.window / 2 + self.spec.hop * np.arange(frames)
-
-    def _chunks(self, waveform: np.ndarray):
-        """Cut a waveform where frames begin, so that the parts' frames are those of the whole."""
-        hop = round(self.spec.hop * SAMPLE_RATE)
-        step = _CHUNK_WINDOWS * hop
-        whole = step - hop + self.spec.least_samples
-        start = 0
-        while len(waveform) - start > whole:
-            yield waveform[start : start + whole]
-            start += step
-        yield waveform[start:]
-
-    def _check_waveform(self, array: np.ndarray) -> None:
-        if array.ndim != 1 or not np.issubdtype(array.dtype, np.floating):
-            raise AvkerasError(
-                f"{self.spec.name}: takes a mono waveform (samples,) of floats in [-1, 1], "
-                f"not an array {array.shape} of {array.dtype}."
-            )
-        if not len(array):
-            raise AvkerasError(f"{self.spec.name}: the waveform is empty.")
-
-    def _check_pictures(self, array: np.ndarray) -> None:
-        height, width = self.spec.size or ("height", "width")
-        fits = array.ndim == 4 and array.shape[3] == 3 and self.spec.size in (None, array.shape[1:3])
-        if not fits:
-            wanted = f"(frames, {height}, {width}, 3)"
-            raise AvkerasError(f"{self.spec.name}: takes RGB pictures {wanted}, not an array {array.shape}.")
-        if not np.issubdtype(array.dtype, np.floating) or (array.size and array.max() > 1.001):
-            raise AvkerasError(f"{self.spec.name}: takes pictures as floats in [0, 1]; divide 8-bit values by 255.")
 
 
 def load_embedder(
@@ -296,7 +165,7 @@ def _load(name: str, folder: Path, spec: EmbedderSpec | None, modality: str | No
 
 
 @functools.cache  # once per process, however many clips bring it along
-def _load_same(folder: str, spec: EmbedderSpec, identity: str) -> Embedder:
+def load_same(folder: str, spec: EmbedderSpec, identity: str) -> Embedder:
     """Load an embedder in another process, and make sure that it is the same."""
     embedder = _load(folder, Path(folder), spec, spec.modality)
     if embedder.fingerprint != identity:

@@ -382,7 +382,7 @@ def test_the_scripts_write_a_model_or_say_what_is_missing(stand_in, tmp_path, mo
         runpy.run_path(str(scripts / script), run_name="__main__")
 
     run("stand_in.py", "--out", tmp_path / "stand_in")
-    assert "It is a stand-in, not VGGish" in capsys.readouterr().out
+    assert "It is a stand-in, not a trained network" in capsys.readouterr().out
     assert load_embedder(tmp_path / "stand_in").fingerprint == stand_in.fingerprint
     failing = {
         ("vgg16.py", "--weights"): r"absent: no such file; vgg16_weights.*64373286793e3c8b2b4e3219cbf3544b",

@@ -6,8 +6,9 @@ from avkeras.data.demo.write import write_mp4
 from avkeras.data.manifest import Clip
 from avkeras.data.records import RecordReader
 from avkeras.features.audio import load_audio
+from avkeras.features.clip_reading import read_clip
 from avkeras.features.embedders import Embedder, EmbedderSpec
-from avkeras.features.extract_detection import decode_detection_clip, extract_detection, picture_times
+from avkeras.features.extract_detection import LogMelReader, extract_detection, picture_times
 from avkeras.features.log_mel import log_mel
 
 RATE = 16_000
@@ -84,13 +85,14 @@ def test_what_is_there_is_not_made_again(clips, tmp_path):
 
 def test_a_clip_with_too_little_sound_is_padded_and_said_so(tmp_path):
     soundfile.write(tmp_path / "click.wav", sound(0.01), RATE)
-    media = decode_detection_clip(tmp_path / "click.wav", None, visual={})
-    assert media.log_mel.shape == (2, 64)
-    assert media.notes == ["audio padded by 353 samples to one window"]
+    clip = read_clip(LogMelReader({}), tmp_path / "click.wav", None)
+    assert clip.audio.shape == (2, 64)
+    assert clip.notes == ["audio padded by 353 samples to one window"]
 
 
 def test_video_without_pictures_makes_a_clip_without_video(tmp_path):
     soundfile.write(tmp_path / "a.wav", sound(1), RATE)
-    media = decode_detection_clip(tmp_path / "a.wav", tmp_path / "a.wav", visual=VISUAL)
-    assert not media.pictures
-    assert media.notes == ["video not used: it has no video track"]
+    clip = read_clip(LogMelReader(VISUAL), tmp_path / "a.wav", tmp_path / "a.wav")
+    assert clip.mask is None
+    assert not clip.visual
+    assert clip.notes == ["video not used: it has no video track"]

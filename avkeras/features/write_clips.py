@@ -1,0 +1,159 @@
+"""The features of clips written to stores: in the order of the clips, once, resumable; one that fails stops nothing."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from avkeras.data.manifest import Clip
+from avkeras.data.records import RecordWriter, media_digest
+from avkeras.features.clip_pipeline import ClipPipeline
+from avkeras.features.clip_reading import ClipReader, failure_reason
+from avkeras.features.cluster import ClusterLost, ClusterPipeline, ClusterPool
+from avkeras.features.embedder import BATCH_PICTURES
+
+
+@dataclass
+class Summary:
+    """What an extraction did.
+
+    Args:
+        clips: in the manifest.
+        reused: were in the store already.
+        without_video: have no video file, or none that could be used.
+        notes: clip id and what was padded, replaced or missing.
+        errors: clip id and why it has no features; such clips are left out.
+    """
+
+    clips: int = 0
+    reused: int = 0
+    without_video: int = 0
+    notes: list[tuple[str, str]] = field(default_factory=list)
+    errors: list[tuple[str, str]] = field(default_factory=list)
+
+
+@dataclass
+class _Entry:
+    clip: Clip
+    digest: str
+    done: bool  # in the stores already
+    features: Future | None = None
+
+
+def write_clips(
+    clips: Sequence[Clip],
+    places: Mapping[str, tuple[Path, dict]],
+    reader: ClipReader,
+    *,
+    workers: int,
+    pool: ClusterPool | None,
+    retry_errors: bool,
+    progress: Callable[[int, int], None] | None,
+) -> Summary:
+    """Reads every clip that is not in the stores yet, and writes what comes of it in the order of `clips`.
+
+    Args:
+        clips: what to read.
+        places: folder and description of each input's store, `audio` first.
+        reader: what is made of a clip.
+        workers: clips decoded at a time.
+        pool: the cluster that does it; None: threads of this process.
+        retry_errors: whether clips that failed before are tried again.
+        progress: called with (clips done, clips in all).
+
+    Raises:
+        ClusterLost: the cluster is gone; what was written stays, and the rest is left for the next call.
+    """
+    summary = Summary(clips=len(clips))
+    stores = {name: RecordWriter(*place) for name, place in places.items()}
+    try:
+        if pool is None:
+            # Enough clips for a full batch, should each have one picture.
+            pipeline, group, ahead = ClipPipeline(reader, workers=workers), 1, 2 * workers + BATCH_PICTURES
+        else:
+            pipeline = ClusterPipeline(pool, reader)
+            group, ahead = pipeline.group, 2 * workers * pipeline.group
+        with pipeline:
+            for number, entry in enumerate(_started(clips, stores, pipeline, group, ahead, retry_errors), start=1):
+                if entry.done:
+                    summary.reused += 1
+                else:
+                    _write(entry, stores)
+                _count(entry.clip, stores, summary)
+                if progress:
+                    progress(number, len(clips))
+    finally:
+        for store in stores.values():
+            store.close()
+    return summary
+
+
+def _started(
+    clips: Iterable[Clip],
+    stores: Mapping[str, RecordWriter],
+    pipeline: "ClipPipeline | ClusterPipeline",
+    group: int,
+    ahead: int,
+    retry_errors: bool,
+) -> Iterator[_Entry]:
+    """Yields the clips in order, with so many begun ahead, a group at a time."""
+    waiting = iter(clips)
+    entries, begin = deque(), []
+    while True:
+        while len(entries) < ahead and (clip := next(waiting, None)) is not None:
+            try:
+                digest = media_digest(clip.audio, clip.video)
+            except OSError as error:
+                digest = f"unreadable: {error.strerror}"
+            done = all(store.done(clip.id, digest, retry_errors=retry_errors) for store in stores.values())
+            entries.append(_Entry(clip, digest, done))
+            begin += [] if done else [entries[-1]]
+            if len(begin) == group:
+                _submit(pipeline, begin)
+        if not entries:
+            return
+        if len(entries) < ahead or not (entries[0].done or entries[0].features):  # nothing to wait for, or no time
+            _submit(pipeline, begin)
+        yield entries.popleft()
+
+
+def _submit(pipeline: "ClipPipeline | ClusterPipeline", begin: list[_Entry]) -> None:
+    media = [(entry.clip.audio, entry.clip.video) for entry in begin]
+    for entry, features in zip(begin, pipeline.submit_all(media), strict=True):
+        entry.features = features
+    begin.clear()
+
+
+def _write(entry: _Entry, stores: Mapping[str, RecordWriter]) -> None:
+    clip, digest = entry.clip, entry.digest
+    try:
+        found = entry.features.result()
+    except ClusterLost:
+        raise
+    except Exception as error:  # a decoder's surprise on one clip must not stop the others
+        return _fail(clip, digest, failure_reason(clip.id, error), stores)
+    # The audio record carries the notes; it is written last, so that a kill between two of them repeats the clip.
+    try:
+        for name, store in stores.items():
+            if name != "audio" and not store.done(clip.id, digest, retry_errors=True):
+                store.write(clip.id, digest, found.visual.get(name, np.zeros((0, store.meta["dim"]))), mask=found.mask)
+        stores["audio"].write(clip.id, digest, found.audio, notes=tuple(found.notes))
+    except ValueError as error:  # features that a store refuses
+        _fail(clip, digest, str(error), stores)
+
+
+def _fail(clip: Clip, digest: str, reason: str, stores: Mapping[str, RecordWriter]) -> None:
+    for store in stores.values():
+        store.fail(clip.id, digest, reason)
+
+
+def _count(clip: Clip, stores: Mapping[str, RecordWriter], summary: Summary) -> None:
+    audio, *others = (store.records[clip.id] for store in stores.values())
+    summary.notes.extend((clip.id, note) for note in audio.notes)
+    if audio.error:
+        summary.errors.append((clip.id, audio.error))
+    elif any(record.frames == 0 for record in others):
+        summary.without_video += 1

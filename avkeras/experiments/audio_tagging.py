@@ -2,8 +2,6 @@
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,111 +12,11 @@ from avkeras.data.records import RecordReader
 from avkeras.errors import AvkerasError
 from avkeras.evaluation.thresholds import best_global_threshold, micro_f1
 from avkeras.experiments.run_folder import pin_values, write_extraction, write_rows, write_text
-from avkeras.features.extract import Summary, extract
+from avkeras.experiments.tagging_report import write_tagging_report
+from avkeras.experiments.tagging_values import FILES, SYSTEMS, AudioTagging, Report, SystemResult
+from avkeras.features.extract import extract
 
-# name -> (first input, second input, modalities with positions): the best rows of the paper's table 1
-SYSTEMS = {
-    "audio": ("audio", "audio", ()),
-    "video": ("video", "video", ("video",)),
-    "audio+video": ("video", "audio", ("video",)),
-}
-
-
-FILES = ("metrics.csv", "epochs/", "model.keras", "predictions.csv", "curves.png", "attention/", "saved_model/")
-FIGURES = 3  # test clips whose attention is drawn
-
-
-@dataclass
-class AudioTagging:
-    """Values of the experiment (2019, section 3); the defaults are the paper's.
-
-    Args:
-        data: manifest; None: demo soundscapes, made on first use.
-        out: folder of the run.
-        records: folder of the embeddings; None: `records` beside the manifest.
-        embedders: of the sound and of the pictures: names, TF Hub handles or folders.
-        systems: which of `audio`, `video` and `audio+video` to train.
-        attention: `softmax`, `sigmoid` or `normalized_sigmoid`.
-        aggregation: `mean` or `max`.
-        blocks: encoder blocks, and as many decoder blocks.
-        dim: width of the model, its feed-forward maps and heads.
-        num_heads: attention heads.
-        dropout: rate.
-        epochs: at most.
-        steps_per_epoch: batches per epoch.
-        batch_size: clips per batch.
-        max_ratio: most common class to rarest in the drawn batches.
-        patience: epochs that early stopping compares with.
-        keep: last epochs in the ensemble.
-        learning_rate: of Adam.
-        complete_only: leave out clips without video, as the paper does; otherwise they are trained on and scored too.
-        precision: `float32`, `mixed_float16` or `mixed_bfloat16`.
-        demo_clips: train, validation and test clips of the demo data.
-        seed: of everything random.
-        workers: threads that decode media.
-    """
-
-    data: Path | None = None
-    out: Path = Path("runs/dcase2017_av")
-    records: Path | None = None
-    embedders: Sequence[str] = ("vggish", "vgg16")
-    systems: Sequence[str] = tuple(SYSTEMS)
-    attention: str = "sigmoid"
-    aggregation: str = "mean"
-    blocks: int = 3
-    dim: int = 128
-    num_heads: int = 3
-    dropout: float = 0.1
-    epochs: int = 30
-    steps_per_epoch: int = 300
-    batch_size: int = 40
-    max_ratio: float = 5.0
-    patience: int = 7
-    keep: int = 7
-    learning_rate: float = 0.001
-    complete_only: bool = True
-    precision: str = "float32"
-    demo_clips: tuple[int, int, int] = (480, 120, 200)
-    seed: int = 0
-    workers: int = 2
-
-
-@dataclass
-class SystemResult:
-    """What one system reached.
-
-    Args:
-        system: its name.
-        folder: its files: `metrics.csv`, `epochs`, `model.keras`, `predictions.csv`, pictures, `saved_model`.
-        threshold: the global one that is best on validation.
-        f1: micro-F1 on all test clips that it can be scored on.
-        f1_with_video: micro-F1 on the test clips with video; None: there are none.
-        clips: how many test clips `f1` is of.
-        accuracy: share of the test clips whose one label is the most probable class; None: clips have several labels.
-        epochs: that it was trained for.
-    """
-
-    system: str
-    folder: Path
-    threshold: float
-    f1: float
-    f1_with_video: float | None
-    clips: int
-    accuracy: float | None
-    epochs: int
-
-
-@dataclass
-class Report:
-    """What a run did: the values, the extraction's summary, the systems' results, and what was left out and why."""
-
-    values: AudioTagging
-    manifest: Manifest
-    embedders: list[str]
-    stand_ins: list[str]
-    summary: Summary
-    results: list[SystemResult] = field(default_factory=list)
-    skipped: list[tuple[str, str]] = field(default_factory=list)
+__all__ = ["FILES", "SYSTEMS", "AudioTagging", "Report", "SystemResult", "build_model", "run_audio_tagging"]
 
 
 def run_audio_tagging(
@@ -132,7 +30,7 @@ def run_audio_tagging(
         verbose: of `fit`.
 
     Returns:
-        A `Report`; `results.csv` in `values.out` holds its rows.
+        A `Report`; `results.csv` in `values.out` holds its rows, and `report.html` all that a person wants to see.
     """
     from avkeras.features.embedders import load_embedder
 
@@ -170,6 +68,7 @@ def run_audio_tagging(
         else:
             report.skipped.append((name, reason))
     write_rows(values.out / "results.csv", [_row(result) for result in report.results])
+    write_tagging_report(report, stores=stores, specs=[embedder.spec for embedder in embedders.values()])
     return report
 
 
@@ -214,7 +113,9 @@ def build_model(
 
 
 def _run_system(name, values, manifest, stores, embedders, verbose) -> tuple[SystemResult | None, str]:
+    from avkeras.experiments.curves import training_curves
     from avkeras.experiments.export import export_model
+    from avkeras.experiments.tagging_figures import write_attention_figures
     from avkeras.training.run import epoch_ensemble, train
 
     modalities = set(SYSTEMS[name][:2])
@@ -271,7 +172,8 @@ def _run_system(name, values, manifest, stores, embedders, verbose) -> tuple[Sys
             for clip, row in zip(sets["test"].clips, probabilities["test"], strict=True)
         ],
     )
-    _write_figures(model, values, folder, sets["test"], probabilities["test"], embedders)
+    training_curves(folder / "metrics.csv", folder / "curves.png", patience=values.patience, keep=values.keep)
+    write_attention_figures(folder / "attention", model, sets["test"], probabilities["test"], embedders=embedders)
     used = {modality: embedder for modality, embedder in embedders.items() if modality in {"audio", *modalities}}
     export_model(
         averaged,
@@ -305,27 +207,6 @@ def _score(name, folder, test: ClipSet, probabilities, threshold, stores) -> Sys
         accuracy=float((probabilities.argmax(1) == targets.argmax(1)).mean()) if one_label else None,
         epochs=0,
     )
-
-
-def _write_figures(model, values: AudioTagging, folder: Path, test: ClipSet, probabilities, embedders) -> None:
-    """Draws the losses, and the attention in the test clips that are recognised best (2019, figures 4 to 7)."""
-    from avkeras.experiments.curves import training_curves
-    from avkeras.experiments.visualize import clip_attention_figure
-
-    training_curves(folder / "metrics.csv", folder / "curves.png", patience=values.patience, keep=values.keep)
-    shown = test.has("video") if "video" in test.stores else np.ones(len(test), bool)
-    certainty = np.where(shown, (probabilities * test.targets).max(axis=1), -1)
-    for place in np.argsort(-certainty, kind="stable")[:FIGURES]:
-        clip = test.clips[place]
-        clip_attention_figure(
-            folder / "attention" / f"{clip.id}.png",
-            model,
-            audio=clip.audio,
-            video=clip.video,
-            audio_embedder=embedders["audio"],
-            video_embedder=embedders.get("video"),
-            title=f"{clip.id}: {', '.join(clip.labels)}",
-        )
 
 
 def _row(result: SystemResult) -> dict:

@@ -1,10 +1,7 @@
 """The 2022 experiment: train a multi-encoder model by a mean teacher, tune it on validation and score it on test."""
 
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 import numpy as np
 
@@ -12,126 +9,22 @@ from avkeras.data.detection_set import DetectionSet
 from avkeras.data.manifest import SUPERVISION, Clip, Manifest, read_manifest
 from avkeras.data.records import RecordReader
 from avkeras.errors import AvkerasError
+from avkeras.experiments.detection_files import write_inputs, write_predictions, write_results
+from avkeras.experiments.detection_report import write_detection_report
 from avkeras.experiments.detection_scores import Tuning, score, tune
 from avkeras.experiments.detection_training import build_mean_teacher, train_mean_teacher
+from avkeras.experiments.detection_values import FILES, INPUTS_FILE, POOLING, DetectionReport, SoundEventDetection
 from avkeras.experiments.run_folder import pin_values, write_extraction, write_rows, write_text
-from avkeras.features.extract import Summary
 from avkeras.features.extract_detection import HOP, MAX_FRAMES, SAMPLE_RATE, extract_detection
 
-if TYPE_CHECKING:
-    from avkeras.features.embedders import Embedder
-    from avkeras.training.mean_teacher import MeanTeacher
-
-INPUTS_FILE = "inputs.json"
-FILES = (
-    "model.keras (the student), teacher.keras, classes.txt, inputs.json (embedders)",
-    "tuning.json (audio weight, thresholds, filters), metrics.csv (losses per epoch), config.json",
-    "extraction.csv (clips that were padded, cut or failed), left_out.csv",
-    "predictions.tsv, ground_truth.tsv, durations.tsv, scores/ (for `avkeras evaluate`), clip_probabilities.csv",
-)
-
-
-@dataclass
-class SoundEventDetection:
-    """Values of the experiment (2022, section 3.1); the defaults are the paper's, with random weights.
-
-    Args:
-        data: manifest; None: demo soundscapes, made on first use.
-        out: folder of the run.
-        records: folder of the features; None: `records` beside the manifest.
-        visual: embedders of the pictures, one encoder each: names, TF Hub handles or folders; none: audio only.
-        visual_frames: still images per 10 s.
-        block: `transformer` or `conformer`.
-        training_weight: weight of the audio encoder while training; None: drawn for each batch from U(0.25, 1).
-        weights: of the audio encoder in inference, from which validation chooses.
-        blocks: of each encoder, and of the decoder.
-        dim: width of the model.
-        num_heads: attention heads.
-        key_dim: width of one head.
-        hidden_dim: width of the feed-forwards' first map.
-        dropout: rate.
-        filters: output channels of the convolutional front end.
-        epochs: to train for.
-        steps_per_epoch: batches per epoch.
-        batch: strong, weak and unlabelled clips per batch.
-        learning_rate: of rectified Adam at the first step.
-        decay_steps: steps in which the rate falls by `decay_rate`.
-        decay_rate: factor of the rate per `decay_steps`.
-        teacher_decay: of the teacher's moving average, per step.
-        consistency_weight: of the differences between student and teacher.
-        mixup_rate: share of the batches that are mixed.
-        precision: `float32`, `mixed_float16` or `mixed_bfloat16`.
-        demo_clips: train, validation and test clips of the demo data.
-        seed: of everything random.
-        workers: threads that decode media.
-    """
-
-    data: Path | None = None
-    out: Path = Path("runs/dcase2020_multi_encoder")
-    records: Path | None = None
-    visual: Sequence[str] = ("vgg16",)
-    visual_frames: int = 64
-    block: str = "transformer"
-    training_weight: float | None = None
-    weights: Sequence[float] = (0.25, 0.5, 0.75, 0.875)
-    blocks: int = 3
-    dim: int = 128
-    num_heads: int = 3
-    key_dim: int = 128
-    hidden_dim: int = 512
-    dropout: float = 0.1
-    filters: Sequence[int] = (16, 32, 64, 128, 128, 128, 128)
-    epochs: int = 100
-    steps_per_epoch: int = 250
-    batch: tuple[int, int, int] = (32, 32, 64)
-    learning_rate: float = 0.001
-    decay_steps: int = 10000
-    decay_rate: float = 0.1
-    teacher_decay: float = 0.999
-    consistency_weight: float = 2.0
-    mixup_rate: float = 1 / 3
-    precision: str = "float32"
-    demo_clips: tuple[int, int, int] = (160, 40, 60)
-    seed: int = 0
-    workers: int = 2
-
-
-POOLING = 8  # of them make one of its vectors
-
-
-@dataclass
-class DetectionReport:
-    """What a run did.
-
-    Args:
-        values: of the experiment.
-        manifest: the clips.
-        inputs: of the model: `audio`, then the visual embedders.
-        stand_ins: embedders that only stand in for pretrained ones.
-        summary: of the extraction.
-        tuning: what was chosen on validation.
-        rows: metrics per part of the test clips.
-        left_out: id and reason of each clip that was not used.
-        cut_events: events that begin behind the 10 s that the model sees of their clip.
-    """
-
-    values: SoundEventDetection
-    manifest: Manifest
-    inputs: tuple[str, ...]
-    stand_ins: list[str]
-    summary: Summary
-    tuning: Tuning | None = None
-    rows: list[dict] = field(default_factory=list)
-    left_out: list[tuple[str, str]] = field(default_factory=list)
-    cut_events: int = 0
-
-    @property
-    def model_name(self) -> str:
-        """What was trained, in a few words."""
-        kinds = {0: "audio only", 1: "bi-encoder", 2: "tri-encoder"}
-        visual = [name for name in self.inputs if name != "audio"]
-        kind = kinds.get(len(visual), f"{1 + len(visual)} encoders")
-        return f"{kind} {self.values.block}" + (f" with {' and '.join(visual)}" if visual else "")
+__all__ = [
+    "FILES",
+    "INPUTS_FILE",
+    "POOLING",
+    "DetectionReport",
+    "SoundEventDetection",
+    "run_sound_event_detection",
+]
 
 
 def run_sound_event_detection(
@@ -148,7 +41,8 @@ def run_sound_event_detection(
         verbose: of `fit`.
 
     Returns:
-        A `DetectionReport`; `results.csv` in `values.out` holds its rows.
+        A `DetectionReport`; `results.csv` in `values.out` holds its rows, and `report.html` all that a person wants to
+        see.
 
     Raises:
         AvkerasError: the data or the values do not fit, with what to do.
@@ -191,11 +85,12 @@ def run_sound_event_detection(
         )
         train_mean_teacher(model, sets["train"], values, verbose=verbose)
         tuning, rows = _tune_and_score(model.student, sets, values)
-        _write_results(model, tuning, rows, values.out)
-        _write_inputs(values, visual)
+        write_results(model, tuning, rows, values.out)
+        write_inputs(values, visual)
         write_text(finished, json.dumps(rows) + "\n")
     report.tuning = Tuning.read(values.out / "tuning.json")
     report.rows = json.loads(finished.read_text())
+    write_detection_report(report, stores=stores, specs=[embedder.spec for embedder in visual.values()])
     return report
 
 
@@ -275,44 +170,5 @@ def _tune_and_score(student, sets, values) -> tuple[Tuning, list[dict]]:
         ignored = _predict(student, test, values, 1.0)
         rows += score(test, ignored, tuning, parts={"with video, video ignored": seen})
         student.set_inference_weight(tuning.weight)
-    _write_predictions(test, predicted, tuning, values.out)
+    write_predictions(test, predicted, tuning, values.out)
     return tuning, rows
-
-
-def _write_predictions(test: DetectionSet, predicted, tuning: Tuning, folder: Path) -> None:
-    """Writes what `avkeras evaluate` takes, and the clip probabilities."""
-    from avkeras.evaluation.files import FrameScores, write_events, write_scores
-
-    ids = tuple(clip.id for clip in test.clips)
-    events = tuning.events(predicted["frame"], durations=test.durations)
-    write_events(folder / "predictions.tsv", dict(zip(ids, events, strict=True)))
-    write_events(folder / "ground_truth.tsv", dict(zip(ids, test.events, strict=True)))
-    durations = [{"filename": id, "duration": seconds} for id, seconds in zip(ids, test.durations, strict=True)]
-    write_rows(folder / "durations.tsv", durations, delimiter="\t")
-    write_scores(
-        folder / "scores", FrameScores(ids, test.classes, predicted["frame"], test.seconds_per_vector, test.durations)
-    )
-    probabilities = [
-        {"id": id, **{name: f"{value:.6f}" for name, value in zip(test.classes, row, strict=True)}}
-        for id, row in zip(ids, predicted["clip"], strict=True)
-    ]
-    write_rows(folder / "clip_probabilities.csv", probabilities)
-
-
-def _write_results(model: "MeanTeacher", tuning: Tuning, rows, folder: Path) -> None:
-    model.student.save(folder / "model.keras")
-    model.teacher.save(folder / "teacher.keras")
-    write_text(folder / "classes.txt", "\n".join(tuning.classes) + "\n")
-    tuning.write(folder / "tuning.json")
-    write_rows(folder / "results.csv", rows)
-
-
-def _write_inputs(values: SoundEventDetection, visual: dict[str, "Embedder"]) -> None:
-    """Writes what a prediction needs to know of the model's inputs."""
-    # Without a clip with video, no embedder was loaded.
-    embedders = {
-        name: {"embedder": str(given), "fingerprint": embedder.fingerprint}
-        for given, (name, embedder) in zip(values.visual, visual.items(), strict=bool(visual))
-    }
-    inputs = {"visual": embedders, "visual_frames": values.visual_frames, "max_frames": MAX_FRAMES}
-    write_text(values.out / INPUTS_FILE, json.dumps(inputs, indent=1) + "\n")

@@ -1,0 +1,55 @@
+"""What a detection run writes beside its scores: predictions in DCASE's form, models, what the inputs are."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from avkeras.data.detection_set import DetectionSet
+from avkeras.experiments.detection_scores import Tuning
+from avkeras.experiments.detection_values import INPUTS_FILE, SoundEventDetection
+from avkeras.experiments.run_folder import write_rows, write_text
+from avkeras.features.extract_detection import MAX_FRAMES
+
+if TYPE_CHECKING:
+    from avkeras.features.embedders import Embedder
+    from avkeras.training.mean_teacher import MeanTeacher
+
+
+def write_predictions(test: DetectionSet, predicted, tuning: Tuning, folder: Path) -> None:
+    """Writes what `avkeras evaluate` takes, and the clip probabilities."""
+    from avkeras.evaluation.files import FrameScores, write_events, write_scores
+
+    ids = tuple(clip.id for clip in test.clips)
+    events = tuning.events(predicted["frame"], durations=test.durations)
+    write_events(folder / "predictions.tsv", dict(zip(ids, events, strict=True)))
+    write_events(folder / "ground_truth.tsv", dict(zip(ids, test.events, strict=True)))
+    durations = [{"filename": id, "duration": seconds} for id, seconds in zip(ids, test.durations, strict=True)]
+    write_rows(folder / "durations.tsv", durations, delimiter="\t")
+    write_scores(
+        folder / "scores", FrameScores(ids, test.classes, predicted["frame"], test.seconds_per_vector, test.durations)
+    )
+    probabilities = [
+        {"id": id, **{name: f"{value:.6f}" for name, value in zip(test.classes, row, strict=True)}}
+        for id, row in zip(ids, predicted["clip"], strict=True)
+    ]
+    write_rows(folder / "clip_probabilities.csv", probabilities)
+
+
+def write_results(model: "MeanTeacher", tuning: Tuning, rows, folder: Path) -> None:
+    """Writes student and teacher, what validation chose, and the table of the results."""
+    model.student.save(folder / "model.keras")
+    model.teacher.save(folder / "teacher.keras")
+    write_text(folder / "classes.txt", "\n".join(tuning.classes) + "\n")
+    tuning.write(folder / "tuning.json")
+    write_rows(folder / "results.csv", rows)
+
+
+def write_inputs(values: SoundEventDetection, visual: dict[str, "Embedder"]) -> None:
+    """Writes what a prediction needs to know of the model's inputs."""
+    # Without a clip with video, no embedder was loaded.
+    embedders = {
+        name: {"embedder": str(given), "fingerprint": embedder.fingerprint}
+        for given, (name, embedder) in zip(values.visual, visual.items(), strict=bool(visual))
+    }
+    inputs = {"visual": embedders, "visual_frames": values.visual_frames, "max_frames": MAX_FRAMES}
+    write_text(values.out / INPUTS_FILE, json.dumps(inputs, indent=1) + "\n")

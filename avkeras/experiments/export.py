@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import avkeras
 from avkeras.errors import AvkerasError
+from avkeras.experiments.saved_model_folder import DESCRIPTION, EXTRA, refuse_existing, write_saved_model
 from avkeras.experiments.signatures import is_mask, serving_module
 
 if TYPE_CHECKING:
@@ -18,11 +17,6 @@ if TYPE_CHECKING:
     import numpy as np
 
     from avkeras.features.embedders import Embedder
-
-# TF Serving ignores this folder and copies it with the model.
-EXTRA = "assets.extra"
-DESCRIPTION = "avkeras.json"
-CLASSES = "classes.txt"
 
 
 def export_model(
@@ -52,8 +46,10 @@ def export_model(
     shorter than one audio window is padded with zeros to one window.
 
     Beside the graph, in `assets.extra`, `classes.txt` names the classes, one a line in the order of the
-    probabilities, and `avkeras.json` holds the threshold, the classes, what the embedders are, and `metadata`. The
-    folder is written whole or not at all.
+    probabilities, `avkeras.json` holds the threshold, the classes, what the embedders are, and `metadata`,
+    `MODEL_CARD.md` tells a person all this, and `tf_serving_warmup_requests` holds requests that TF Serving answers
+    when it has loaded the model (written where the package tensorflow-serving-api is installed). The folder is written
+    whole or not at all.
 
     Args:
         model: takes a dict of embeddings and masks and gives clip probabilities `(batch, classes)`.
@@ -64,7 +60,8 @@ def export_model(
             only sees, as its windows say when pictures are taken. One that is not needed is left out.
         bundle: write the embedders into the SavedModel too, and the signature `media`.
         frames: the most frames that a clip had in training; longer files are predicted in windows of so many.
-        metadata: what else `avkeras.json` should tell; JSON values.
+        metadata: what else `avkeras.json` and the model card should tell; JSON values. `data`, `scores` and `limits`
+            are sections of the card: see `avkeras.experiments.model_card.model_card`.
         overwrite: replace a SavedModel that is there.
 
     Returns:
@@ -81,45 +78,34 @@ def export_model(
         TensorShape([1, 2])
     """
     import numpy as np
-    import tensorflow as tf
 
     directory = Path(directory)
     needed = {name for name in model.input if not is_mask(name)} | {"audio"}
     embedders = {modality: embedder for modality, embedder in (embedders or {}).items() if modality in needed}
     _check(model, classes, np.atleast_1d(threshold), embedders, bundle)
-    if directory.exists() and not (overwrite and (directory / "saved_model.pb").is_file()):
-        advice = "name another folder" if overwrite else "name another folder, or allow to overwrite it"
-        raise AvkerasError(f"{directory}: exists{' and holds no SavedModel' if overwrite else ''}; {advice}.")
+    refuse_existing(directory, overwrite=overwrite)
     module, signatures = serving_module(model, embedders=embedders if bundle else {})
+    dims = {name: tensor.shape[-1] for name, tensor in model.input.items() if not is_mask(name)}
     description = {
-        "avkeras": avkeras.__version__,
+        "kind": "tagging",
         "classes": list(classes),
         "threshold": np.asarray(threshold, float).tolist(),
-        "inputs": {name: tensor.shape[-1] for name, tensor in model.input.items() if not is_mask(name)},
+        "inputs": dims,
         "frames": frames,
-        "embedders": {
-            modality: {"spec": dataclasses.asdict(embedder.spec), "fingerprint": embedder.fingerprint}
-            for modality, embedder in embedders.items()
-        },
+        "lengths": dict.fromkeys(dims, frames) if frames else {},
+        "embedders": described(embedders),
         "bundled": bundle,
         "metadata": dict(metadata or {}),
     }
-    try:
-        directory.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{directory.name}-", dir=directory.parent) as scratch:
-            written = Path(scratch, "model")
-            tf.saved_model.save(module, str(written), signatures=signatures)
-            extra = written / EXTRA
-            extra.mkdir()
-            (extra / CLASSES).write_text("".join(f"{name}\n" for name in classes), encoding="utf-8")
-            text = json.dumps(description, indent=2, ensure_ascii=False) + "\n"
-            (extra / DESCRIPTION).write_text(text, encoding="utf-8")
-            if directory.exists():
-                directory.rename(Path(scratch, "old"))
-            written.rename(directory)
-    except OSError as error:
-        raise AvkerasError(f"{directory}: the SavedModel cannot be written: {error.strerror or error}") from error
-    return directory
+    return write_saved_model(directory, module, signatures, description=description)
+
+
+def described(embedders: Mapping[str, Embedder]) -> dict[str, dict[str, Any]]:
+    """Return what `avkeras.json` says of embedders, by the names of the model's inputs."""
+    return {
+        name: {"spec": dataclasses.asdict(embedder.spec), "fingerprint": embedder.fingerprint}
+        for name, embedder in embedders.items()
+    }
 
 
 def read_description(directory: str | Path) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The functions that an exported model answers with: embeddings or media in, clip probabilities out."""
+"""The functions that an exported model answers with: embeddings or media in, probabilities out."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def serving_module(model: keras.Model, *, embedders: Mapping[str, Embedder]) -> 
     """Make the object to save as a SavedModel, and its signatures (see `avkeras.experiments.export.export_model`).
 
     Args:
-        model: takes a dict of embeddings and masks and gives `(batch, classes)`.
+        model: takes a dict of embeddings and masks and gives `(batch, classes)`, or a dict of probabilities.
         embedders: per modality; those to bundle: at least one for every input of the model, or none.
 
     Returns:
@@ -41,7 +41,10 @@ def serving_module(model: keras.Model, *, embedders: Mapping[str, Embedder]) -> 
 
     @tf.function
     def predict(**inputs):
-        return {"probabilities": model(inputs, training=False)}
+        found = model(inputs, training=False)
+        if isinstance(found, Mapping):
+            return {f"{name}_probabilities": value for name, value in found.items()}
+        return {"probabilities": found}
 
     masked = {name: tf.TensorSpec(tensor.shape, tensor.dtype, name=name) for name, tensor in model.input.items()}
     unmasked = {name: spec for name, spec in masked.items() if not is_mask(name)}

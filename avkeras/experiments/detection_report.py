@@ -57,7 +57,8 @@ def write_detection_report(
     scores = read_scores(out / "scores")
     ids, probabilities = read_probabilities(out / "clip_probabilities.csv", classes)
     # The scores come in the order of their files' names.
-    probabilities = probabilities[[ids.index(id) for id in scores.clips]]
+    places = {id: place for place, id in enumerate(ids)}
+    probabilities = probabilities[[places[id] for id in scores.clips]]
     clips = named_clips(report.manifest, scores.clips, file=out / "scores")
     targets = np.array([clip_targets(clip.labels, classes) for clip in clips])
     visual = next((store for name, store in stores.items() if name != "audio"), None)
@@ -128,13 +129,13 @@ def _class_tables(
         for place, name in enumerate(tuning.classes):
             count = scored.counts[name]
             f1 = scored.per_class[name] if count.references else None
-            row = [name.replace("_", " "), count.references, count.predicted, count.correct, f1]
+            row = [name, count.references, count.predicted, count.correct, f1]
             row.append(getattr(tuning, f"{kind}_thresholds")[place])
             rows.append(row + ([] if kind == "clip" else [getattr(tuning, f"{kind}_filters")[place]]))
         tables.append(table(captions[kind], columns, rows))
     filters = zip(tuning.classes, *tuning.psds_filters.values(), strict=True)
     columns = {"class": "text", **{f"{name}: median filter (frames)": "count" for name in tuning.psds_filters}}
-    psds_rows = [(name.replace("_", " "), *sizes) for name, *sizes in filters]
+    psds_rows = [(name, *sizes) for name, *sizes in filters]
     return [*tables, table("Filters for PSDS, whose 50 thresholds are 0.01 to 0.99", columns, psds_rows)]
 
 

@@ -145,9 +145,7 @@ def named_clips(manifest: Manifest, ids: Sequence[str], *, file: Path) -> list[C
     """
     by_id = {clip.id: clip for clip in manifest.split("test")}
     if missing := [id for id in ids if id not in by_id]:
-        raise AvkerasError(
-            f"{file}: names clip {missing[0]}, which is no test clip of {manifest.path}; was it changed?"
-        )
+        raise AvkerasError(f"{file}: names clip {missing[0]}, which is no test clip of {manifest.path} any more")
     return [by_id[id] for id in ids]
 
 

@@ -186,7 +186,7 @@ function showPsd() {
     series.push({ name: `mean less standard deviation (area ${number(found.value, 4)})`, points: found.mean, step: true, thick: true });
     const names = className === "every class" ? Object.keys(found.classes) : [className];
     for (const name of names) {
-      if (found.classes[name]) series.push({ name: name.replaceAll("_", " "), points: found.classes[name], step: true });
+      if (found.classes[name]) series.push({ name, points: found.classes[name], step: true });
     }
   }
   chart(byId("psd"), series, {

@@ -19,13 +19,14 @@ function ticksOf(low, high, most) {
  */
 function chart(element, series, options) {
   element.drawing?.disconnect();
-  let width = 0;
+  let width = element.clientWidth;
   element.drawing = new ResizeObserver(() => {
     if (element.clientWidth !== width) {
       width = element.clientWidth;
       draw();
     }
   });
+  draw();
   element.drawing.observe(element);
 
   function draw() {

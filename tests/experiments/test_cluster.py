@@ -1,6 +1,8 @@
 """Extraction on a Ray cluster of two nodes on this machine, one of which is killed midway."""
 
 import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import soundfile
 from media_corpus import bursts, write_clip
 
 from avkeras.data.manifest import Clip, write_manifest
+from avkeras.data.records import RecordReader
 from avkeras.errors import AvkerasError
 from avkeras.experiments.extraction import extract_manifest
 from avkeras.features.cluster import ClusterPool
@@ -116,3 +119,41 @@ def test_no_cluster_is_one_line():
     with pytest.raises(AvkerasError, match="--cluster nonsense: no Ray cluster") as caught:
         ClusterPool("nonsense")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # Ray's own
+def test_a_lost_cluster_ends_the_run_with_one_line_and_fails_no_clip(
+    manifest, embedders, embedder_cache, tmp_path, monkeypatch
+):
+    utils = pytest.importorskip("ray.cluster_utils")
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+    sound = manifest.clips[0].audio
+    clips = [Clip(f"c{number}", sound, None, "train") for number in range(600)]
+    many = write_manifest(tmp_path / "manifest.tsv", clips, classes=["Car"])
+    name = str(next(embedder_cache.glob("vggish_stand_in-*")))
+    cluster = utils.Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+    try:
+        arguments = ["extract", str(many.path), "--embedders", name, "--cluster", cluster.address]
+        code = f"from avkeras.cli import main; main({arguments!r})"
+        run = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True)
+        deadline = time.monotonic() + 240
+        while not any(path.stat().st_size for path in tmp_path.glob("records/audio-*/index.jsonl")):
+            assert run.poll() is None
+            assert time.monotonic() < deadline, "nothing was written"
+            time.sleep(0.02)
+    finally:
+        cluster.shutdown()
+    _, said = run.communicate(timeout=120)
+    assert run.returncode == 1, said
+    assert "Traceback" not in said
+    assert len([line for line in said.splitlines() if "the cluster was lost" in line]) == 1, said
+    (store,) = tmp_path.glob("records/audio-*")
+    written = RecordReader(store).records
+    assert 0 < len(written) < 600
+    assert not any(record.error for record in written.values())
+    (rest,) = extract_manifest(many.path, embedders=[name])
+    assert rest.summary.reused == len(written)
+    assert not rest.summary.errors
+    (whole,) = extract_manifest(many.path, embedders=[name], out=tmp_path / "whole")
+    assert contents(store) == contents(whole.stores["audio"])

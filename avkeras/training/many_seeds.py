@@ -124,6 +124,7 @@ def _cross_entropy(targets, probabilities) -> float:
 
 def _apart(build, training, sets, samplers, results, *, epochs, steps_per_epoch) -> Iterator[SeedRun]:
     model = None
+    batches = {name: clips.dataset() for name, clips in sets.items()}
     for seed, sampler in samplers.items():
         fresh = build(seed)
         if model is None:
@@ -136,7 +137,7 @@ def _apart(build, training, sets, samplers, results, *, epochs, steps_per_epoch)
         result = results[seed]
 
         def epoch_end(epoch, logs, model=model, result=result):
-            predicted = {name: model.predict(clips.dataset(), verbose=0) for name, clips in sets.items()}
+            predicted = {name: model.predict(given, verbose=0) for name, given in batches.items()}
             model.stop_training = result.add_epoch(predicted)
 
         model.stop_training = False
@@ -176,11 +177,12 @@ def _together(build, training, sets, samplers, results, *, epochs, steps_per_epo
     if models.scales_loss:
         raise AvkerasError("together: float16 scales the loss of each run apart; give mixed_bfloat16 or float32")
     batches = iter(training.training_dataset(_SideBySide(list(samplers.values())), steps=epochs * steps_per_epoch))
+    predictable = {name: clips.dataset() for name, clips in sets.items()}
     open_runs = dict(enumerate(results.values()))
     for _ in range(epochs):
         for _ in range(steps_per_epoch):
             models.train_step(*next(batches))
-        predicted = {name: models.predict(clips.dataset()) for name, clips in sets.items()}
+        predicted = {name: models.predict(given) for name, given in predictable.items()}
         for place, result in list(open_runs.items()):
             if result.add_epoch({name: values[place] for name, values in predicted.items()}):
                 yield open_runs.pop(place).end()

@@ -31,13 +31,8 @@ def values_of_run(folder: str | Path) -> Any:
         3
     """
     folder = Path(folder)
+    given = read_config(folder)
     file = folder / "config.json"
-    try:
-        given = json.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise AvkerasError(f"{folder}: holds no run ({file.name}: {error.strerror})") from error
-    except ValueError as error:
-        raise AvkerasError(f"{file}: is damaged: {error}") from error
     for kind in (AudioTagging, SoundEventDetection):
         fields = {field.name for field in dataclasses.fields(kind)}
         if given.keys() <= fields:
@@ -54,3 +49,18 @@ def values_of_run(folder: str | Path) -> Any:
     paths = {name: Path(given[name]) for name in ("data", "out", "records") if given.get(name) is not None}
     lists = {name: tuple(value) for name, value in given.items() if isinstance(value, list)}
     return kind(**given | paths | lists)
+
+
+def read_config(folder: str | Path) -> dict[str, Any]:
+    """Returns the values in a run's `config.json`.
+
+    Raises:
+        AvkerasError: the folder holds none.
+    """
+    file = Path(folder) / "config.json"
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise AvkerasError(f"{folder}: holds no run ({file.name}: {error.strerror})") from error
+    except ValueError as error:
+        raise AvkerasError(f"{file}: is damaged: {error}") from error

@@ -14,6 +14,8 @@ from tf_serving import answer, serving
 from avkeras.experiments.detection_scores import Tuning
 from avkeras.experiments.export import export_model, read_description
 from avkeras.experiments.export_detection import export_detection_model
+from avkeras.experiments.model_card import model_card
+from avkeras.experiments.warm_up import write_warm_up
 from avkeras.models.audiovisual_transformer import AudiovisualTransformer
 from avkeras.models.multi_encoder import MultiEncoder
 
@@ -57,8 +59,16 @@ def detection(embedders, tmp_path_factory):
     return model, export_detection_model(model, folder, tuning=TUNING, visual=visual, visual_frames=4)
 
 
+@pytest.fixture(scope="module")
+def loaded(tagging, detection):
+    """The SavedModels, by folder."""
+    import tensorflow as tf
+
+    return {folder: tf.saved_model.load(str(folder)) for _, folder in (tagging, detection)}
+
+
 @pytest.fixture(params=["tagging", "detection"])
-def exported(request):
+def exported(request, loaded):
     return request.getfixturevalue(request.param)
 
 
@@ -81,10 +91,10 @@ def fill(inputs, seed=0):
     return filled
 
 
-def test_the_programs_of_the_card_ask_a_server_and_get_the_models_answer(exported):
+def test_the_programs_of_the_card_ask_a_server_and_get_the_models_answer(exported, loaded):
     model, folder = exported
     inputs, rest, grpc_program = blocks(folder, "python")
-    with serving(folder) as (rest_port, grpc_port):
+    with serving(loaded[folder]) as (rest_port, grpc_port):
         for program, names in ((rest, ("localhost:8501", rest_port)), (grpc_program, ("localhost:8500", grpc_port))):
             space = {}
             exec(inputs, space)
@@ -103,7 +113,7 @@ def test_the_programs_of_the_card_ask_a_server_and_get_the_models_answer(exporte
                 assert np.ptp(value) > 1e-3
 
 
-def test_the_docker_line_fits_the_programs(exported):
+def test_the_docker_line_fits_the_programs(exported, loaded):
     _, folder = exported
     docker, curl = blocks(folder, "sh")[0].replace("\\\n", " ").strip().splitlines()
     words = shlex.split(docker)
@@ -113,20 +123,18 @@ def test_the_docker_line_fits_the_programs(exported):
     assert words[-1].startswith("tensorflow/serving:2.16")
     assert [words[place + 1] for place, word in enumerate(words) if word == "-p"] == ["8500:8500", "8501:8501"]
     assert f"/v1/models/{name}:predict" in card(folder)
-    with serving(folder) as (port, _):
+    with serving(loaded[folder]) as (port, _):
         address = curl.split()[1].replace("localhost:8501", f"127.0.0.1:{port}")
         assert json.load(urlopen(address))["model_version_status"][0]["state"] == "AVAILABLE"
 
 
-def test_the_server_takes_columns_too_and_refuses_what_does_not_fit(detection):
-    model, folder = detection
-    inputs = {"audio": np.ones((2, 512, 64), "float32"), "mean_colour": np.ones((2, 4, 6), "float32")}
+def test_the_server_takes_columns_too_and_refuses_what_does_not_fit(tagging, loaded):
+    model, folder = tagging
+    inputs = {"audio": np.ones((2, 3, 128), "float32"), "video": np.ones((2, 3, 6), "float32")}
     body = {"signature_name": "embeddings", "inputs": {name: array.tolist() for name, array in inputs.items()}}
-    with serving(folder) as (port, grpc_port):
+    with serving(loaded[folder]) as (port, grpc_port):
         outputs = json.load(urlopen(f"http://127.0.0.1:{port}/v1/models/avkeras:predict", json.dumps(body).encode()))
-        np.testing.assert_allclose(
-            outputs["outputs"]["frame_probabilities"], model.predict(inputs, verbose=0)["frame"], atol=1e-5
-        )
+        np.testing.assert_allclose(outputs["outputs"], model.predict(inputs, verbose=0), atol=1e-5)
         program = blocks(folder, "python")
         space = {}
         exec(program[0], space)
@@ -135,32 +143,32 @@ def test_the_server_takes_columns_too_and_refuses_what_does_not_fit(detection):
             exec(program[2].replace("localhost:8500", f"127.0.0.1:{grpc_port}"), space)
 
 
-def test_every_warm_up_request_is_answered(exported):
+def test_every_warm_up_request_is_answered(exported, loaded):
     import tensorflow as tf
     from tensorflow_serving.apis import prediction_log_pb2
 
     _, folder = exported
-    loaded = tf.saved_model.load(str(folder))
     records = tf.data.TFRecordDataset(str(folder / "assets.extra" / "tf_serving_warmup_requests"))
     requests = [
         prediction_log_pb2.PredictionLog.FromString(record).predict_log.request
         for record in records.as_numpy_iterator()
     ]
-    assert {request.model_spec.signature_name for request in requests} == set(loaded.signatures)
+    assert {request.model_spec.signature_name for request in requests} == set(loaded[folder].signatures)
     for request in requests:
-        for value in answer(loaded, request).outputs.values():
+        for value in answer(loaded[folder], request).outputs.values():
             assert np.isfinite(tf.make_ndarray(value)).all()
 
 
-def test_without_the_package_no_warm_up_is_written_and_the_log_and_card_say_so(tmp_path, monkeypatch, caplog):
+def test_without_the_package_no_warm_up_is_written_and_the_log_and_card_say_so(
+    tagging, loaded, tmp_path, monkeypatch, caplog
+):
     monkeypatch.setitem(sys.modules, "tensorflow_serving.apis", None)
-    model = AudiovisualTransformer(
-        classes=2, dims={"audio": 4}, first="audio", positions=(), dim=8, key_dim=4, blocks=1
-    )
-    folder = export_model(model, tmp_path / "1", classes=["a", "b"], threshold=0.5)
-    assert not (folder / "assets.extra" / "tf_serving_warmup_requests").exists()
+    _, folder = tagging
+    signatures = loaded[folder].signatures
+    assert not write_warm_up(tmp_path, signatures, lengths={})
+    assert list(tmp_path.iterdir()) == []
     assert "tensorflow-serving-api" in caplog.text
-    assert "This folder holds no warm-up requests" in card(folder)
+    assert "This folder holds no warm-up requests" in model_card(read_description(folder), signatures, warm_up=False)
 
 
 def test_the_card_tells_data_embedders_scores_and_limits(tagging, detection):
@@ -185,7 +193,7 @@ def test_the_card_tells_data_embedders_scores_and_limits(tagging, detection):
     assert "`frame_probabilities` (?, ?, 3) float32" in text
 
 
-def test_a_detection_model_is_served_as_it_was_tuned(detection):
+def test_a_detection_model_is_served_as_it_was_tuned(detection, loaded):
     import tensorflow as tf
 
     model, folder = detection
@@ -201,7 +209,7 @@ def test_a_detection_model_is_served_as_it_was_tuned(detection):
         "mean_colour": random.normal(size=(3, 4, 6)).astype("float32"),
         "mean_colour_mask": np.array([[True] * 4, [True, True, False, False], [False] * 4]),
     }
-    signature = tf.saved_model.load(str(folder)).signatures["serving_default"]
+    signature = loaded[folder].signatures["serving_default"]
     served = {name: value.numpy() for name, value in signature(**{k: tf.constant(v) for k, v in x.items()}).items()}
     expected = model.predict(x, verbose=0)
     np.testing.assert_allclose(served["clip_probabilities"], expected["clip"], atol=1e-5)

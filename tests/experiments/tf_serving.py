@@ -13,9 +13,8 @@ from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
 
 @contextmanager
-def serving(folder, *, name="avkeras"):
-    """Serves a SavedModel under a name; gives the ports of REST and of gRPC."""
-    loaded = tf.saved_model.load(str(folder))
+def serving(loaded, *, name="avkeras"):
+    """Serves a loaded SavedModel under a name; gives the ports of REST and of gRPC."""
     server = grpc.server(futures.ThreadPoolExecutor(2))
     prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(_Grpc(loaded, name), server)
     grpc_port = server.add_insecure_port("127.0.0.1:0")

@@ -22,6 +22,8 @@ _log = logging.getLogger(__name__)
 REACH = 0.25
 # A first time beyond this (seconds) is reached by a seek; before it, decoding from the start is as fast.
 _SEEK_BEYOND = 20.0
+# Threads side by side on pictures, and not on parts of one, took 0.7 of the time for VP8 and 1.2 for H.264.
+_FRAME_THREADED = ("vp8", "vp9")
 # A picture of a bounded short side may be this many times as long; a ribbon of pixels would not be bounded else.
 _MOST_RATIO = 4
 
@@ -64,7 +66,7 @@ def load_frames(
     targets = np.asarray(times, dtype=np.float64).reshape(-1)
     order = np.argsort(targets, kind="stable")
     frames, seen, done = None, np.zeros(len(targets), bool), 0
-    for some, shown in iter_frames(path, targets[order], size=size, short_side=short_side):
+    for some, shown in iter_frames(path, targets[order], size=size, short_side=short_side, threads=0):
         if frames is None:
             frames = np.zeros((len(targets), *some.shape[1:]), np.uint8)
         places = order[done : done + len(some)]
@@ -80,6 +82,7 @@ def iter_frames(
     size: tuple[int, int] | None = None,
     short_side: int | None = None,
     block: int = 16,
+    threads: int = 1,
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Read video frames as `load_frames` does, a few at a time, for recordings of hours.
 
@@ -87,6 +90,8 @@ def iter_frames(
         path: as for `load_frames`, like `size`, `short_side` and the errors.
         times: seconds, >= 0, ascending: shape `(n,)`.
         block: frames at a time.
+        threads: that decode; 0: one per core. More than one holds so many pictures more, and gains nothing where
+            other clips keep the cores busy.
 
     Yields:
         `(frames, seen)` of so many times, fewer in the last block, in their order; one empty block for no times.
@@ -103,9 +108,9 @@ def iter_frames(
     if len(targets) and targets[0] > _SEEK_BEYOND:
         # Where a seek lands after the first time (or nowhere), the file's index is of no use: read it all.
         with contextlib.suppress(_Overshot):
-            yield from _read(path, targets, size, short_side, block, seek=float(targets[0]))
+            yield from _read(path, targets, size, short_side, block, threads, seek=float(targets[0]))
             return
-    yield from _read(path, targets, size, short_side, block, seek=None)
+    yield from _read(path, targets, size, short_side, block, threads, seek=None)
 
 
 class _Overshot(Exception):
@@ -118,6 +123,7 @@ def _read(
     size: tuple[int, int] | None,
     short_side: int | None,
     block: int,
+    threads: int,
     *,
     seek: float | None,
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -130,6 +136,9 @@ def _read(
             raise MediaError(path, "it has no video track")
         if track.codec_context is None:
             raise MediaError(path, "no decoder for its video track")
+        track.codec_context.thread_count = threads
+        if track.codec_context.name in _FRAME_THREADED:
+            track.thread_type = "FRAME"
         origin = start_seconds(container)
         if seek is not None:
             try:

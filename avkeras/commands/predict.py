@@ -12,9 +12,10 @@ if TYPE_CHECKING:
     from avkeras.experiments.predict_events import EventPrediction
 
 HELP = "say which sounds a media file holds"
-EXAMPLES = """  avkeras predict clip.mp4 --model runs/demo/audio+video/saved_model
+EXAMPLES = """  avkeras predict clip.mp4 --model runs/demo/audio+video
   avkeras predict clip.wav --model runs/demo/audio/saved_model --json
   avkeras predict clip.mp4 --model runs/detection --figures .
+  avkeras predict clip.mp4 --model served_events/1
 """
 
 
@@ -27,7 +28,7 @@ def add_arguments(parser) -> None:
         required=True,
         type=Path,
         metavar="DIR",
-        help="folder of a SavedModel (tagging) or of a run (detection) of a recipe",
+        help="folder of an exported model, of a system of a tagging run, or of a detection run",
     )
     parser.add_argument(
         "--figures",

@@ -173,7 +173,8 @@ def load_predictor(directory: str | Path, *, embedders: Mapping[str, Embedder] |
     must be the very ones that the model was trained on.
 
     Args:
-        directory: the SavedModel that `avkeras.experiments.export.export_model` wrote.
+        directory: the SavedModel that `avkeras.experiments.export.export_model` wrote, or the folder of a system of a
+            run, which holds one as `saved_model`.
         embedders: per modality, in place of bundled or known ones: for those that live in a folder of yours.
 
     Returns:
@@ -188,6 +189,9 @@ def load_predictor(directory: str | Path, *, embedders: Mapping[str, Embedder] |
     """
     import tensorflow as tf
 
+    directory = Path(directory)
+    if (directory / "saved_model" / "saved_model.pb").is_file():
+        directory = directory / "saved_model"
     description = read_description(directory)
     try:
         loaded = tf.saved_model.load(str(directory))
@@ -204,7 +208,7 @@ def load_predictor(directory: str | Path, *, embedders: Mapping[str, Embedder] |
         if modality not in found and description["bundled"]:
             found[modality] = Embedder(spec, loaded.embed[modality], fingerprint=trained["fingerprint"], module=loaded)
         elif modality not in found:
-            found[modality] = _load_trained(spec, directory)
+            found[modality] = load_trained(spec, directory)
         if found[modality].fingerprint != trained["fingerprint"]:
             raise AvkerasError(
                 f"{directory}: its {modality} embedder was {spec.name}, and the {found[modality].spec.name} that is "
@@ -213,7 +217,16 @@ def load_predictor(directory: str | Path, *, embedders: Mapping[str, Embedder] |
     return Predictor(loaded.signatures["serving_default"], description=description, embedders=found)
 
 
-def _load_trained(spec: EmbedderSpec, directory: str | Path) -> Embedder:
+def load_trained(spec: EmbedderSpec, directory: str | Path) -> Embedder:
+    """Load the embedder that a model was trained on, by its known name or its handle.
+
+    Args:
+        spec: what the model's description says of it.
+        directory: of the model, for errors.
+
+    Raises:
+        AvkerasError: it is known by neither, or cannot be had.
+    """
     if spec.name in KNOWN:
         return load_embedder(spec.name, modality=spec.modality)
     if spec.handle:

@@ -13,6 +13,7 @@ import numpy as np
 from avkeras.data.manifest import Event
 from avkeras.errors import AvkerasError, MediaError
 from avkeras.experiments.detection_scores import Tuning
+from avkeras.experiments.export import read_description
 from avkeras.experiments.sound_event_detection import INPUTS_FILE
 from avkeras.features.extract_detection import HOP, LEAST_SAMPLES, SAMPLE_RATE, picture_times
 from avkeras.features.pictures import embed_pictures, load_pictures
@@ -58,7 +59,7 @@ class EventPredictor:
     """A trained detection model with its embedders, ready for media files; `load_event_predictor` makes one.
 
     Args:
-        model: `MultiEncoder`, with the audio weight of inference set.
+        model: `MultiEncoder`, with the audio weight of inference set; or an exported one.
         tuning: thresholds and filters.
         visual: embedder of each visual input, by the name of the input.
         visual_frames: pictures per window.
@@ -188,11 +189,13 @@ class EventPredictor:
         return inputs
 
 
-def load_event_predictor(folder: str | Path) -> EventPredictor:
-    """Load a detection model from the folder of its run.
+def load_event_predictor(folder: str | Path, *, visual: Mapping[str, Embedder] | None = None) -> EventPredictor:
+    """Load a detection model from the folder of its run, or an exported one.
 
     Args:
-        folder: what `avkeras.experiments.sound_event_detection.run_sound_event_detection` wrote.
+        folder: what `avkeras.experiments.sound_event_detection.run_sound_event_detection` or
+            `avkeras.experiments.export_detection.export_detection_model` wrote.
+        visual: exported model: embedders that live in a folder of yours, by the name of the input.
 
     Returns:
         The predictor.
@@ -207,9 +210,12 @@ def load_event_predictor(folder: str | Path) -> EventPredictor:
     import keras
 
     import avkeras.models.multi_encoder  # noqa: F401 - registers the model's class
+    from avkeras.experiments.exported_events import load_exported
     from avkeras.features.embedders import load_embedder
 
     folder = Path(folder)
+    if (folder / "saved_model.pb").is_file():
+        return EventPredictor(**load_exported(folder, visual=visual))
     if missing := [name for name in ("model.keras", "tuning.json", INPUTS_FILE) if not (folder / name).is_file()]:
         raise AvkerasError(f"{folder}: holds no finished detection model ({missing[0]} is missing)")
     inputs = json.loads((folder / INPUTS_FILE).read_text(encoding="utf-8"))
@@ -231,5 +237,8 @@ def load_event_predictor(folder: str | Path) -> EventPredictor:
 
 
 def is_detection_model(folder: str | Path) -> bool:
-    """Returns whether a folder is that of a detection run rather than a SavedModel of a tagging one."""
-    return (Path(folder) / "tuning.json").is_file()
+    """Returns whether a folder is that of a detection run, or of an exported detection model."""
+    folder = Path(folder)
+    if (folder / "saved_model.pb").is_file():
+        return read_description(folder).get("kind") == "detection"
+    return (folder / "tuning.json").is_file()

@@ -11,7 +11,8 @@ from avkeras.data.manifest import Event
 from avkeras.errors import AvkerasError, MediaError
 from avkeras.experiments.detection_scores import Tuning
 from avkeras.experiments.event_roll import event_roll_figure
-from avkeras.experiments.predict_events import EventPredictor, load_event_predictor
+from avkeras.experiments.export_detection import export_detection_model
+from avkeras.experiments.predict_events import EventPredictor, is_detection_model, load_event_predictor
 from avkeras.features.audio import load_audio
 from avkeras.features.extract_detection import picture_times
 from avkeras.features.log_mel import log_mel
@@ -161,6 +162,22 @@ def test_the_command_prints_events_and_draws_them(folder, predictor, clip, tmp_p
     assert [Event(**event) for event in printed["events"]] == list(expected.events)
     main(["predict", str(clip), "--model", str(folder), "--figures", str(tmp_path)])
     assert "0.00 -    4.0" in capsys.readouterr().out
+
+
+def test_an_exported_model_finds_what_the_run_finds(folder, predictor, embedders, clip, tmp_path):
+    visual = {"mean_colour": embedders["video"]}
+    options = {"tuning": TUNING, "visual": visual, "visual_frames": PICTURES}
+    exported = export_detection_model(predictor.model, tmp_path / "1", **options)
+    assert is_detection_model(exported)
+    found = load_event_predictor(exported, visual=visual).predict(clip)
+    expected = predictor.predict(clip)
+    np.testing.assert_allclose(found.scores, expected.scores, atol=1e-5)
+    assert found.events == expected.events
+    assert found.notes == expected.notes
+    for name, weight in expected.encoder_weights[0].items():
+        assert found.encoder_weights[0][name] == pytest.approx(weight)
+    with pytest.raises(AvkerasError, match="mean_colour is neither bundled nor known by name"):
+        load_event_predictor(exported)
 
 
 def test_a_folder_that_holds_no_model_or_another_embedder_is_refused(folder, embedder_cache, embedders, tmp_path):

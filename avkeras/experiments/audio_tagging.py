@@ -11,6 +11,7 @@ from avkeras.data.pipeline import ClipSet
 from avkeras.data.records import RecordReader
 from avkeras.errors import AvkerasError
 from avkeras.evaluation.thresholds import best_global_threshold, micro_f1
+from avkeras.experiments.demo_data import demo_manifest
 from avkeras.experiments.run_folder import pin_values, write_extraction, write_rows, write_text
 from avkeras.experiments.tagging_report import write_tagging_report
 from avkeras.experiments.tagging_values import FILES, SYSTEMS, AudioTagging, Report, SystemResult
@@ -75,11 +76,13 @@ def run_audio_tagging(
 def _manifest(values: AudioTagging, step) -> Manifest:
     if values.data is not None:
         return read_manifest(values.data)
-    from avkeras.data.demo import make_demo
-
-    clips = dict(zip(("train", "validation", "test"), values.demo_clips, strict=True))
-    folder = values.out.parent / f"demo-{'-'.join(map(str, values.demo_clips))}-seed{values.seed}"
-    return make_demo(folder, clips=clips, seed=values.seed, progress=step("demo soundscapes"))
+    return demo_manifest(
+        values.out.parent,
+        task="dcase2017",
+        clips=values.demo_clips,
+        seed=values.seed,
+        progress=step("demo soundscapes"),
+    )
 
 
 def build_model(

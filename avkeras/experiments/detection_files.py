@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING
 
 from avkeras.data.detection_set import DetectionSet
 from avkeras.experiments.detection_scores import Tuning
-from avkeras.experiments.detection_values import INPUTS_FILE, SoundEventDetection
+from avkeras.experiments.detection_values import INPUTS_FILE, SoundEventDetection, VisualInput
 from avkeras.experiments.run_folder import write_rows, write_text
 from avkeras.features.extract_detection import MAX_FRAMES
 
 if TYPE_CHECKING:
-    from avkeras.features.embedders import Embedder
     from avkeras.training.mean_teacher import MeanTeacher
 
 
@@ -44,12 +43,8 @@ def write_results(model: "MeanTeacher", tuning: Tuning, rows, folder: Path) -> N
     write_rows(folder / "results.csv", rows)
 
 
-def write_inputs(values: SoundEventDetection, visual: dict[str, "Embedder"]) -> None:
+def write_inputs(values: SoundEventDetection, visual: dict[str, VisualInput]) -> None:
     """Writes what a prediction needs to know of the model's inputs."""
-    # Without a clip with video, no embedder was loaded.
-    embedders = {
-        name: {"embedder": str(given), "fingerprint": embedder.fingerprint}
-        for given, (name, embedder) in zip(values.visual, visual.items(), strict=bool(visual))
-    }
+    embedders = {name: {"embedder": one.given, "fingerprint": one.fingerprint} for name, one in visual.items()}
     inputs = {"visual": embedders, "visual_frames": values.visual_frames, "max_frames": MAX_FRAMES}
     write_text(values.out / INPUTS_FILE, json.dumps(inputs, indent=1) + "\n")

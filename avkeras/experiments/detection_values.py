@@ -6,6 +6,7 @@ from pathlib import Path
 
 from avkeras.data.manifest import Manifest
 from avkeras.experiments.detection_scores import Tuning
+from avkeras.features.embedder_specs import EmbedderSpec
 from avkeras.features.extract import Summary
 
 INPUTS_FILE = "inputs.json"
@@ -83,6 +84,42 @@ class SoundEventDetection:
     demo_clips: tuple[int, int, int] = (160, 40, 60)
     seed: int = 0
     workers: int = 2
+
+
+@dataclass(frozen=True)
+class VisualInput:
+    """An embedder of pictures as a run knows it.
+
+    Args:
+        given: how the values name it: a name, a TF Hub handle or a folder.
+        spec: what it takes and gives.
+        fingerprint: of its weights.
+    """
+
+    given: str
+    spec: EmbedderSpec
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class DetectionFeatures:
+    """What the experiment trains on.
+
+    Args:
+        stores: folder of the features per input: `audio`, then the visual embedders by name.
+        visual: the visual embedders by name.
+        summary: of the extraction.
+    """
+
+    stores: dict[str, Path]
+    visual: dict[str, VisualInput]
+    summary: Summary
+
+    def of(self, names: Sequence[str]) -> "DetectionFeatures":
+        """Returns the features with some of the visual embedders only, as the values name them."""
+        visual = {name: one for name, one in self.visual.items() if one.given in names}
+        stores = {name: folder for name, folder in self.stores.items() if name == "audio" or name in visual}
+        return DetectionFeatures(stores, visual, self.summary)
 
 
 @dataclass

@@ -194,7 +194,7 @@ def setting_table(folder: Path) -> dict[str, Any]:
 
 
 def _local(value: Any, folder: Path) -> str:
-    if isinstance(value, str) and (os.path.isabs(value) or Path(value).exists()):
+    if isinstance(value, str) and value and (os.path.isabs(value) or Path(value).exists()):
         return relative_path(value, folder)
     return json.dumps(value) if isinstance(value, bool) else str(value)
 

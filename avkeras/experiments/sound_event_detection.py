@@ -9,11 +9,20 @@ from avkeras.data.detection_set import DetectionSet
 from avkeras.data.manifest import SUPERVISION, Clip, Manifest, read_manifest
 from avkeras.data.records import RecordReader
 from avkeras.errors import AvkerasError
+from avkeras.experiments.demo_data import demo_manifest
 from avkeras.experiments.detection_files import write_inputs, write_predictions, write_results
 from avkeras.experiments.detection_report import write_detection_report
 from avkeras.experiments.detection_scores import Tuning, score, tune
 from avkeras.experiments.detection_training import build_mean_teacher, train_mean_teacher
-from avkeras.experiments.detection_values import FILES, INPUTS_FILE, POOLING, DetectionReport, SoundEventDetection
+from avkeras.experiments.detection_values import (
+    FILES,
+    INPUTS_FILE,
+    POOLING,
+    DetectionFeatures,
+    DetectionReport,
+    SoundEventDetection,
+    VisualInput,
+)
 from avkeras.experiments.run_folder import pin_values, write_extraction, write_rows, write_text
 from avkeras.features.extract_detection import HOP, MAX_FRAMES, SAMPLE_RATE, extract_detection
 
@@ -47,12 +56,29 @@ def run_sound_event_detection(
     Raises:
         AvkerasError: the data or the values do not fit, with what to do.
     """
-    from avkeras.features.embedders import load_embedder
-
     step = progress or (lambda name: None)
     manifest = _manifest(values, step)
     _check(values, manifest)
-    pin_values(values, values.out)
+    pin_values(values, values.out)  # now, not after hours of extraction
+    features = detection_features(values, manifest, progress=step("features"))
+    return run_on_features(values, manifest, features, verbose=verbose)
+
+
+def detection_features(
+    values: SoundEventDetection, manifest: Manifest, *, progress: Callable[[int, int], None] | None = None
+) -> DetectionFeatures:
+    """Extracts what is missing of the features of all clips.
+
+    Args:
+        values: of the experiment.
+        manifest: the clips.
+        progress: called with (clips done, clips in all).
+
+    Raises:
+        AvkerasError: an embedder cannot be had or is named twice.
+    """
+    from avkeras.features.embedders import load_embedder
+
     wanted = values.visual if any(clip.video for clip in manifest.clips) else ()
     loaded = [load_embedder(name, modality="video") for name in wanted]
     visual = {embedder.spec.name: embedder for embedder in loaded}
@@ -65,43 +91,65 @@ def run_sound_event_detection(
         max_frames=MAX_FRAMES,
         visual_frames=values.visual_frames,
         workers=values.workers,
-        progress=step("features"),
+        progress=progress,
     )
-    write_extraction(values.out / "extraction.csv", summary)
+    inputs = {
+        name: VisualInput(str(given), embedder.spec, embedder.fingerprint)
+        for given, (name, embedder) in zip(wanted, visual.items(), strict=True)
+    }
+    return DetectionFeatures(folders, inputs, summary)
+
+
+def run_on_features(
+    values: SoundEventDetection, manifest: Manifest, features: DetectionFeatures, *, verbose: int | str = 0
+) -> DetectionReport:
+    """Trains, tunes and scores on features that are there; several runs may do so side by side.
+
+    Args:
+        values: of the experiment.
+        manifest: the clips.
+        features: from `detection_features`.
+        verbose: of `fit`.
+    """
+    pin_values(values, values.out)
+    write_extraction(values.out / "extraction.csv", features.summary)
+    specs = [one.spec for one in features.visual.values()]
     report = DetectionReport(
         values,
         manifest,
-        inputs=tuple(folders),
-        stand_ins=[name for name, embedder in visual.items() if embedder.spec.stand_in],
-        summary=summary,
+        inputs=tuple(features.stores),
+        stand_ins=[spec.name for spec in specs if spec.stand_in],
+        summary=features.summary,
     )
-    stores = {name: RecordReader(folder) for name, folder in folders.items()}
+    stores = {name: RecordReader(folder) for name, folder in features.stores.items()}
     sets = {name: _detection_set(name, manifest, stores, values, report) for name in ("train", "validation", "test")}
     write_rows(values.out / "left_out.csv", [{"clip": clip, "reason": reason} for clip, reason in report.left_out])
     finished = values.out / "result.json"
     if not finished.exists():
         model = build_mean_teacher(
-            values, visual_dims={name: stores[name].dim for name in visual}, classes=manifest.classes
+            values, visual_dims={name: stores[name].dim for name in features.visual}, classes=manifest.classes
         )
         train_mean_teacher(model, sets["train"], values, verbose=verbose)
         tuning, rows = _tune_and_score(model.student, sets, values)
         write_results(model, tuning, rows, values.out)
-        write_inputs(values, visual)
+        write_inputs(values, features.visual)
         write_text(finished, json.dumps(rows) + "\n")
     report.tuning = Tuning.read(values.out / "tuning.json")
     report.rows = json.loads(finished.read_text())
-    write_detection_report(report, stores=stores, specs=[embedder.spec for embedder in visual.values()])
+    write_detection_report(report, stores=stores, specs=specs)
     return report
 
 
 def _manifest(values: SoundEventDetection, step) -> Manifest:
     if values.data is not None:
         return read_manifest(values.data)
-    from avkeras.data.demo import make_demo
-
-    clips = dict(zip(("train", "validation", "test"), values.demo_clips, strict=True))
-    folder = values.out.parent / f"demo-dcase2020-{'-'.join(map(str, values.demo_clips))}-seed{values.seed}"
-    return make_demo(folder, task="dcase2020", clips=clips, seed=values.seed, progress=step("demo soundscapes"))
+    return demo_manifest(
+        values.out.parent,
+        task="dcase2020",
+        clips=values.demo_clips,
+        seed=values.seed,
+        progress=step("demo soundscapes"),
+    )
 
 
 def _check(values: SoundEventDetection, manifest: Manifest) -> None:

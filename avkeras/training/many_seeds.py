@@ -78,7 +78,8 @@ def train_seeds(
         >>> clips = ClipSet([Clip("a1", "a1.wav", None, "train", ("Car",))], {"audio": RecordReader(folder)}, ["Car"])
         >>> def build(seed):
         ...     keras.utils.set_random_seed(seed)
-        ...     inputs = {name: keras.Input((None, *dim), name=name) for name, dim in (("audio", [2]), ("audio_mask", []))}
+        ...     inputs = {"audio": keras.Input((None, 2), name="audio")}
+        ...     inputs["audio_mask"] = keras.Input((None,), name="audio_mask")
         ...     mean = keras.layers.GlobalAveragePooling1D()(inputs["audio"])
         ...     model = keras.Model(inputs, keras.layers.Dense(1, "sigmoid")(mean))
         ...     model.compile("adam", "binary_crossentropy")

@@ -6,7 +6,8 @@ from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from avkeras.experiments.detection_values import SoundEventDetection
+from avkeras.data.manifest import read_manifest
+from avkeras.experiments.detection_values import DetectionFeatures, SoundEventDetection
 from avkeras.experiments.tables.paper_tables import METRICS, Cell
 from avkeras.experiments.tables.results_file import ResultsFile
 
@@ -19,6 +20,7 @@ class DetectionTask:
         cell: of the tables.
         seeds: one run each.
         values: of the experiment; `data` is set, `out` is the folder of all runs' folders.
+        features: of the clips, with the visual embedders of all cells.
         results: file that the runs are added to.
         notes: what each line tells besides: embedders, data, versions.
     """
@@ -26,6 +28,7 @@ class DetectionTask:
     cell: Cell
     seeds: Sequence[int]
     values: SoundEventDetection
+    features: DetectionFeatures
     results: Path
     notes: dict[str, str]
 
@@ -36,15 +39,17 @@ class DetectionTask:
 
 def run_detection_task(task: DetectionTask) -> None:
     """Runs the experiment per seed in a folder of its own, where an interrupted one goes on, and adds its line."""
-    from avkeras.experiments.sound_event_detection import run_sound_event_detection
+    from avkeras.experiments.sound_event_detection import run_on_features
 
+    manifest = read_manifest(task.values.data)
+    features = task.features.of(task.cell.values["visual"])
     name = task.cell.key.replace(", ", "-").replace(" ", "_")
     for seed in task.seeds:
         start = time.monotonic()
         values = dataclasses.replace(
             task.values, **task.cell.values, seed=seed, out=task.values.out / name / f"seed-{seed}"
         )
-        report = run_sound_event_detection(values)
+        report = run_on_features(values, manifest, features)
         scores = {f"{metric} {row['part']}": row[metric] for row in report.rows for metric in METRICS}
         clips = {f"clips {row['part']}": row["clips"] for row in report.rows}
         ResultsFile(task.results).add(

@@ -13,7 +13,8 @@ from avkeras.data.manifest import Manifest, read_manifest
 from avkeras.errors import AvkerasError
 from avkeras.experiments.demo_data import demo_manifest
 from avkeras.experiments.extraction import extract_manifest
-from avkeras.experiments.run_folder import pin_values
+from avkeras.experiments.run_folder import pin_values, write_extraction
+from avkeras.experiments.sound_event_detection import detection_features
 from avkeras.experiments.tables.files import write_table
 from avkeras.experiments.tables.numbers import Number, table_numbers
 from avkeras.experiments.tables.paper_tables import PaperTable, paper_table
@@ -110,18 +111,19 @@ def reproduce(
     pin_values(values, values.out, free=("workers", "out"))  # the mean of runs with other values would say nothing
 
     used = values.embedders if system == "tagging" else values.visual
-    extraction = extract_manifest(
-        manifest.path,
-        embedders=used,
-        detection=system == "detection",
-        **({"visual_frames": values.visual_frames} if system == "detection" else {}),
-        progress=progress,
-    )[0]
+    if system == "tagging":
+        extraction = extract_manifest(manifest.path, embedders=used, progress=progress)[0]
+        features, summary, stand_ins = extraction.stores, extraction.summary, extraction.stand_ins
+    else:
+        features = detection_features(values, manifest, progress=step("features"))
+        summary = features.summary
+        stand_ins = [one.spec.name for one in features.visual.values() if one.spec.stand_in]
+    write_extraction(values.out / "extraction.csv", summary)
     results = ResultsFile(values.out / RESULTS_FILE)
     report = Reproduction(table, values.out, preset)
-    if extraction.summary.errors:
-        report.notes.append(f"{len(extraction.summary.errors)} clips failed and are left out: {extraction.table}")
-    report.notes += [f"{name} is a stand-in, not a pretrained network" for name in extraction.stand_ins]
+    if summary.errors:
+        report.notes.append(f"{len(summary.errors)} clips failed and are left out, see extraction.csv")
+    report.notes += [f"{name} is a stand-in, not a pretrained network" for name in stand_ins]
     seeds = range(runs or (DEMO_RUNS if preset == "demo" else table.runs))
     before = results.runs()
     missing = {cell: [seed for seed in seeds if (cell.key, seed) not in before] for cell in table.cells}
@@ -137,7 +139,7 @@ def reproduce(
     report.failed = run_tasks(
         {cell: seeds for cell, seeds in missing.items() if seeds},
         values,
-        stores=extraction.stores,
+        features=features,
         results=results,
         notes=notes,
         jobs=jobs,

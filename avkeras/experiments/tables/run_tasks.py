@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from avkeras.errors import AvkerasError
+from avkeras.experiments.detection_values import DetectionFeatures
 from avkeras.experiments.tables.detection_cells import DetectionTask, run_detection_task
 from avkeras.experiments.tables.paper_tables import Cell
 from avkeras.experiments.tables.results_file import ResultsFile
@@ -24,7 +25,7 @@ def run_tasks(
     missing: Mapping[Cell, Sequence[int]],
     values: Any,
     *,
-    stores: Mapping[str, Path],
+    features: Mapping[str, Path] | DetectionFeatures,
     results: ResultsFile,
     notes: Mapping[str, str],
     jobs: int | None = None,
@@ -40,7 +41,7 @@ def run_tasks(
     Args:
         missing: seeds by cell.
         values: of the experiment.
-        stores: of the embeddings.
+        features: folder of the embeddings per modality, or those of a detection experiment.
         results: where the lines go.
         notes: for each line.
         jobs: processes; None: as many as cores, or GPUs, and memory allow.
@@ -57,7 +58,7 @@ def run_tasks(
     gpus = _gpus()
     jobs = jobs or max(1, min(gpus or _cores(), _memory() // MEMORY, sum(map(len, missing.values()))))
     together = bool(gpus) if together is None else together
-    calls = list(_calls(missing, values, dict(stores), results, dict(notes), jobs=jobs, together=together))
+    calls = list(_calls(missing, values, features, results, dict(notes), jobs=jobs, together=together))
     if cluster:
         return _on_cluster(calls, cluster)
     before, total = len(results.runs()), sum(map(len, missing.values()))
@@ -102,7 +103,7 @@ def _on_this_machine(calls, jobs: int, gpus: int, failed: list, counted: Callabl
     return broken
 
 
-def _calls(missing, values, stores, results, notes, *, jobs, together):
+def _calls(missing, values, features, results, notes, *, jobs, together):
     """Cuts the runs into tasks: a cell's runs share a program, unless there are processes to spare."""
     for cell, seeds in missing.items():
         parts = 1 if together else max(1, min(len(seeds), jobs // len(missing)))
@@ -113,10 +114,10 @@ def _calls(missing, values, stores, results, notes, *, jobs, together):
             if isinstance(values, AudioTagging):
                 yield (
                     run_tagging_task,
-                    TaggingTask(cell, some, values, stores, results.path, together and len(some) > 1, notes),
+                    TaggingTask(cell, some, values, features, results.path, together and len(some) > 1, notes),
                 )
             else:
-                yield run_detection_task, DetectionTask(cell, some, values, results.path, notes)
+                yield run_detection_task, DetectionTask(cell, some, values, features, results.path, notes)
 
 
 def _reason(error: Exception) -> str:

@@ -11,7 +11,9 @@ once, "the network alone" is its thread fed with what was decoded before, "whole
 
 Both halves compute on the CPU, so they overlap only where there are cores for both. `--cores one`: decoding (one
 worker) has the first core and the network (one thread) the second, in all three measurements; the ratio whole / slower
-half would be 1 with perfect overlap, and (decoding + network) / slower half with none. `--cores all`: as many workers
+half would be 1 with perfect overlap, and (decoding + network) / slower half with none. Cores of one machine share
+caches and memory, so each half is also measured while the other one runs in a process of its own on the other core:
+what the machine allows, without anything of ours between the halves. `--cores all`: as many workers
 as cores, TensorFlow's own threads; here nothing can be won once both halves keep all cores busy, so the ratio to the
 processor time of the halves shared by all cores is printed too.
 """
@@ -19,7 +21,10 @@ processor time of the halves shared by all cores is printed too.
 import argparse
 import itertools
 import os
+import signal
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -83,6 +88,23 @@ def zeros(spec):
     return Embedder(spec, rows, fingerprint="zeros")
 
 
+class Company:
+    """The other half, in a process of its own that runs only inside `with`."""
+
+    def __init__(self, half, folder):
+        command, environment = [sys.executable, *sys.argv, "--half", half], {**os.environ, "TMPDIR": folder}
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+        if self.process.stdout.readline() != "ready\n":
+            raise SystemExit(f"the process for {half} did not begin")
+        self.process.send_signal(signal.SIGSTOP)
+
+    def __enter__(self):
+        self.process.send_signal(signal.SIGCONT)
+
+    def __exit__(self, *exception):
+        self.process.send_signal(signal.SIGSTOP)
+
+
 def measure(work):
     """Returns the seconds and the processor seconds that it takes."""
     start, processor = time.perf_counter(), time.process_time()
@@ -98,6 +120,7 @@ def main():
     parser.add_argument("--cores", choices=("one", "all"), default="one", help="for each half")
     parser.add_argument("--clips", type=int, default=96)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--half", choices=("decoding alone", "network alone"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     import tensorflow as tf
@@ -166,18 +189,36 @@ def main():
             "network alone": network_alone,
             "whole": lambda: run(pinned),
         }
-        found = {name: [] for name in works}
+        if options.half:
+            print("ready", flush=True)
+            while True:
+                works[options.half]()
+        company = {}
+        if options.cores == "one":
+            os.sched_setaffinity(0, cores)  # the processes choose their own
+            company = {half: Company(half, folder) for half in ("network alone", "decoding alone")}
+            os.sched_setaffinity(0, cores[:1])
+        names = [*works, *(f"{half}, beside the other" for half in company)]
+        found = {name: [] for name in names}
         for _ in range(options.rounds):
             for name, work in works.items():
                 found[name].append(measure(work))
+            for (half, work), other in zip(list(works.items())[:2], company.values(), strict=False):
+                with other:
+                    found[f"{half}, beside the other"].append(measure(work))
+        for other in company.values():
+            other.process.kill()
     print(f"{network.spec.name}, {len(clips)} clips of 10 s, {workers} decoding, {options.cores} core(s) for each half")
     for name, values in found.items():
         seconds = [1e3 * value / len(clips) for value, _ in values]
-        print(f"  {name:15} {statistics.median(seconds):6.1f} ms a clip ({min(seconds):.1f} to {max(seconds):.1f})")
-    by_round = list(zip(*found.values(), strict=True))
+        print(f"  {name:33} {statistics.median(seconds):6.1f} ms a clip ({min(seconds):.1f} to {max(seconds):.1f})")
+    by_round = list(zip(*(found[name] for name in works), strict=True))
     show("whole / slower half", [whole[0] / max(decode[0], net[0]) for decode, net, whole in by_round])
     show("without overlap", [(decode[0] + net[0]) / max(decode[0], net[0]) for decode, net, _ in by_round])
-    if options.cores == "all":
+    if company:
+        beside = zip(found["whole"], *(found[f"{half}, beside the other"] for half in company), strict=True)
+        show("whole / slower half beside the other", [whole[0] / max(a[0], b[0]) for whole, a, b in beside])
+    else:
         shared = [whole[0] / ((decode[1] + net[1]) / len(cores)) for decode, net, whole in by_round]
         show("whole / processor time of both halves over all cores", shared)
 

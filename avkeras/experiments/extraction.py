@@ -59,7 +59,7 @@ def extract_manifest(
         detection: also the log-mel spectrograms and the still images' embeddings of the 2022 system, by all
             embedders of pictures.
         visual_frames: still images per 10 s for the 2022 system.
-        workers: clips at a time; default: the cores that this process may use, or those of the cluster.
+        workers: clips decoded at a time; default: the cores that this process may use, or those of the cluster.
         cluster: address of a Ray cluster that does the work; None: this machine. The stores hold the same.
         retry: whether clips that failed before are tried again.
         progress: called with the name of a pass, returns what is called with (done, in all).
@@ -69,6 +69,7 @@ def extract_manifest(
 
     Raises:
         AvkerasError: a bad manifest or argument, or an embedder that cannot be had.
+        ClusterLost: the cluster is gone; what was written stays, and the rest is left for the next call.
     """
     if workers is not None and workers < 1:
         raise AvkerasError(f"--workers {workers}: at least 1 is wanted")

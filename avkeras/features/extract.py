@@ -101,14 +101,18 @@ class Media:
     embeddings: ClipEmbeddings
 
 
-def decode_clip(audio, video, *, audio_embedder, video_embedder) -> Media:
+def decode_clip(
+    audio: str | Path, video: str | Path | None, *, audio_embedder: "Embedder", video_embedder: "Embedder | None"
+) -> Media:
+    """Embeds a clip as `embed_clip` does, and reads its waveform, for figures that show both."""
     from avkeras.features.audio import load_audio
 
     clip = embed_clip(audio, video, audio_embedder=audio_embedder, video_embedder=video_embedder)
     return Media(load_audio(audio), clip)
 
 
-def embed_media(media, *, audio_embedder, video_embedder) -> ClipEmbeddings:
+def embed_media(media: Media, *, audio_embedder: "Embedder", video_embedder: "Embedder | None") -> ClipEmbeddings:
+    """Returns the embeddings of what `decode_clip` returned."""
     return media.embeddings
 
 

@@ -32,8 +32,8 @@ class ClipAttention:
         window: seconds of sound that a frame stands for.
         first: modality of the keys, `audio` or `video`.
         second: modality of the queries.
-        probabilities: of the clip, `(classes,)`: the highest of the windows.
-        frame_probabilities: `(frames, classes)`.
+        probabilities: of the clip, `(classes,)`, by the whole ensemble: the highest of the windows.
+        frame_probabilities: `(frames, classes)`, by the member whose attention this is.
         waveform: the sound at 16 kHz, `(samples,)`.
         pictures: RGB uint8 `(frames, height, width, 3)`, or None: no video.
         seen: which pictures are there, `(frames,)`, or None.
@@ -113,7 +113,8 @@ def read_attention(
     starts = window_starts(len(clip.times), frames)
     length = min(frames or len(clip.times), len(clip.times))
     telling = members[-1].with_attention()
-    found = [telling(_inputs(clip, config["dims"], (first, second), start, length)) for start in starts]
+    windows = [_inputs(clip, config["dims"], (first, second), start, length) for start in starts]
+    found = [telling(inputs) for inputs in windows]
     found = [{name: np.asarray(value)[0].astype("float32") for name, value in outputs.items()} for outputs in found]
     # The last window may lie over the one before it, which keeps its frames.
     rows = [found[0]["frame_probabilities"]]
@@ -126,7 +127,7 @@ def read_attention(
         window=audio_embedder.spec.window,
         first=first,
         second=second,
-        probabilities=np.max([outputs["probabilities"] for outputs in found], axis=0),
+        probabilities=np.max([np.asarray(model(inputs))[0] for inputs in windows], axis=0),
         frame_probabilities=np.concatenate(rows),
         waveform=media.waveform,
         # The embedder's pictures may be squeezed into a square; people want to see them as they are.

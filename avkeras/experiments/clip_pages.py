@@ -56,7 +56,8 @@ def attention_page(
     data = {
         "name": Path(media).name,
         "about": f"Model {system}: {found.second} asks (queries), {found.first} answers (keys); "
-        f"{found.attention[0].shape[0]} heads. Of an ensemble, the last epoch is shown.",
+        f"{found.attention[0].shape[0]} heads. Attention and frame probabilities are those of the last epoch of the "
+        "ensemble; the clip's probabilities are those of the whole.",
         "classes": classes,
         "threshold": float(np.mean(thresholds)),
         "thresholds": thresholds,

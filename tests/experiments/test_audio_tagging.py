@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from avkeras.errors import AvkerasError
+from avkeras.experiments.visualize_media import visualize
+
 ROOT = Path(__file__).parents[2]
 RECIPE = ROOT / "recipes" / "dcase2017_av.py"
 
@@ -44,17 +47,65 @@ def test_the_table_and_the_files(folder):
         here = folder / "runs/small" / system
         for name in ("metrics.csv", "model.keras", "predictions.csv", "curves.png", "saved_model/saved_model.pb"):
             assert (here / name).is_file(), (system, name)
-        assert len(list((here / "attention").glob("*.png"))) == 3
+        with open(here / "attention" / "chosen.csv", newline="") as file:
+            chosen = [row["clip"] for row in csv.DictReader(file)]
+        assert sorted(chosen) == sorted(path.stem for path in (here / "attention").glob("*.png"))
+        assert len(chosen) == 3
         assert len(list((here / "epochs").glob("*.h5"))) == 2
     values = json.loads((folder / "runs/small/config.json").read_text())
     assert values["embedders"] == ["vggish_stand_in", "efficientnet_lite0"]
 
 
+def test_the_report_shows_the_systems_side_by_side(folder, browser_page):
+    page = browser_page(folder / "runs/small/report.html")
+    with open(folder / "runs/small/results.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    shown = [line.split("\t") for line in page.locator("#results tbody tr").all_inner_texts()]
+    assert [row[:3] for row in shown] == [
+        [row["system"], row["clips"], f"{100 * float(row['f1']):.1f} %"] for row in rows
+    ]
+    parts = [line.split("\t") for line in page.locator("#parts tbody tr").all_inner_texts()]
+    assert [[row[0], row[-1]] for row in parts if row[1] == "all"] == [[row[0], row[2]] for row in shown]
+    assert page.locator("#pr path.series").count() == 3
+    assert "vggish_stand_in is a stand-in" in page.locator(".warning").first.inner_text()
+    links = [link.get_attribute("href") for link in page.locator("#losses a, #pictures a").all()]
+    assert len(links) == 20 + 9
+    assert all((folder / "runs/small" / link).is_file() for link in links)
+    assert str(folder) not in page.content()
+    tables = page.locator("#tables").inner_text()
+    assert "Clips of ../demo-40-20-20-seed0/manifest.tsv" in tables
+    assert "Apache-2.0" in tables
+    page.locator("#system").select_option("video")
+    assert page.locator("#thresholdValue").inner_text() == f"{float(rows[1]['threshold']):.3f}"
+
+
+def test_a_clip_of_the_users_own_is_drawn_and_gets_a_page(folder, browser_page):
+    clip = next(path for path in sorted((folder / "runs").glob("demo-*/media/test-*")) if path.suffix == ".mp4")
+    model = folder / "runs/small/audio+video"
+    files = visualize(clip, model=model / "saved_model", out=folder / "drawn", query=1)
+    assert [path.name for path in files] == [f"{clip.name}.attention.{kind}" for kind in ("png", "svg", "html")]
+    page = browser_page(files[2])
+    assert "query frame 1 " in page.locator("#query").inner_text()
+    with open(model / "predictions.csv", newline="") as file:
+        expected = next(row for row in csv.DictReader(file) if row["id"] == clip.stem)
+    for row in page.locator("#probabilities tbody tr").all():
+        name, value = row.locator("th").inner_text(), float(row.locator("td").first.inner_text().strip(" ✓"))
+        assert value == pytest.approx(float(expected[name]), abs=0.01)
+    with pytest.raises(AvkerasError, match=r"is a whole run; name one of its systems: audio, audio\+video, video"):
+        visualize(clip, model=folder / "runs/small", out=folder / "drawn")
+    with pytest.raises(AvkerasError, match=r"there is no model\.keras in"):
+        visualize(clip, model=folder, out=folder / "drawn")
+    with pytest.raises(AvkerasError, match="formats: 'gif' is none of png, svg, html"):
+        visualize(clip, model=model, out=folder / "drawn", formats=("gif",))
+
+
 def test_again_does_nothing_anew_and_other_values_are_refused(folder):
     before = {path: path.stat().st_mtime_ns for path in (folder / "runs/small").glob("*/model.keras")}
+    (folder / "runs/small/report.html").unlink()  # as in a run of a version that wrote none
     again = run(RECIPE, "--preset", "small", "--out", "runs/small", cwd=folder)
     assert again.returncode == 0, again.stderr[-2000:]
     assert "80 embedded before" in again.stdout
+    assert (folder / "runs/small/report.html").is_file()
     assert before == {path: path.stat().st_mtime_ns for path in before}
     other = run(RECIPE, "--preset", "small", "--out", "runs/small", "--attention", "softmax", cwd=folder)
     assert other.returncode == 1

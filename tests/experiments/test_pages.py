@@ -14,6 +14,8 @@ from avkeras.experiments.clip_pages import attention_page, event_page
 from avkeras.experiments.page import to_script, write_page
 from avkeras.experiments.playable import playable_copy
 from avkeras.experiments.predict_events import EventPrediction
+from avkeras.features.audio import load_audio
+from avkeras.features.video import load_frames
 
 RATE = 16_000
 HOSTILE = "</script><img src=x onerror=alert(1)>&amp;%%data%%"
@@ -187,8 +189,6 @@ def test_a_copy_has_the_sound_of_the_clip(tmp_path):
     sound[3 * RATE : 22 * RATE] = 0
     kind, data = playable_copy(sound, None)
     (tmp_path / "copy.webm").write_bytes(data)
-    from avkeras.features.audio import load_audio
-
     copy = load_audio(tmp_path / "copy.webm")
     assert kind == "audio/webm"
     assert len(copy) == pytest.approx(len(sound), abs=0.05 * RATE)
@@ -196,6 +196,20 @@ def test_a_copy_has_the_sound_of_the_clip(tmp_path):
     assert loud[0] > 0.05
     assert max(loud[1:]) < 0.01
     assert np.sqrt(np.mean(copy[round(22.2 * RATE) : round(22.8 * RATE)] ** 2)) > 0.05
+
+
+def test_a_long_copy_shows_each_picture_at_its_time(tmp_path):
+    shades = np.linspace(0, 250, 46).astype(np.uint8)  # darker at first, half a second each
+    pictures = [np.full((32, 48, 3), shade, np.uint8) for shade in shades]
+    write_mp4(tmp_path / "a.mp4", noise(23.0)[:, None], RATE, pictures, frame_rate=2, encoder="mpeg4")
+    kind, data = playable_copy(noise(23.0), tmp_path / "a.mp4")
+    (tmp_path / "copy.webm").write_bytes(data)
+    assert kind == "video/webm"
+    times = np.array([1.2, 10.3, 19.8, 20.7, 22.2])
+    original, _ = load_frames(tmp_path / "a.mp4", times)
+    copied, seen = load_frames(tmp_path / "copy.webm", times)
+    assert seen.all()
+    np.testing.assert_allclose(copied.mean(axis=(1, 2, 3)), original.mean(axis=(1, 2, 3)), atol=8)
 
 
 def test_windows_cover_a_clip_and_name_the_one_of_a_query():

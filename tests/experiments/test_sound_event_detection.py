@@ -17,6 +17,7 @@ from avkeras.evaluation.evaluate import evaluate
 from avkeras.evaluation.files import read_scores
 from avkeras.experiments.detection_scores import METRICS, Tuning
 from avkeras.experiments.sound_event_detection import SoundEventDetection, run_sound_event_detection
+from avkeras.experiments.visualize_media import visualize
 from avkeras.training.callbacks import LastEpochs, MetricsFile
 
 PARTS = ["all", "with video", "without video", "with video, video ignored"]
@@ -152,6 +153,51 @@ def test_data_that_cannot_be_trained_or_scored_on_is_refused_before_any_work(val
     with pytest.raises(AvkerasError, match=f"clip test-00000 has events of {event.label} that overlap"):
         run(lambda clip: {"events": (*clip.events, event)} if clip.id == "test-00000" else {})
     assert not (tmp_path / "run").exists()
+
+
+def test_the_report_has_the_scores_of_the_table(values, report, browser_page):
+    page = browser_page(values.out / "report.html")
+    shown = [line.split("\t") for line in page.locator("#results tbody tr").all_inner_texts()]
+    assert shown == [
+        [row["part"], str(row["clips"]), *(f"{100 * row[name]:.1f} %" for name in METRICS)] for row in report.rows
+    ]
+    data = page.evaluate("data")
+    # The curves are of the scores; the table's PSDS comes from psds-eval.
+    for name in ("PSDS1", "PSDS2"):
+        for row in report.rows[:3]:
+            if row["part"] in data["detection"][name]:
+                assert data["detection"][name][row["part"]]["value"] == pytest.approx(row[name], abs=1e-9)
+    events = [row for row in data["classTables"][2]["rows"] if row[1]]
+    assert np.mean([row[4] for row in events]) == pytest.approx(report.rows[0]["EBF1"])
+    assert [row[5] for row in data["classTables"][2]["rows"]] == list(report.tuning.event_thresholds)
+    assert sum(row[1] for row in events) == sum(len(clip.events) for clip in report.manifest.split("test"))
+    clips = data["classTables"][0]["rows"]
+    correct, items = sum(row[3] for row in clips), sum(row[1] + row[2] for row in clips)
+    assert 2 * correct / items == pytest.approx(report.rows[0]["CBF1"])
+    name = report.tuning.classes[0]
+    page.locator("#class").select_option(name)
+    assert page.locator("#thresholdValue").inner_text() == f"{report.tuning.clip_thresholds[0]:.3f}"
+    losses = data["systems"][0]["losses"]["rows"]
+    assert {row[0] for row in losses} == {clip.id for clip in report.manifest.split("test")}
+    assert all((values.out / row[4][0][1]).is_file() for row in losses)
+    assert str(values.out.parent) not in page.content()
+    page.locator("#psdMetric").select_option("PSDS2")
+    page.locator("#psdPart").select_option("with video")
+    assert page.locator("#psd svg").count() > 0
+
+
+def test_a_clip_gets_its_event_roll_and_the_weights_of_the_encoders(values, report, browser_page, tmp_path):
+    weight = report.tuning.weight
+    cases = ((True, ("png", "svg", "html"), [weight, 1 - weight]), (False, ("html",), [1.0, 0.0]))
+    for with_video, formats, expected in cases:
+        clip = next(clip for clip in report.manifest.clips if (clip.video is not None) == with_video)
+        files = visualize(clip.audio, model=values.out, out=tmp_path, formats=formats)
+        assert [path.name for path in files] == [f"{clip.audio.name}.events.{kind}" for kind in formats]
+        page = browser_page(files[-1])
+        cells = page.locator("#weights tbody td").all_inner_texts()
+        assert [float(cell) for cell in cells] == pytest.approx(expected, abs=6e-4)
+    with pytest.raises(AvkerasError, match="is a detection model, whose picture has no query frame"):
+        visualize(clip.audio, model=values.out, out=tmp_path, query=1)
 
 
 def test_the_values_are_written(values, report):

@@ -1,12 +1,14 @@
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from avkeras.data.demo.write import write_mp4, write_wav
+from avkeras.data.manifest import Clip
 from avkeras.errors import AvkerasError
-from avkeras.experiments import visualize
+from avkeras.experiments import tagging_figures, visualize
 from avkeras.experiments.curves import training_curves
 from avkeras.experiments.drawing import ACCENT, log_mel
 from avkeras.experiments.visualize import attention_figure, clip_attention_figure
@@ -94,6 +96,50 @@ def test_all_places_and_lengths_can_be_drawn(tmp_path, first, second, frames):
 def test_silence_is_drawn_dark():
     assert log_mel(np.zeros(RATE, "float32")).max() <= -40
     assert log_mel(noise(1.0)).max() == pytest.approx(0.0, abs=1e-3)
+
+
+def test_a_long_title_goes_on_in_further_lines(tmp_path):
+    # matplotlib writes the words of an SVG as comments beside the outlines of the letters
+    title = "a-very-long-clip-name: " + ", ".join(f"sound{number}" for number in range(9))
+    lines = attention_figure(tmp_path / "a.svg", query=0, title=title, **inputs_of(3)).read_text()
+    assert all(f"sound{number}" in lines for number in range(9))
+    assert title not in lines
+    heights = [
+        len(read(attention_figure(tmp_path / "a.png", query=0, title=text, **inputs_of(3)))) for text in ("a", title)
+    ]
+    assert heights[1] > heights[0]
+
+
+class Clips(SimpleNamespace):
+    def __len__(self):
+        return len(self.clips)
+
+
+def test_the_drawn_clips_are_sure_ones_with_something_to_see(monkeypatch):
+    contrasts = {"black": 0.0, "grey": 4.0, "seen": 40.0, "sharp": 90.0}
+    names = ["black", "sharp", "grey", "seen", "seen", "sharp", "seen"]
+    certainty = np.array([0.9, 0.3, 0.8, 0.7, 0.2, 0.6, 0.1])
+    clips = Clips(clips=names, targets=np.ones((7, 1)), stores={"video": None}, has=lambda name: np.arange(7) != 3)
+    monkeypatch.setattr(tagging_figures, "contrast", contrasts.__getitem__)
+    rows = tagging_figures.choose_clips(clips, certainty[:, None])
+    assert [(row["place"], row["contrast"]) for row in rows] == [(5, 90.0), (1, 90.0), (4, 40.0)]
+    clips.has = lambda name: np.arange(7) < 3  # too few can be seen well: the rest by their contrast
+    assert [row["place"] for row in tagging_figures.choose_clips(clips, certainty[:, None])] == [1, 2, 0]
+
+
+def test_the_contrast_of_a_clip_is_that_of_its_pictures(tmp_path, clip):
+    def contrast_of(picture):
+        path = tmp_path / "clip.mp4"
+        write_mp4(path, noise(2.0)[:, None], RATE, [picture] * 10, frame_rate=5, encoder="mpeg4")
+        return tagging_figures.contrast(Clip("a", path, path, "test", ()))
+
+    assert contrast_of(np.zeros((36, 64, 3), np.uint8)) < 3
+    halves = np.zeros((36, 64, 3), np.uint8)
+    halves[:18] = 250
+    assert contrast_of(halves) > 80
+    write_wav(tmp_path / "a.wav", noise(1.0)[:, None], RATE)
+    assert tagging_figures.contrast(Clip("a", tmp_path / "a.wav", None, "test", ())) == 0
+    assert tagging_figures.contrast(Clip("a", tmp_path / "a.wav", tmp_path / "a.wav", "test", ())) == 0
 
 
 def test_no_global_state_of_matplotlib_is_touched(tmp_path):

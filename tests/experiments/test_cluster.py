@@ -15,7 +15,7 @@ from avkeras.data.manifest import Clip, write_manifest
 from avkeras.data.records import RecordReader
 from avkeras.errors import AvkerasError
 from avkeras.experiments.extraction import extract_manifest
-from avkeras.features.cluster import ClusterPool
+from avkeras.features.cluster import ClusterPipeline, ClusterPool
 
 CLIPS = 24
 
@@ -157,3 +157,33 @@ def test_a_lost_cluster_ends_the_run_with_one_line_and_fails_no_clip(
     assert not rest.summary.errors
     (whole,) = extract_manifest(many.path, embedders=[name], out=tmp_path / "whole")
     assert contents(store) == contents(whole.stores["audio"])
+
+
+def test_a_clip_that_ends_its_process_takes_no_other_with_it():
+    ray = pytest.importorskip("ray")
+
+    class Call:
+        def __init__(self, media):
+            self.media = media
+
+        def result(self):
+            if ("killer", None) in self.media:
+                raise ray.exceptions.WorkerCrashedError
+            return ["no such file" if audio == "gone" else audio for audio, _ in self.media]
+
+    class Pool:
+        def submit(self, function, reader, media):
+            return Call(media)
+
+    class Reader:
+        pass
+
+    media = [(name, None) for name in ("a", "gone", "killer", "b")]
+    found = dict(zip(("a", "gone", "killer", "b"), ClusterPipeline(Pool(), Reader()).submit_all(media), strict=True))
+    # Text in the place of features is the reason why there are none.
+    for name, reason in (("a", "a"), ("gone", "no such file"), ("b", "b")):
+        with pytest.raises(AvkerasError) as caught:
+            found[name].result()
+        assert str(caught.value) == reason
+    with pytest.raises(ray.exceptions.WorkerCrashedError):
+        found["killer"].result()

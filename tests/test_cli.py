@@ -160,6 +160,8 @@ def test_a_run_folder_holds_all_that_a_run_needs(values, tmp_path, ran, monkeypa
     experiment = "tagging" if isinstance(values, AudioTagging) else "detection"
     main(["train", experiment, "--config", str(values.out / "config.json"), "--out", "runs/again"])
     assert as_json(ran.pop()) == as_json(values) | {"out": "runs/again"}
+    monkeypatch.setattr(sys, "argv", ["avkeras", "train"])
+    pin_values(values, values.out)
     starts = [json.loads(line) for line in (values.out / "environment.jsonl").read_text().splitlines()]
     assert len(starts) == 2
     assert starts[0]["packages"]["tensorflow"].startswith("2.")
@@ -169,6 +171,19 @@ def test_a_run_folder_holds_all_that_a_run_needs(values, tmp_path, ran, monkeypa
     monkeypatch.chdir("elsewhere")
     with pytest.raises(SystemExit, match=r"its run was started as runs/.*, from elsewhere or before it was moved"):
         main(["train", "--resume", str(Path("..") / values.out)])
+
+
+def test_visualize_hands_its_options_on_and_names_the_files(monkeypatch, capsys):
+    def visualize(media, **options):
+        given.append((media, options))
+        return [Path("clip.mp4.attention.png")]
+
+    given = []
+    monkeypatch.setattr("avkeras.experiments.visualize_media.visualize", visualize)
+    main(["visualize", "clip.mp4", "--model", "m", "--query", "3", "--formats", "png", "svg"])
+    options = {"model": Path("m"), "query": 3, "out": Path("."), "formats": ("png", "svg")}
+    assert given == [(Path("clip.mp4"), options)]
+    assert capsys.readouterr().out == "clip.mp4.attention.png\n"
 
 
 def test_demo_writes_a_manifest(tmp_path, capsys):

@@ -59,7 +59,7 @@ def limit_lines(config: Mapping[str, Any], *, inputs: Sequence[str]) -> list[str
     if "audio" not in inputs:
         lines.append("It does not hear: a clip without video cannot be used.")
     if "block" in config:
-        lines.append("Sees 10 s at a time; detects events of its classes only, of one class one at a time.")
+        lines.append("Sees 10 s at a time; events of one class that overlap become one.")
     return lines
 
 

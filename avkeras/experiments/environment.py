@@ -65,6 +65,24 @@ def package_versions(names) -> dict[str, str | None]:
 
 
 def record_environment(folder: Path) -> None:
-    """Appends a line to the folder's `environment.jsonl`: one for every start of the run, so that a resume shows."""
-    with open(folder / FILE, "a", encoding="utf-8") as file:
-        file.write(json.dumps(environment()) + "\n")
+    """Appends a line to the folder's `environment.jsonl`, unless all but the time is as in the last: resumes show.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> record_environment(folder)
+        >>> record_environment(folder)
+        >>> len((folder / FILE).read_text().splitlines())
+        1
+    """
+    file, now, before = folder / FILE, environment(), ""
+    if file.exists():
+        before = file.read_text(encoding="utf-8")
+        try:
+            last = json.loads(before.splitlines()[-1])
+        except (IndexError, ValueError):  # cut short by a kill
+            last = {}
+        if last | {"time": None} == now | {"time": None}:
+            return
+    with open(file, "a", encoding="utf-8") as opened:
+        opened.write("\n" * bool(before and not before.endswith("\n")) + json.dumps(now) + "\n")

@@ -70,7 +70,8 @@ def _embedders(description: Mapping[str, Any]) -> str:
         note = f"**a stand-in**; {spec['note']}" if spec["stand_in"] else spec["note"]
         rows.append(f"| {name} | {spec['name']} | {spec['dim']} | {spec['licence'] or 'none given'} | {note} |")
     if description["kind"] == "detection":
-        rows.append("| audio | log-mel spectrogram, by avkeras | 64 | no weights | 16 kHz, a frame every 313 samples |")
+        bands = description["inputs"]["audio"]
+        rows.append(f"| audio | log-mel spectrogram of avkeras | {bands} | no weights | 16 kHz, hop 313 |")
     elif not description["embedders"]:
         return "Not told at the export; requests must hold embeddings of the very ones of training."
     inside = "They are in this SavedModel." if description.get("bundled") else "They are not in this SavedModel."

@@ -15,7 +15,7 @@ from avkeras.features.extract import Summary
 def pin_values(values: Any, folder: Path, *, free: Sequence[str] = ("workers",)) -> None:
     """Writes a run's values to `config.json`, and refuses a folder that holds a run with others.
 
-    `environment.jsonl` gets a line: versions, command line and machine of this start.
+    `environment.jsonl` gets a line with versions, command line and machine, where they are not those of the last.
 
     Args:
         values: dataclass of the experiment's values.

@@ -5,6 +5,7 @@
     python benchmarks/extraction_overlap.py audio                  # VGGish (random weights: as fast as trained ones)
     python benchmarks/extraction_overlap.py audio --network vggish_stand_in
     python benchmarks/extraction_overlap.py visual --cores all
+    python benchmarks/extraction_overlap.py visual --film --waits 150    # 150 ms a clip that cost no processor: a GPU
 
 Clips of ten seconds are encoded by the demo maker. "Decoding alone" is `extract` with a network that answers zeros at
 once, "the network alone" is its thread fed with what was decoded before, "whole" is `extract`; each into new stores.
@@ -105,6 +106,20 @@ class Company:
         self.process.send_signal(signal.SIGSTOP)
 
 
+def waiting(spec, milliseconds):
+    """An embedder that takes so long for ten frames and leaves the processor alone meanwhile, as a GPU does."""
+    from avkeras.features.embedders import Embedder
+
+    answer = zeros(spec).function
+
+    def rows(array):
+        found = answer(array)
+        time.sleep(milliseconds / 1e4 * len(found))
+        return found
+
+    return Embedder(spec, rows, fingerprint="waits")
+
+
 def measure(work):
     """Returns the seconds and the processor seconds that it takes."""
     start, processor = time.perf_counter(), time.process_time()
@@ -116,6 +131,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("modality", choices=("audio", "visual"))
     parser.add_argument("--network", help="default: vggish, efficientnet_lite0")
+    parser.add_argument("--waits", type=float, metavar="MS", help="no network: so much waiting for a clip")
     parser.add_argument("--film", action="store_true", help="pictures of 640 x 360 in place of the demo's")
     parser.add_argument("--cores", choices=("one", "all"), default="one", help="for each half")
     parser.add_argument("--clips", type=int, default=96)
@@ -135,6 +151,8 @@ def main():
         tf.config.threading.set_intra_op_parallelism_threads(1)
         tf.config.threading.set_inter_op_parallelism_threads(1)
     network = load(options.network or {"audio": "vggish", "visual": "efficientnet_lite0"}[options.modality])
+    if options.waits:
+        network = waiting(network.spec, options.waits)
     modality = network.spec.modality
 
     def on_its_core(array):
@@ -194,7 +212,7 @@ def main():
             while True:
                 works[options.half]()
         company = {}
-        if options.cores == "one":
+        if options.cores == "one" and not options.waits:
             os.sched_setaffinity(0, cores)  # the processes choose their own
             company = {half: Company(half, folder) for half in ("network alone", "decoding alone")}
             os.sched_setaffinity(0, cores[:1])
@@ -208,7 +226,8 @@ def main():
                     found[f"{half}, beside the other"].append(measure(work))
         for other in company.values():
             other.process.kill()
-    print(f"{network.spec.name}, {len(clips)} clips of 10 s, {workers} decoding, {options.cores} core(s) for each half")
+    name = f"{options.waits:g} ms of waiting" if options.waits else network.spec.name
+    print(f"{name}, {len(clips)} clips of 10 s, {workers} decoding, {options.cores} core(s) for each half")
     for name, values in found.items():
         seconds = [1e3 * value / len(clips) for value, _ in values]
         print(f"  {name:33} {statistics.median(seconds):6.1f} ms a clip ({min(seconds):.1f} to {max(seconds):.1f})")
@@ -218,7 +237,7 @@ def main():
     if company:
         beside = zip(found["whole"], *(found[f"{half}, beside the other"] for half in company), strict=True)
         show("whole / slower half beside the other", [whole[0] / max(a[0], b[0]) for whole, a, b in beside])
-    else:
+    if options.cores == "all":
         shared = [whole[0] / ((decode[1] + net[1]) / len(cores)) for decode, net, whole in by_round]
         show("whole / processor time of both halves over all cores", shared)
 

@@ -77,7 +77,7 @@ function chart(element, series, options) {
         return `${at ? `${corner}L` : "M"}${toX(x).toFixed(1)} ${toY(y).toFixed(1)}`;
       }).join("");
       svg.append(make("path", { d: path, class: "series", ...look }));
-      if (one.points.length < 40) {
+      if (one.points.length < 40 && !one.step) {
         for (const [x, y] of one.points) svg.append(make("circle", { cx: toX(x), cy: toY(y), r: 2.2, fill: look.stroke }));
       }
       if (one.mark) {

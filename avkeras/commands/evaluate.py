@@ -1,5 +1,6 @@
 """`avkeras evaluate`: scores of anyone's detected events."""
 
+import dataclasses
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +11,8 @@ if TYPE_CHECKING:
 HELP = "score anyone's detected events"
 EXAMPLES = """  avkeras evaluate predictions.tsv --truth ground_truth.tsv
   avkeras evaluate predictions.tsv --truth ground_truth.tsv --durations durations.tsv --scores scores
+  avkeras evaluate predictions.tsv --truth ground_truth.tsv --scores scores --tuning tuning.json
+  avkeras evaluate predictions.tsv --truth ground_truth.tsv --clip-probabilities clips.csv --clip-threshold 0.4
 
 Files are tables with the columns filename, onset, offset and event_label (tabs between them; seconds).
 """
@@ -26,13 +29,51 @@ def add_arguments(parser) -> None:
     parser.add_argument(
         "--scores", type=Path, metavar="DIR", help="folder with a table of frame scores per clip; needed for PSDS"
     )
+    parser.add_argument(
+        "--filters",
+        nargs="+",
+        type=int,
+        default=[1],
+        metavar="N",
+        help="PSDS: median filter in frames, one for all classes or one per class of the scores; default: 1",
+    )
+    parser.add_argument(
+        "--clip-probabilities",
+        type=Path,
+        metavar="FILE",
+        help="CBF1 of these instead of the events' classes: a table of commas, id and a column per class",
+    )
+    parser.add_argument(
+        "--clip-threshold", type=float, default=0.5, metavar="P", help="of --clip-probabilities; default: 0.5"
+    )
+    parser.add_argument(
+        "--tuning", type=Path, metavar="FILE", help="tuning.json of a run: its filters for PSDS and clip thresholds"
+    )
 
 
 def run(options) -> None:
     """Scores, and shows the metrics."""
+    from avkeras.evaluation.clip_probabilities import clip_f1_of_probabilities, read_clip_probabilities
     from avkeras.evaluation.evaluate import evaluate
+    from avkeras.evaluation.files import read_events
 
-    show_evaluation(evaluate(options.predictions, options.truth, durations=options.durations, scores=options.scores))
+    truth = read_events(options.truth)
+    filters = options.filters[0] if len(options.filters) == 1 else options.filters
+    thresholds, given = options.clip_threshold, {}
+    if options.tuning:
+        from avkeras.experiments.detection_scores import Tuning
+
+        tuning = Tuning.read(options.tuning)
+        filters, given = tuning.psds_filters, {"classes": tuning.classes}
+        thresholds = dict(zip(tuning.classes, tuning.clip_thresholds, strict=True))
+    evaluation = evaluate(
+        options.predictions, truth, durations=options.durations, scores=options.scores, filters=filters, **given
+    )
+    if options.clip_probabilities:
+        probabilities = read_clip_probabilities(options.clip_probabilities)
+        clip = clip_f1_of_probabilities(probabilities, truth, thresholds=thresholds)
+        evaluation = dataclasses.replace(evaluation, clip=clip)
+    show_evaluation(evaluation)
 
 
 def show_evaluation(evaluation: "Evaluation") -> None:

@@ -50,7 +50,7 @@ def evaluate(
     *,
     durations: str | Path | Mapping[str, float] | None = None,
     scores: str | Path | FrameScores | None = None,
-    filters: int | Sequence[int] = 1,
+    filters: int | Sequence[int] | Mapping[str, Sequence[int]] = 1,
     classes: Sequence[str] | None = None,
 ) -> Evaluation:
     """Score predicted events against the ground truth.
@@ -62,7 +62,8 @@ def evaluate(
         scores: a folder of score files, or frame scores, for PSDS at 50 thresholds. It must hold all clips of the
             ground truth, by their names or by these without extension (`a.tsv` for `a.wav`); its durations stand in
             for `durations` where that is not given.
-        filters: sizes of the median filters in frames for PSDS, one for all classes or one for each of the scores'.
+        filters: sizes of the median filters in frames for PSDS, one for all classes or one for each of the scores'; or
+            these for `PSDS1` and for `PSDS2`.
         classes: class names; by default those of the ground truth.
 
     Raises:
@@ -121,15 +122,19 @@ def _psds(true, scores: FrameScores, order, seconds, filters) -> dict[str, float
     options = {
         "classes": scores.classes,
         "seconds_per_frame": scores.seconds_per_frame,
-        "filters": filters,
         "durations": seconds,
     }
-    points = [decode_events(scores.scores[order], thresholds=threshold, **options) for threshold in THRESHOLDS]
     settings: dict[str, PsdsSettings] = {"PSDS1": PSDS1, "PSDS2": PSDS2}
-    return {
-        name: reference_psds(true, points, classes=scores.classes, durations=seconds, settings=value)
-        for name, value in settings.items()
-    }
+    found, points = {}, []
+    for name, value in settings.items():
+        if not points or isinstance(filters, Mapping):
+            sizes = filters[name] if isinstance(filters, Mapping) else filters
+            points = [
+                decode_events(scores.scores[order], thresholds=threshold, filters=sizes, **options)
+                for threshold in THRESHOLDS
+            ]
+        found[name] = reference_psds(true, points, classes=scores.classes, durations=seconds, settings=value)
+    return found
 
 
 def _refuse_missing(what: str, wanted, there) -> None:

@@ -105,7 +105,7 @@ def run_experiment(values: Any) -> None:
 
 def _parse(presets: Mapping[str, Any], description: str, arguments: Sequence[str] | None, *, default: str) -> Any:
     """Returns the values of the chosen preset with the command line and `--config` laid over them."""
-    from avkeras.commands.parser import CommandParser
+    from avkeras.commands.parser import CommandParser, did_you_mean
     from avkeras.commands.values import add_values, values_of
 
     peek = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
@@ -114,7 +114,7 @@ def _parse(presets: Mapping[str, Any], description: str, arguments: Sequence[str
     seen, rest = peek.parse_known_args(arguments)
     chosen = seen.preset or ("paper" if seen.data else default)
     if chosen not in presets:
-        raise AvkerasError(f"--preset: '{chosen}' is none of {', '.join(presets)}")
+        raise AvkerasError(f"--preset: '{chosen}' is none of {', '.join(presets)}{did_you_mean(chosen, presets)}")
     values = presets[chosen]
     parser = CommandParser(description.strip())
     parser.add_config()

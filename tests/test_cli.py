@@ -173,6 +173,17 @@ def test_a_run_folder_holds_all_that_a_run_needs(values, tmp_path, ran, monkeypa
         main(["train", "--resume", str(Path("..") / values.out)])
 
 
+def test_the_folder_of_a_table_is_no_run_to_resume(tmp_path):
+    pin_values(AudioTagging(out=tmp_path), tmp_path, free=("workers", "out"))
+    with pytest.raises(SystemExit, match="holds the runs of a table; give the command of avkeras reproduce again"):
+        main(["train", "--resume", str(tmp_path)])
+
+
+def test_an_unknown_preset_is_answered_with_the_nearest():
+    with pytest.raises(SystemExit, match=r"--preset: 'smal' is none of small, paper; did you mean small\?"):
+        console.run_recipe(dict.fromkeys(["small", "paper"]), description="", arguments=["--preset", "smal"])
+
+
 def test_visualize_hands_its_options_on_and_names_the_files(monkeypatch, capsys):
     def visualize(media, **options):
         given.append((media, options))

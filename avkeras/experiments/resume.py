@@ -40,6 +40,8 @@ def values_of_run(folder: str | Path) -> Any:
     else:
         unknown = sorted(given.keys() - fields)
         raise AvkerasError(f"{file}: no experiment has {', '.join(unknown)}; was it written by another version?")
+    if "out" not in given:
+        raise AvkerasError(f"{folder}: holds the runs of a table; give the command of avkeras reproduce again")
     if Path(given["out"]).resolve() != folder.resolve():
         raise AvkerasError(
             f"{folder}: its run was started as {given['out']}, from elsewhere or before it was moved; go there, "

@@ -39,7 +39,7 @@ def model_card(description: Mapping[str, Any], signatures: Mapping[str, Any], *,
 
 
 def _few(classes: Sequence[str]) -> str:
-    shown = ", ".join(classes[:3])
+    shown = "; ".join(classes[:3])  # names hold commas
     return f"{shown} and {len(classes) - 3} more classes" if len(classes) > 3 else shown
 
 
@@ -67,7 +67,7 @@ def _embedders(description: Mapping[str, Any]) -> str:
     rows = ["| input | embedder | values | licence of the weights | note |", "|---|---|---|---|---|"]
     for name, embedder in description["embedders"].items():
         spec = embedder["spec"]
-        note = f"**a stand-in**; {spec['note']}" if spec["stand_in"] else spec["note"]
+        note = f"**{spec['note'] or 'a stand-in'}**" if spec["stand_in"] else spec["note"]
         rows.append(f"| {name} | {spec['name']} | {spec['dim']} | {spec['licence'] or 'none given'} | {note} |")
     if description["kind"] == "detection":
         bands = description["inputs"]["audio"]

@@ -174,10 +174,10 @@ def test_without_the_package_no_warm_up_is_written_and_the_log_and_card_say_so(
 def test_the_card_tells_data_embedders_scores_and_limits(tagging, detection):
     text = card(tagging[1])
     for part in (
-        "# Audio tagging: Cat, Dog, Speech",
+        "# Audio tagging: Cat; Dog; Speech",
         "* experiment: a test",
         "* demo soundscapes: 8 train clips",
-        "| audio | vggish_stand_in | 128 | none given | **a stand-in**;",
+        "| audio | vggish_stand_in | 128 | none given | **a stand-in, NOT VGGish",
         "They are in this SavedModel.",
         "| micro-F1 | test | 50.0 ± 1.2 | 3 |",
         "* Never heard of outside.",
@@ -188,7 +188,7 @@ def test_the_card_tells_data_embedders_scores_and_limits(tagging, detection):
     assert "one seed" not in text
     assert re.search(r"\| `media` \| .*`waveform` \(\?, \?\) float32", text)
     text = card(detection[1])
-    assert "# Sound event detection: Cat, Dog, Speech" in text
+    assert "# Sound event detection: Cat; Dog; Speech" in text
     assert "| mean_colour | mean_colour | 6 |" in text
     assert "`frame_probabilities` (?, ?, 3) float32" in text
 

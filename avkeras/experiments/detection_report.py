@@ -16,19 +16,21 @@ from avkeras.experiments.detection_scores import METRICS
 from avkeras.experiments.detection_values import REPORT_FILE, DetectionReport
 from avkeras.experiments.report import (
     counts_by_part,
-    data_table,
-    embedder_table,
     loss_table,
     named_clips,
     parts_of,
-    problem_lines,
     read_columns,
     read_probabilities,
+    table,
+    write_report,
+)
+from avkeras.experiments.report_tables import (
+    data_table,
+    embedder_table,
+    problem_lines,
     setting_table,
     stand_in_warnings,
-    table,
     version_table,
-    write_report,
 )
 
 if TYPE_CHECKING:

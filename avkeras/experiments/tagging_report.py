@@ -12,19 +12,21 @@ from avkeras.data.labels import clip_targets
 from avkeras.evaluation.metrics import clip_f1
 from avkeras.experiments.report import (
     counts_by_part,
-    data_table,
-    embedder_table,
     loss_table,
     named_clips,
     parts_of,
-    problem_lines,
     read_columns,
     read_probabilities,
+    table,
+    write_report,
+)
+from avkeras.experiments.report_tables import (
+    data_table,
+    embedder_table,
+    problem_lines,
     setting_table,
     stand_in_warnings,
-    table,
     version_table,
-    write_report,
 )
 from avkeras.experiments.tagging_figures import HOW_CHOSEN
 from avkeras.experiments.tagging_values import REPORT_FILE, Report, SystemResult

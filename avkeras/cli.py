@@ -17,6 +17,7 @@ COMMANDS = (
     "evaluate",
     "predict",
     "visualize",
+    "reproduce",
     "export",
 )
 

@@ -11,6 +11,7 @@ from avkeras.data.pipeline import ClipSet
 from avkeras.data.records import RecordReader
 from avkeras.errors import AvkerasError
 from avkeras.evaluation.thresholds import best_global_threshold, micro_f1
+from avkeras.experiments.card_facts import data_lines, limit_lines, tagging_scores
 from avkeras.experiments.demo_data import demo_manifest
 from avkeras.experiments.run_folder import pin_values, write_extraction, write_rows, write_text
 from avkeras.experiments.tagging_report import write_tagging_report
@@ -185,7 +186,14 @@ def _run_system(name, values, manifest, stores, embedders, verbose) -> tuple[Sys
         threshold=threshold,
         embedders=used,
         frames=sets["train"].frames,
-        metadata={"experiment": "audio tagging (Boes and Van hamme, 2019)", "system": name, "test_micro_f1": result.f1},
+        metadata={
+            "experiment": "audio tagging (Boes and Van hamme, 2019)",
+            "system": name,
+            "seed": values.seed,
+            "data": data_lines(vars(values)),
+            "scores": tagging_scores(vars(result)),
+            "limits": limit_lines(vars(values), inputs=sorted(modalities)),
+        },
         overwrite=True,
     )
     write_text(folder / "result.json", json.dumps(_row(result)) + "\n")

@@ -90,9 +90,8 @@ def _export_tagging(folder: Path, directory: Path, repeated: list, bundle: bool,
             for modality, given in description["embedders"].items()
         }
     result = json.loads((folder / "result.json").read_text(encoding="utf-8"))
-    told = {name: value for name, value in description["metadata"].items() if name != "test_micro_f1"}  # in the scores
     metadata = {
-        **told,
+        **description["metadata"],
         "run": str(folder),
         "seed": config["seed"],
         "data": data_lines(config),

@@ -1,5 +1,6 @@
 """Runs of a table in real processes: killed, gone on with, and one that fails among others that do not."""
 
+import dataclasses
 import json
 import os
 import signal
@@ -7,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -107,3 +109,34 @@ def test_a_killed_table_goes_on_and_repeats_no_finished_run(root):
     assert by_run[VIDEO, 0]["test_clips"] == 12
     assert all(line["epochs"] == 2 and line["preset"] == "test" for line in lines)
     assert by_run[AUDIO, 0]["threshold"] != by_run[AUDIO, 1]["threshold"]
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # Ray's own
+def test_on_a_cluster(root, monkeypatch):
+    utils = pytest.importorskip("ray.cluster_utils")
+    from avkeras.experiments.tables.paper_tables import paper_table
+    from avkeras.experiments.tables.presets import PRESETS
+    from avkeras.experiments.tables.run_tasks import run_tasks
+
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+    demo = PRESETS["tagging"]["demo"]
+    values = dataclasses.replace(demo, data=root / "manifest.tsv", dim=8, epochs=2, steps_per_epoch=2)
+    cells = {cell.key: cell for cell in paper_table("2019-table1").cells}
+    results = ResultsFile(root / "results.jsonl")
+    cluster = utils.Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+    try:
+        cluster.add_node(num_cpus=1)
+        cluster.wait_for_nodes()
+        failed = run_tasks(
+            {cells[AUDIO]: [0, 1], cells[VIDEO]: [0]},
+            values,
+            features={name: root / name for name in ("audio", "video")},
+            results=results,
+            notes={},
+            cluster=cluster.address,
+        )
+    finally:
+        cluster.shutdown()
+    assert not failed
+    assert sorted(results.runs()) == [(AUDIO, 0), (AUDIO, 1), (VIDEO, 0)]

@@ -11,7 +11,6 @@ from typing import Any
 from avkeras.errors import AvkerasError
 
 METRICS = ("CBF1", "SBF1", "EBF1", "PSDS1", "PSDS2")
-WEIGHTS = (0.25, 0.5, 0.75, 0.875)  # of the audio encoder, from which validation chooses
 PARTS = ("with video", "without video", "with video, video ignored")
 _ATTENTIONS = ("softmax", "sigmoid", "normalized_sigmoid")
 _AGGREGATIONS = ("mean", "max")
@@ -102,12 +101,18 @@ class PaperTable:
 TABLES = ("2019-table1", "2022-table5", "2022-table6", "2022-table7", "2022-table8")
 
 
-def paper_table(name: str, *, visual: Sequence[str] = ("openl3", "tce", "vgg16")) -> PaperTable:
+def paper_table(
+    name: str,
+    *,
+    visual: Sequence[str] = ("openl3", "tce", "vgg16"),
+    weights: Sequence[float] = (0.25, 0.5, 0.75, 0.875),
+) -> PaperTable:
     """Returns a table of the papers (2019, table 1; 2022, tables 5 to 8).
 
     Args:
         name: one of `TABLES`.
         visual: the embedders that the 2022 tables compare; table 8 combines the first two.
+        weights: of the audio encoder in training, from which validation chooses in tables 5, 7 and 8.
 
     Raises:
         AvkerasError: no table has this name, or table 8 is asked for with one embedder.
@@ -121,12 +126,12 @@ def paper_table(name: str, *, visual: Sequence[str] = ("openl3", "tce", "vgg16")
     """
     makers = {
         "2019-table1": lambda: PaperTable(name, "Micro-F1 of audiovisual transformers", "tagging", 25, _table1()),
-        "2022-table5": lambda: _detection(name, "Uni- and bi-encoder models", _table5(visual)),
+        "2022-table5": lambda: _detection(name, "Uni- and bi-encoder models", _table5(visual, weights)),
         "2022-table6": lambda: _detection(name, "Bi-encoder models, random weights in training", _table6(visual)),
         "2022-table7": lambda: _detection(
             name, "Uni- and bi-encoder models, by availability of video", _table7(visual)
         ),
-        "2022-table8": lambda: _detection(name, "Tri-encoder models", _table8(visual)),
+        "2022-table8": lambda: _detection(name, "Tri-encoder models", _table8(visual, weights)),
     }
     if name not in makers:
         raise AvkerasError(f"'{name}' is none of the tables {', '.join(TABLES)}")
@@ -167,13 +172,13 @@ def _model(block: str, visual: Sequence[str]) -> str:
     return f"{block}, {' and '.join(visual) or 'audio only'}"
 
 
-def _fixed(block: str, visual: Sequence[str]) -> tuple[Cell, ...]:
+def _fixed(block: str, visual: Sequence[str], weights: Sequence[float]) -> tuple[Cell, ...]:
     """A cell per weight of the audio encoder in training; without visual encoder there is nothing to weigh."""
     title = _model(block, visual)
     values = {"block": block, "visual": tuple(visual)}
     if not visual:
         return (Cell(title, values),)
-    return tuple(Cell(f"{title}, training weight {weight}", values | {"training_weight": weight}) for weight in WEIGHTS)
+    return tuple(Cell(f"{title}, training weight {weight}", values | {"training_weight": weight}) for weight in weights)
 
 
 def _random(block: str, visual: Sequence[str]) -> tuple[Cell, ...]:
@@ -181,10 +186,10 @@ def _random(block: str, visual: Sequence[str]) -> tuple[Cell, ...]:
     return (Cell(f"{_model(block, visual)}, random training weights", values),)
 
 
-def _table5(visual) -> Iterator[tuple[str, tuple[Cell, ...], str]]:
+def _table5(visual, weights) -> Iterator[tuple[str, tuple[Cell, ...], str]]:
     for block in _BLOCKS:
         for used in ((), *((name,) for name in visual)):
-            yield _model(block, used), _fixed(block, used), "all"
+            yield _model(block, used), _fixed(block, used, weights), "all"
 
 
 def _table6(visual) -> Iterator[tuple[str, tuple[Cell, ...], str]]:
@@ -193,17 +198,17 @@ def _table6(visual) -> Iterator[tuple[str, tuple[Cell, ...], str]]:
             yield _model(block, (name,)), _random(block, (name,)), "all"
 
 
-def _table7(visual) -> Iterator[tuple[str, tuple[Cell, ...], str]]:
+def _table7(visual, weights) -> Iterator[tuple[str, tuple[Cell, ...], str]]:
     for part in PARTS:
         for block in _BLOCKS:
             for used in ((), *((name,) for name in visual)):
                 if used or part != PARTS[2]:
-                    yield f"{part}: {_model(block, used)}", _fixed(block, used), part
+                    yield f"{part}: {_model(block, used)}", _fixed(block, used, weights), part
 
 
-def _table8(visual) -> Iterator[tuple[str, tuple[Cell, ...], str]]:
+def _table8(visual, weights) -> Iterator[tuple[str, tuple[Cell, ...], str]]:
     if len(visual) < 2:
         raise AvkerasError(f"2022-table8 combines two visual embedders; only {', '.join(visual) or 'none'} is named")
     for block in _BLOCKS:
-        for cells, how in ((_fixed(block, visual[:2]), "fixed"), (_random(block, visual[:2]), "random")):
+        for cells, how in ((_fixed(block, visual[:2], weights), "fixed"), (_random(block, visual[:2]), "random")):
             yield f"{_model(block, visual[:2])}, {how} weights in training", cells, "all"

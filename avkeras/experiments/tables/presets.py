@@ -23,6 +23,7 @@ PRESETS = {
         "demo": SoundEventDetection(
             visual=("efficientnet_lite0", "picture_stand_in"),
             visual_frames=8,
+            weights=(0.5, 0.875),
             blocks=1,
             dim=32,
             num_heads=2,

@@ -104,7 +104,8 @@ def reproduce(
         values = dataclasses.replace(values, **{"embedders" if system == "tagging" else "visual": tuple(embedders)})
     if system == "tagging" and len(values.embedders) != 2:
         raise AvkerasError(f"--embedders {' '.join(values.embedders)}: {name} takes one of sound and one of pictures")
-    table = paper_table(name, visual=getattr(values, "visual", ())).of_rows(rows)
+    grid = {} if system == "tagging" else {"visual": values.visual, "weights": values.weights}
+    table = paper_table(name, **grid).of_rows(rows)
     values.out = Path(out or f"runs/reproduce-{name[:4]}")
     manifest = _manifest(values, data, system, step)
     values.data = manifest.path

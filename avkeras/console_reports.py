@@ -14,7 +14,7 @@ def show_report(report: "Report") -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from avkeras.experiments.audio_tagging import FILES
+    from avkeras.experiments.tagging_values import FILES, REPORT_FILE
 
     console = Console(soft_wrap=True, highlight=False)
     results = report.results
@@ -36,7 +36,7 @@ def show_report(report: "Report") -> None:
     for name in report.stand_ins:
         console.print(f"{name} is a stand-in, not a pretrained network: these scores say nothing of the papers'.")
     out = report.values.out
-    console.print(f"Files: values in {out / 'config.json'}, this table in {out / 'results.csv'}, and per system")
+    console.print(f"Files: all of this to look at in {out / REPORT_FILE}, values in config.json, the table in results.csv, and")
     for result in results:
         console.print(f"  {result.folder}/: {', '.join(FILES)}")
     if results:

@@ -36,7 +36,8 @@ def show_report(report: "Report") -> None:
     for name in report.stand_ins:
         console.print(f"{name} is a stand-in, not a pretrained network: these scores say nothing of the papers'.")
     out = report.values.out
-    console.print(f"Files: all of this to look at in {out / REPORT_FILE}, values in config.json, the table in results.csv, and")
+    console.print(f"To look at in a browser: {out / REPORT_FILE}")
+    console.print(f"Files: values in {out / 'config.json'}, this table in {out / 'results.csv'}, and per system")
     for result in results:
         console.print(f"  {result.folder}/: {', '.join(FILES)}")
     if results:

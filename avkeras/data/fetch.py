@@ -30,6 +30,8 @@ from avkeras.errors import AvkerasError
 
 # Clips one after the other, after which the run ends: for them the source refused us, or could not be reached.
 _REFUSALS, _TROUBLES = 3, 10
+# What a clip in several lists is kept for: the last of these.
+_SPLITS = ("train", "validation", "test")
 
 
 @dataclass
@@ -215,13 +217,27 @@ def _wanted(folder: Path, entry: Entry | None, retry: Collection[str]) -> bool:
 
 
 def _write_manifest(folder: Path, lists: TaskLists, ledger: Ledger, summary: FetchSummary) -> None:
-    """Writes the manifest of all clips that are there, in the order of the lists."""
-    clips = []
+    """Writes the manifest of all clips that are there, in the order of the lists.
+
+    A clip that stands in the lists of several splits (DCASE 2020 has one, for test and unlabelled training) is kept
+    where it is scored: a system must not have been trained on it.
+    """
+    clips: dict[str, Clip] = {}
+    twice = []
     for clip in lists.clips:
         audio, video = present(folder, ledger.entries.get(clip.id))
-        if audio is not None:
-            clips.append(Clip(clip.id, audio, video, clip.split, clip.labels, clip.events, clip.supervision))
+        if audio is None:
+            continue
+        found = Clip(clip.id, audio, video, clip.split, clip.labels, clip.events, clip.supervision)
+        if clip.id in clips:
+            twice.append(clip.id)
+            found = max(clips[clip.id], found, key=lambda one: _SPLITS.index(one.split))
+        clips[clip.id] = found
+    if twice:
+        summary.notes.append(
+            f"clips in the lists of several splits: {len(twice)}, kept only where they are scored ({twice[0]}, ...)"
+        )
     if clips:
         summary.manifest = folder / "manifest.tsv"
         summary.in_manifest = len(clips)
-        write_manifest(summary.manifest, clips, classes=lists.classes)
+        write_manifest(summary.manifest, list(clips.values()), classes=lists.classes)

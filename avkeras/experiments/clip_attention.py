@@ -96,14 +96,13 @@ def read_attention(
         MediaError: the sound cannot be used, or the model only sees and there is no usable video.
         AvkerasError: the model tells no attention.
     """
-    from avkeras.features.extract import decode_clip, embed_media
+    from avkeras.features.audio import load_audio
+    from avkeras.features.extract import embed_clip
 
     members = [part for part in (model, *model.layers) if hasattr(part, "with_attention")]
     if not members:
         raise AvkerasError(f"{model.name}: gives no attention; an AudiovisualTransformer or an ensemble is wanted.")
-    embedders = {"audio_embedder": audio_embedder, "video_embedder": video_embedder}
-    media = decode_clip(audio, video, **embedders)
-    clip = embed_media(media, **embedders)
+    clip = embed_clip(audio, video, audio_embedder=audio_embedder, video_embedder=video_embedder)
     config = members[-1].get_config()
     first, second = config["first"], config["second"]
     if clip.video is None and first == second == "video":
@@ -129,7 +128,7 @@ def read_attention(
         second=second,
         probabilities=np.max([np.asarray(model(inputs))[0] for inputs in windows], axis=0),
         frame_probabilities=np.concatenate(rows),
-        waveform=media.waveform,
+        waveform=load_audio(audio),
         # The embedder's pictures may be squeezed into a square; people want to see them as they are.
         pictures=None if clip.video is None else _pictures(video, clip.times),
         seen=clip.video_mask,

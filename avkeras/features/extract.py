@@ -93,29 +93,6 @@ def embed_clip(
     return ClipEmbeddings(found.audio, found.visual.get("video"), found.mask, found.times, found.notes)
 
 
-@dataclass
-class Media:
-    """A clip's waveform `(samples,)` at 16 kHz, and its embeddings."""
-
-    waveform: np.ndarray
-    embeddings: ClipEmbeddings
-
-
-def decode_clip(
-    audio: str | Path, video: str | Path | None, *, audio_embedder: "Embedder", video_embedder: "Embedder | None"
-) -> Media:
-    """Embeds a clip as `embed_clip` does, and reads its waveform, for figures that show both."""
-    from avkeras.features.audio import load_audio
-
-    clip = embed_clip(audio, video, audio_embedder=audio_embedder, video_embedder=video_embedder)
-    return Media(load_audio(audio), clip)
-
-
-def embed_media(media: Media, *, audio_embedder: "Embedder", video_embedder: "Embedder | None") -> ClipEmbeddings:
-    """Returns the embeddings of what `decode_clip` returned."""
-    return media.embeddings
-
-
 def store_folders(
     folder: str | Path, *, audio_embedder: "Embedder", video_embedder: "Embedder | None"
 ) -> dict[str, tuple[Path, dict]]:

@@ -111,6 +111,17 @@ def test_the_segment_is_what_comes(media, lists, tmp_path):
     assert "Apache" in (folder / "lists" / "LICENCE.txt").read_text()
 
 
+def test_a_clip_in_the_lists_of_two_splits_is_not_trained_on(media, lists, tmp_path):
+    names = [video(0), video(1)]
+    with MediaServer(dict.fromkeys(names, media["film"])) as server:
+        given = lists(names, testing=[video(1)])
+        summary = fetch("dcase2017", tmp_path / "out", lists=given, source=server.template, **FAST)
+    assert any("several splits: 1, kept only where they are scored" in note for note in summary.notes)
+    clips = read_manifest(summary.manifest).clips
+    assert {clip.id.split("_")[0]: clip.split == "train" for clip in clips} == {video(0): True, video(1): False}
+    assert summary.in_manifest == len(clips) == 2
+
+
 def test_every_answer_has_its_state_and_is_not_asked_for_twice(media, lists, tmp_path):
     answers = {
         "film_______": ("film", None, "done", ""),

@@ -24,7 +24,8 @@ class MeanTeacher(keras.Model):
     `model(x)` and `model.predict(x)` give the student's probabilities; `model.student` and `model.teacher` are ordinary
     models. Saving, checkpoints and `BackupAndRestore` keep both, the number of training `steps`, and the states of the
     random generators, which Keras leaves out: a run that goes on equals one that was never interrupted. Training needs
-    the TensorFlow backend, and one device: `tf.distribute` is not provided for.
+    the TensorFlow backend. On several devices, see `avkeras.training.distribute`: every loss is divided by the number
+    of clips or frames in the whole batch, whatever part of it a replica has.
 
     The targets `y` are a dict:
 
@@ -71,7 +72,7 @@ class MeanTeacher(keras.Model):
         # Not `teacher.trainable = False`: that would also turn its batch normalisation to the moving statistics.
         for weight in self.teacher.weights:
             weight.trainable = False
-        if int(self.steps) == 0:
+        if int(self.steps.numpy()) == 0:
             self.teacher.set_weights(self.student.get_weights())
 
     def compile(self, *args, jit_compile: bool | str = False, **kwargs) -> None:
@@ -113,17 +114,21 @@ class MeanTeacher(keras.Model):
         real = ops.ones_like(student["frame"][:, :, 0], dtype="bool") if real is None else ops.cast(real, "bool")
         strong, real = ops.logical_and(strong, real)[:, :, None], real[:, :, None]
         terms = {
-            "weak_bce": _masked_mean(ops.binary_crossentropy, y["clip"], student["clip"], weak),
-            "strong_bce": _masked_mean(ops.binary_crossentropy, y["frame"], student["frame"], strong),
-            "clip_consistency": _masked_mean(_squared_difference, teacher["clip"], student["clip"], every),
-            "frame_consistency": _masked_mean(_squared_difference, teacher["frame"], student["frame"], real),
+            "weak_bce": _masked_sum(ops.binary_crossentropy, y["clip"], student["clip"], weak),
+            "strong_bce": _masked_sum(ops.binary_crossentropy, y["frame"], student["frame"], strong),
+            "clip_consistency": _masked_sum(_squared_difference, teacher["clip"], student["clip"], every),
+            "frame_consistency": _masked_sum(_squared_difference, teacher["frame"], student["frame"], real),
         }
-        for name, (value, count) in terms.items():
-            self.terms[name].update_state(value, sample_weight=count)
-        value = {name: value for name, (value, _) in terms.items()}
+        for name, (total, count) in terms.items():
+            self.terms[name].update_state(total / ops.maximum(count, 1.0), sample_weight=count)
+        counts, replicas = _of_all_replicas([count for _, count in terms.values()])
+        value = {
+            name: total / ops.maximum(count, 1.0)
+            for (name, (total, _)), count in zip(terms.items(), counts, strict=True)
+        }
         consistency = value["clip_consistency"] + value["frame_consistency"]
         loss = value["weak_bce"] + value["strong_bce"] + self.consistency_weight * consistency
-        return loss + sum(self.student.losses)
+        return loss + sum(self.student.losses) / replicas
 
     def train_step(self, data):
         """Trains the student on a batch, then moves the teacher towards it."""
@@ -176,14 +181,28 @@ def _policy(student):
     return policies.get("mixed_float16", student.dtype_policy)
 
 
-def _masked_mean(function, target, output, mask):
-    """Returns the mean of `function` where `mask`, 0 if that is nowhere, and the number of places."""
+def _masked_sum(function, target, output, mask):
+    """Returns the sum of `function` where `mask`, and the number of places."""
     mask_all = ops.broadcast_to(mask, ops.shape(output))
     # The targets are cleaned first: a gradient of 0 times NaN is NaN.
     target = ops.where(mask_all, ops.cast(target, "float32"), 0.0)
-    total = ops.sum(ops.where(mask_all, function(target, output), 0.0))
-    count = ops.sum(ops.cast(mask_all, "float32"))
-    return total / ops.maximum(count, 1.0), count
+    return ops.sum(ops.where(mask_all, function(target, output), 0.0)), ops.sum(ops.cast(mask_all, "float32"))
+
+
+def _of_all_replicas(counts):
+    """Returns the counts summed over the replicas of `tf.distribute`, and how many replicas there are.
+
+    Parts of a batch hold different numbers of each kind of clip: only with the counts of the whole batch do the losses
+    of the replicas add up to what one device finds.
+    """
+    if keras.backend.backend() != "tensorflow":
+        return counts, 1
+    import tensorflow as tf
+
+    replica = tf.distribute.get_replica_context()
+    if replica is None or replica.num_replicas_in_sync == 1:
+        return counts, 1
+    return replica.all_reduce(tf.distribute.ReduceOp.SUM, counts), replica.num_replicas_in_sync
 
 
 def _squared_difference(target, output):

@@ -33,7 +33,7 @@ def add_arguments(parser) -> None:
     parser.add_argument(
         "--together",
         type=bool,
-        help="2019: train the runs of a cell in one program; default: on a GPU, where one small model leaves it idle",
+        help="2019: train the runs of a cell in one program; default: on GPUs, if it is measured to be faster there",
     )
     parser.add_argument("--precision", default="float32", choices=("float32", "mixed_float16", "mixed_bfloat16"))
 

@@ -46,8 +46,8 @@ def run_tasks(
         notes: for each line.
         jobs: processes; None: as many as cores, or GPUs, and memory allow.
         cluster: address of a Ray cluster; None: this machine.
-        together: see `avkeras.training.many_seeds`; None: on a GPU, since on CPUs runs apart were measured to be at
-            least as fast (`benchmarks/many_seeds.py`).
+        together: see `avkeras.training.many_seeds`; None: on GPUs each process measures which way is faster, and on
+            CPUs runs go apart, which was measured to be at least as fast (`benchmarks/many_seeds.py`).
         progress: called with (runs done, runs in all).
 
     Returns:
@@ -57,7 +57,8 @@ def run_tasks(
         return []
     gpus = _gpus()
     jobs = jobs or max(1, min(gpus or _cores(), _memory() // MEMORY, sum(map(len, missing.values()))))
-    together = bool(gpus) if together is None else together
+    if together is None and not gpus:
+        together = False
     calls = list(_calls(missing, values, features, results, dict(notes), jobs=jobs, together=together))
     if cluster:
         return _on_cluster(calls, cluster)
@@ -106,7 +107,7 @@ def _on_this_machine(calls, jobs: int, gpus: int, failed: list, counted: Callabl
 def _calls(missing, values, features, results, notes, *, jobs, together):
     """Cuts the runs into tasks: a cell's runs share a program, unless there are processes to spare."""
     for cell, seeds in missing.items():
-        parts = 1 if together else max(1, min(len(seeds), jobs // len(missing)))
+        parts = 1 if together is not False else max(1, min(len(seeds), jobs // len(missing)))
         if not isinstance(values, AudioTagging):
             parts = len(seeds)  # each takes long, and they have nothing in common
         for part in range(parts):
@@ -114,7 +115,7 @@ def _calls(missing, values, features, results, notes, *, jobs, together):
             if isinstance(values, AudioTagging):
                 yield (
                     run_tagging_task,
-                    TaggingTask(cell, some, values, features, results.path, together and len(some) > 1, notes),
+                    TaggingTask(cell, some, values, features, results.path, together, notes),
                 )
             else:
                 yield run_detection_task, DetectionTask(cell, some, values, features, results.path, notes)

@@ -26,7 +26,7 @@ class TaggingTask:
         values: of the experiment; `data` is set.
         stores: folder of the embeddings per modality.
         results: file that the runs are added to.
-        together: all runs in one program, see `avkeras.training.many_seeds`.
+        together: all runs in one program, see `avkeras.training.many_seeds`; None: if that is measured to be faster.
         notes: what each line tells besides: embedders, data, versions.
     """
 
@@ -35,7 +35,7 @@ class TaggingTask:
     values: AudioTagging
     stores: dict[str, Path]
     results: Path
-    together: bool
+    together: bool | None
     notes: dict[str, str]
 
     def without(self, done: Container[tuple[str, int]]) -> "TaggingTask":
@@ -46,7 +46,7 @@ class TaggingTask:
 def run_tagging_task(task: TaggingTask) -> None:
     """Trains and scores the runs of a task, and adds each one's line as soon as it is known (2019, table 1)."""
     from avkeras.experiments.audio_tagging import build_model
-    from avkeras.training.many_seeds import train_seeds
+    from avkeras.training.many_seeds import faster_together, train_seeds
 
     wanted = dict(task.cell.values)
     all_clips = wanted.pop("all_clips")
@@ -61,13 +61,16 @@ def run_tagging_task(task: TaggingTask) -> None:
             **wanted,
         )
 
+    together = task.together
+    if together is None:
+        together = faster_together(build, sets["train"], seeds=task.seeds, batch_size=values.batch_size)
     start = time.monotonic()
     runs = train_seeds(
         build,
         sets["train"],
         {name: sets[name] for name in ("validation", "test")},
         seeds=task.seeds,
-        together=task.together,
+        together=together,
         epochs=values.epochs,
         steps_per_epoch=values.steps_per_epoch,
         batch_size=values.batch_size,

@@ -60,6 +60,8 @@ def train_mean_teacher(
     """Trains to the last epoch, from the last whole one that the run's folder holds.
 
     An interrupted run goes on to the same end as an uninterrupted one; a kill at any moment costs one epoch at most.
+    On several devices, build the model in the scope of `avkeras.training.distribute.strategy()`; several machines share
+    the run's folder, and the first one writes to it.
 
     Args:
         model: from `build_mean_teacher`.
@@ -72,6 +74,7 @@ def train_mean_teacher(
     from avkeras.data.mixup import mixup
     from avkeras.data.streams import StreamSampler, stream_dataset
     from avkeras.training.callbacks import LastEpochs, MetricsFile
+    from avkeras.training.distribute import fit, is_chief
 
     # Not BackupAndRestore: a kill while it writes spoils the only copy; LastEpochs replaces whole files.
     last_epochs = LastEpochs(values.out / "epochs", keep=1)
@@ -81,7 +84,8 @@ def train_mean_teacher(
         model.load_weights(files[-1])
     else:
         model.student.adapt(training.dataset(batch_size=sum(values.batch)))
-        model.compile(model.optimizer)  # the teacher takes the statistics over
+        with model.distribute_strategy.scope():
+            model.compile(model.optimizer)  # the teacher takes the statistics over
     if done >= values.epochs:
         return
     counts = dict(zip(SUPERVISION, values.batch, strict=True))
@@ -93,16 +97,17 @@ def train_mean_teacher(
         start_step=done * values.steps_per_epoch,
         augment=partial(mixup, rate=values.mixup_rate) if values.mixup_rate else None,
     )
-    model.fit(
+    writers = [
+        MetricsFile(values.out / "metrics.csv"),
+        last_epochs,
+        keras.callbacks.TensorBoard(str(values.out / "tensorboard"), write_graph=False),
+    ]
+    fit(
+        model,
         batches,
         epochs=values.epochs,
         initial_epoch=done,
         steps_per_epoch=values.steps_per_epoch,
-        callbacks=[
-            MetricsFile(values.out / "metrics.csv"),
-            last_epochs,
-            keras.callbacks.TensorBoard(str(values.out / "tensorboard"), write_graph=False),
-        ],
-        shuffle=False,  # the sampler has done that
+        callbacks=writers if is_chief(model.distribute_strategy) else (),
         verbose=verbose,
     )

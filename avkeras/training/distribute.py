@@ -13,8 +13,8 @@ On several machines, run the same program on each, with its own index in the env
 
     TF_CONFIG='{"cluster": {"worker": ["a:2222", "b:2222"]}, "task": {"type": "worker", "index": 0}}'
 
-`model.fit` of Keras 3 works under `MirroredStrategy`, but fails under `MultiWorkerMirroredStrategy` (keras-team/keras
-issue 20585): `fit` runs the model's own training step in a loop that works under both.
+`model.fit` of Keras 3 fails under `MultiWorkerMirroredStrategy` (keras-team/keras issue 20585), and under
+`MirroredStrategy` for inputs with masks: `fit` runs the model's own training step in a loop that works under both.
 
 What equals one device with the same global batches, within rounding: losses, gradients, weights, the average of a
 mean teacher. What does not: dropout and other noise, which every replica draws for itself, so that no two parts of a
@@ -123,7 +123,7 @@ def fit(
             verbose=verbose,
         )
     _refuse_what_would_differ(model.optimizer)
-    replicas = _Replicas(model)
+    replicas = _Replicas(model, batches)
     callbacks = keras.callbacks.CallbackList(
         list(callbacks),
         add_history=True,
@@ -135,8 +135,8 @@ def fit(
     )
     model.stop_training = False
     callbacks.on_train_begin()
-    replicas.start()
     training = iter(replicas.share(batches, even=True))
+    replicas.start()
     validation = None if validation_data is None else replicas.share(validation_data, even=False)
     logs = {}
     for epoch in range(initial_epoch, epochs):
@@ -210,10 +210,17 @@ def _metrics(model):
 class _Replicas:
     """What the replicas of a model do together."""
 
-    def __init__(self, model):
+    def __init__(self, model, batches):
         import tensorflow as tf
 
         self.strategy = model.distribute_strategy
+        with self.strategy.scope():  # a traced function of several replicas cannot create variables
+            if not model.optimizer.built:
+                model.optimizer.build(model.trainable_variables)
+            for metric in model.metrics:
+                if not getattr(metric, "built", True):
+                    x, y, *_ = next(iter(batches))
+                    metric.build(y, model(x, training=False))
         self.model = model
         self.count = self.strategy.num_replicas_in_sync
         run = self.strategy.run

@@ -10,6 +10,7 @@ from avkeras.data.sampling import BalancedSampler
 from avkeras.models.ensemble import ensemble
 from avkeras.models.sequence_model import SequenceModel
 from avkeras.training.callbacks import LastEpochs, MetricsFile, StopWhenWorse, should_stop
+from avkeras.training.distribute import fit, is_chief
 
 
 def train(
@@ -34,6 +35,9 @@ def train(
     What is needed to go on is in `folder`: `metrics.csv` and the last `keep` epochs' weights with the state of the
     optimizer and of dropout. A call on a folder that holds some epochs goes on after the last whole one, to the same
     end as a run that was never interrupted.
+
+    On several devices, build the model in the scope of `avkeras.training.distribute.strategy()`; several machines share
+    the folder, and the first one writes to it.
 
     Args:
         model: compiled, with the same initial weights in every call: set the seed before building it.
@@ -65,15 +69,17 @@ def train(
     losses = metrics.read("val_loss", epochs=done)
     if done < epochs and not should_stop(losses, patience=patience):
         sampler = BalancedSampler(training.targets, batch_size=batch_size, max_ratio=max_ratio, seed=seed)
-        logs = [keras.callbacks.TensorBoard(str(folder / "tensorboard"), write_graph=False)] if tensorboard else []
-        model.fit(
+        writers = [metrics, last_epochs, StopWhenWorse(metrics, patience=patience)]
+        if tensorboard:
+            writers.append(keras.callbacks.TensorBoard(str(folder / "tensorboard"), write_graph=False))
+        fit(
+            model,
             training.training_dataset(sampler, steps=epochs * steps_per_epoch, first_step=done * steps_per_epoch),
             validation_data=validation.dataset(batch_size=batch_size),
             epochs=epochs,
             initial_epoch=done,
             steps_per_epoch=steps_per_epoch,
-            callbacks=[metrics, last_epochs, StopWhenWorse(metrics, patience=patience), *logs, *callbacks],
-            shuffle=False,  # the sampler has done that
+            callbacks=[*(writers if is_chief(model.distribute_strategy) else ()), *callbacks],
             verbose=verbose,
         )
     return last_epochs.files()

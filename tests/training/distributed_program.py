@@ -1,9 +1,13 @@
-"""A program that trains small models by `avkeras.training.distribute`: on one device, on several, on several workers.
+"""A program that trains small models by `avkeras.training.distribute`, for tests: devices are set up once a process.
 
-`python distributed_program.py OUT MODEL ...` writes what each model is after training to OUT, an npz file.
+`python distributed_program.py two FOLDER` compares two devices with one; `workers FOLDER MODEL ...` is one of several
+workers by TF_CONFIG; `dies FOLDER INDEX` is one of several, of which one is killed.
 """
 
+import os
+import signal
 import sys
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -53,6 +57,15 @@ def tagging():
     return model
 
 
+def plain(optimizer=None):
+    """What Keras' losses and validation need."""
+    audio = keras.Input((FRAMES, DIM), name="audio")
+    clip = keras.layers.Dense(CLASSES, activation="sigmoid")(keras.layers.Flatten()(audio))
+    model = keras.Model({"audio": audio}, clip)
+    model.compile(optimizer or Adam(1e-2, epsilon=1e-3), "binary_crossentropy", metrics=["mae"], jit_compile=False)
+    return model
+
+
 def detection(**options):
     """A mean teacher as that of 2022, small."""
     model = MeanTeacher(student(**options), decay=0.9)
@@ -79,7 +92,9 @@ def normalised():
 
 def batches(name):
     """The global batches of a model, for ever."""
-    if name == "tagging":
+    if name in ("plain", "clipping", "scaling"):
+        data = ({"audio": CLIPS["audio"]}, TARGETS["clip"])
+    elif name == "tagging":
         data = (CLIPS, TARGETS["clip"])
     elif name == "normalised":
         audio = np.random.default_rng(1).normal(size=(STEPS * BATCH, 16, 8)).astype("float32")
@@ -92,6 +107,9 @@ def batches(name):
 
 BUILD = {
     "tagging": tagging,
+    "plain": plain,
+    "clipping": lambda: plain(Adam(global_clipnorm=1.0)),
+    "scaling": lambda: plain(keras.optimizers.LossScaleOptimizer(Adam())),
     "detection": detection,
     "noisy": lambda: detection(dropout=0.5),
     "float16": lambda: detection(dtype="mixed_float16"),
@@ -99,7 +117,7 @@ BUILD = {
 }
 
 
-def train(name, strategy, *, epochs=EPOCHS, resume=None, callbacks=()):
+def train(name, strategy, *, fit=distribute.fit, epochs=EPOCHS, resume=None, callbacks=(), data=None):
     """Returns the model after training in the scope of a strategy."""
     keras.utils.set_random_seed(1)
     with strategy.scope():
@@ -107,18 +125,11 @@ def train(name, strategy, *, epochs=EPOCHS, resume=None, callbacks=()):
     done = 0
     if resume:
         model.load_weights(resume)
-        done = int(resume.stem.split(".")[0].split("-")[1])
-    # 10 clips: the last batch of two is smaller than there may be replicas
-    validation = batches(name).unbatch().take(10).batch(3) if name == "tagging" else None
-    distribute.fit(
-        model,
-        batches(name),
-        epochs=epochs,
-        initial_epoch=done,
-        steps_per_epoch=STEPS,
-        validation_data=validation,
-        callbacks=callbacks,
-    )
+        done = int(resume.name.split(".")[0].split("-")[1])
+    options = {"epochs": epochs, "initial_epoch": done, "steps_per_epoch": STEPS, "callbacks": list(callbacks)}
+    if name in ("tagging", "plain"):  # 10 clips: in the last batch there are fewer than there are replicas
+        options["validation_data"] = batches(name).unbatch().take(10).batch(3)
+    fit(model, data or batches(name), **options)
     return model
 
 
@@ -129,11 +140,109 @@ def state(model):
     return found | {f"history {name}": np.array(values) for name, values in model.history.history.items()}
 
 
-def write(path, models):
-    """Writes the states of models by name."""
-    np.savez(path, **{f"{name}: {key}": value for name, model in models.items() for key, value in state(model).items()})
+def write(path, states):
+    """Writes dicts of arrays by name."""
+    np.savez(path, **{f"{name}: {key}": value for name, found in states.items() for key, value in found.items()})
+
+
+def copies(variables):
+    """The values of variables on each replica."""
+    return {f"{index:03d}": np.stack([copy.numpy() for copy in v.value.values]) for index, v in enumerate(variables)}
+
+
+def random_states(model):
+    """What Keras keeps beside the weights."""
+    weights = {id(weight) for weight in model.weights}
+    return [variable for variable in model.variables if id(variable) not in weights]
+
+
+def message(function):
+    """What a call says is wrong."""
+    try:
+        function()
+    except (ValueError, tf.errors.InvalidArgumentError) as error:
+        return {"message": np.array(str(error))}
+    return {"message": np.array("")}
+
+
+def on_two_devices(folder):
+    """What the tests of one process look at."""
+    folder = Path(folder)
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+    one, two = tf.distribute.get_strategy(), tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    found = {}
+    for name in ("plain", "detection", "float16"):
+        for devices, strategy in (("one", one), ("two", two)):
+            found[f"{name} {devices}"] = state(train(name, strategy))
+    # Keras' fit cannot share out booleans.
+    floats = batches("detection").map(lambda x, y: (x, {**y, "frame_mask": tf.cast(y["frame_mask"], "float32")}))
+    found["detection keras"] = state(train("detection", two, fit=keras_fit, data=floats))
+
+    whole = train("noisy", two, epochs=2)
+    found["noisy whole"] = state(whole)
+    found["noisy masks"] = copies(random_states(whole))
+    train("noisy", two, epochs=1, callbacks=[LastEpochs(folder, keep=1)])
+    resumed = train("noisy", two, epochs=2, resume=folder / "epoch-001.weights.h5")
+    found["noisy resumed"] = state(resumed)
+    resumed.save(folder / "model.keras")
+    loaded = keras.models.load_model(folder / "model.keras")
+    found["saved"] = {
+        "inside": resumed({"audio": CLIPS["audio"][:BATCH]})["clip"].numpy(),
+        "outside": loaded.predict_on_batch({"audio": CLIPS["audio"][:BATCH]})["clip"],
+    }
+
+    infinite = CLIPS["audio"][:BATCH].copy()
+    infinite[1] = 1e30  # a clip of the second replica
+    data = tf.data.Dataset.from_tensors(({"audio": infinite}, {name: y[:BATCH] for name, y in TARGETS.items()}))
+    found["overflow"] = state(train("float16", two, epochs=1, data=data.repeat()))
+    found["overflow start"] = state(train("float16", two, epochs=0, fit=start_only))
+
+    found["uneven"] = message(lambda: train("plain", two, epochs=1, data=batches("plain").unbatch().batch(3)))
+    for name in ("clipping", "scaling"):
+        found[name] = message(lambda name=name: train(name, two))
+    write(folder / "found.npz", found)
+
+
+def keras_fit(model, data, **options):
+    """Keras' own loop."""
+    model.fit(data, **options, shuffle=False, verbose=0)
+
+
+def start_only(model, data, **options):
+    """Does not train."""
+    model.history = keras.callbacks.History()
+    model.history.history = {}
+
+
+def among_workers(folder, *names):
+    """What one worker of several ends with."""
+    found = distribute.strategy(timeout=60)
+    index = found.cluster_resolver.task_id if found.cluster_resolver else "alone"
+    assert distribute.is_chief(found) == (index in (0, "alone"))
+    states = {name: state(train(name, found)) for name in names}
+    stop = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: setattr(plain, "stop_training", True))
+    with found.scope():
+        plain = BUILD["plain"]()
+    # Of two workers, the second alone asks to stop.
+    history = distribute.fit(
+        plain, batches("plain"), epochs=3, steps_per_epoch=2, callbacks=[] if index == 0 else [stop]
+    )
+    states["stopped"] = {"epochs": np.array(len(history.epoch))}
+    write(Path(folder) / f"worker-{index}.npz", states)
+
+
+def a_worker_dies(folder, victim):
+    """The last thing a worker sees when another is killed."""
+    found = distribute.strategy(timeout=60)
+    index = found.cluster_resolver.task_id
+
+    def die(epoch, logs):
+        if epoch == 1 and index == int(victim):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    train("plain", found, epochs=1000, callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=die)])
 
 
 if __name__ == "__main__":
-    found = distribute.strategy(timeout=60)
-    write(sys.argv[1], {name: train(name, found) for name in sys.argv[2:]})
+    {"two": on_two_devices, "workers": among_workers, "dies": a_worker_dies}[sys.argv[1]](*sys.argv[2:])

@@ -77,6 +77,15 @@ def detection(**options):
     return model
 
 
+def statistics():
+    """Batch normalisation of what no weight changes."""
+    audio = keras.Input((FRAMES, DIM), name="audio")
+    x = keras.layers.BatchNormalization(momentum=0.5)(audio)
+    model = keras.Model({"audio": audio}, keras.layers.Dense(CLASSES)(keras.layers.Flatten()(x)))
+    model.compile(Adam(1e-2), "mse", jit_compile=False)
+    return model
+
+
 def normalised():
     """A mean teacher with all that the real one has, batch normalisation among it."""
     model = MeanTeacher(
@@ -92,7 +101,7 @@ def normalised():
 
 def batches(name):
     """The global batches of a model, for ever."""
-    if name in ("plain", "clipping", "scaling"):
+    if name in ("plain", "statistics", "clipping", "scaling"):
         data = ({"audio": CLIPS["audio"]}, TARGETS["clip"])
     elif name == "tagging":
         data = (CLIPS, TARGETS["clip"])
@@ -108,6 +117,7 @@ def batches(name):
 BUILD = {
     "tagging": tagging,
     "plain": plain,
+    "statistics": statistics,
     "clipping": lambda: plain(Adam(global_clipnorm=1.0)),
     "scaling": lambda: plain(keras.optimizers.LossScaleOptimizer(Adam())),
     "detection": detection,
@@ -172,9 +182,10 @@ def on_two_devices(folder):
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
     one, two = tf.distribute.get_strategy(), tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
     found = {}
-    for name in ("plain", "detection", "float16"):
+    for name in ("plain", "detection"):
         for devices, strategy in (("one", one), ("two", two)):
             found[f"{name} {devices}"] = state(train(name, strategy))
+    found["float16 two"] = state(train("float16", two))
     # Keras' fit cannot share out booleans.
     floats = batches("detection").map(lambda x, y: (x, {**y, "frame_mask": tf.cast(y["frame_mask"], "float32")}))
     found["detection keras"] = state(train("detection", two, fit=keras_fit, data=floats))
@@ -220,7 +231,12 @@ def among_workers(folder, *names):
     found = distribute.strategy(timeout=60)
     index = found.cluster_resolver.task_id if found.cluster_resolver else "alone"
     assert distribute.is_chief(found) == (index in (0, "alone"))
-    states = {name: state(train(name, found)) for name in names}
+    states = {}
+    for name in names:
+        model = train(name, found)
+        states[name] = state(model)
+        if name == "statistics":
+            states[name]["moving mean"] = model.layers[1].moving_mean.numpy()
     stop = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: setattr(plain, "stop_training", True))
     with found.scope():
         plain = BUILD["plain"]()

@@ -73,10 +73,10 @@ def two_devices(tmp_path_factory):
     return read(folder / "found.npz")
 
 
-@pytest.mark.parametrize("name", ["plain", "detection", "float16"])
+@pytest.mark.parametrize("name", ["plain", "detection"])
 def test_two_devices_end_where_one_does(two_devices, name):
     one, two = (two_devices[f"{name} {devices}"] for devices in ("one", "two"))
-    assert_close(one, two, 1e-5 if name != "float16" else 1e-3)
+    assert_close(one, two)
     moved = [np.abs(np.diff(value)).max() for key, value in one.items() if key.startswith("history") and "loss" in key]
     assert min(moved) > 1e-4  # there was something to learn
 
@@ -84,6 +84,12 @@ def test_two_devices_end_where_one_does(two_devices, name):
 def test_parts_of_a_batch_that_hold_different_kinds_of_clips_add_up(two_devices):
     # Keras' own fit gives the first replica all labelled clips, the other all unlabelled ones.
     assert_close(two_devices["detection one"], two_devices["detection keras"])
+
+
+def test_float16_on_two_devices_ends_near_float32(two_devices):
+    one, two = two_devices["detection one"], two_devices["float16 two"]
+    for name in ("variable 001", "variable 005", "history loss"):  # weights of the student, of the teacher
+        np.testing.assert_allclose(two[name], one[name], atol=1e-3, err_msg=name)
 
 
 def test_replicas_draw_masks_of_their_own(two_devices):
@@ -137,7 +143,7 @@ def test_on_one_device_fit_is_that_of_keras():
 
 @pytest.mark.slow
 def test_two_workers_end_where_one_process_does(tmp_path):
-    names = ["plain", "detection", "tagging", "normalised"]
+    names = ["plain", "detection", "tagging", "statistics", "normalised"]
     alone = start("workers", tmp_path, *names, TF_CONFIG="{}")
     for code, output in finish(alone, *start_workers("workers", tmp_path, *names)):
         assert code == 0, output
@@ -145,9 +151,11 @@ def test_two_workers_end_where_one_process_does(tmp_path):
     for name in names:
         for key in first[name]:
             np.testing.assert_array_equal(first[name][key], second[name][key], err_msg=f"{name} {key}")
-        if name != "normalised":  # the statistics of a part are not those of the batch
-            assert_close(first[name], alone[name])
-    assert np.abs(first["normalised"]["history loss"] - alone["normalised"]["history loss"]).max() < 0.2
+    for name in ("plain", "detection", "tagging"):
+        assert_close(first[name], alone[name])
+    # Normalised by the statistics of a part, which are averaged in the end.
+    np.testing.assert_allclose(first["statistics"]["moving mean"], alone["statistics"]["moving mean"], atol=1e-6)
+    assert np.isfinite(first["normalised"]["history loss"]).all()
     assert first["stopped"] == second["stopped"] == {"epochs": 1}
 
 

@@ -23,6 +23,11 @@ statistics are averaged over the replicas after every epoch; as their update is 
 
 Each worker reads every global batch and keeps its part: batches may be mixed (`mixup`) before they are shared out, and
 a part is the same wherever it is computed.
+
+A worker that dies ends the others with `tf.errors.UnavailableError` within some ten seconds, one that hangs with
+`tf.errors.DeadlineExceededError` after the time-out of `strategy`; start all of them again to go on from the last
+checkpoint. Weights that the first worker has written are those of an ordinary model. Load them into one that was built
+outside of the scope to predict: Keras' `predict` and `evaluate` of the other wait for all workers.
 """
 
 from collections.abc import Sequence
@@ -31,11 +36,10 @@ from typing import TYPE_CHECKING
 import keras
 from keras import ops
 
+from avkeras.training.replicas import Replicas
+
 if TYPE_CHECKING:
     import tensorflow as tf
-
-# Far apart, so that no generator with a seed near another's meets it on another replica.
-_NOISE_STRIDE = 1_000_003
 
 
 def strategy(*, timeout: float = 600.0) -> "tf.distribute.Strategy":
@@ -64,7 +68,12 @@ def strategy(*, timeout: float = 600.0) -> "tf.distribute.Strategy":
 
 
 def is_chief(strategy: "tf.distribute.Strategy") -> bool:
-    """Returns whether this process is the one that writes files: the first worker, or the only process."""
+    """Returns whether this process is the one that writes files: the first worker, or the only process.
+
+    Example:
+        >>> is_chief(strategy())
+        True
+    """
     return strategy.extended.should_checkpoint
 
 
@@ -82,7 +91,7 @@ def fit(
     """Trains a compiled model on all replicas of the strategy in whose scope it was built.
 
     At the start every worker takes over the weights, optimizer and random states of the first one: only that one need
-    load a checkpoint. At the end of every epoch all hold the same weights. If one fails, the others fail too.
+    load a checkpoint. At the end of every epoch all hold the same weights.
 
     Args:
         model: built and compiled in `strategy.scope()`.
@@ -123,7 +132,7 @@ def fit(
             verbose=verbose,
         )
     _refuse_what_would_differ(model.optimizer)
-    replicas = _Replicas(model, batches)
+    replicas = Replicas(model, batches)
     callbacks = keras.callbacks.CallbackList(
         list(callbacks),
         add_history=True,
@@ -205,101 +214,3 @@ def _refuse_what_would_differ(optimizer):
 
 def _metrics(model):
     return {name: float(value) for name, value in model.get_metrics_result().items()}
-
-
-class _Replicas:
-    """What the replicas of a model do together."""
-
-    def __init__(self, model, batches):
-        import tensorflow as tf
-
-        self.strategy = model.distribute_strategy
-        with self.strategy.scope():  # a traced function of several replicas cannot create variables
-            if not model.optimizer.built:
-                model.optimizer.build(model.trainable_variables)
-            for metric in model.metrics:
-                if not getattr(metric, "built", True):
-                    x, y, *_ = next(iter(batches))
-                    metric.build(y, model(x, training=False))
-        self.model = model
-        self.count = self.strategy.num_replicas_in_sync
-        run = self.strategy.run
-
-        def test(batch):
-            # A part may be empty: no mean can be taken of it.
-            size = tf.shape(tf.nest.flatten(batch)[0])[0]
-            tf.cond(size > 0, lambda: (model.test_step(batch), True)[1], lambda: False)
-
-        def total(value):  # a tensor of the replica's own, not one from outside
-            return tf.distribute.get_replica_context().all_reduce("SUM", tf.identity(value))
-
-        def untraced(function):
-            return tf.function(tf.autograph.experimental.do_not_convert(function), reduce_retracing=True)
-
-        self.train = untraced(lambda batch: run(lambda data: (model.train_step(data), None)[1], args=(batch,)))
-        self.test = untraced(lambda batch: run(test, args=(batch,)))
-        self.start = untraced(lambda: run(self._start))
-        self.average = untraced(lambda: run(self._average))
-        self._sum = untraced(lambda value: run(total, args=(value,)))
-
-    def share(self, batches, *, even):
-        """Returns the data set of this worker's replicas: each gets every n-th row of a batch."""
-        import tensorflow as tf
-
-        def part(batch, index):
-            def rows(tensor):
-                size = tf.shape(tensor)[0]
-                if even:
-                    message = f"batches must be a multiple of the {self.count} replicas"
-                    check = tf.debugging.assert_equal(size % self.count, 0, message=message)
-                    with tf.control_dependencies([check]):
-                        tensor = tf.identity(tensor)
-                rows = tensor[index :: self.count]
-                if even and tensor.shape[0] is not None:
-                    rows.set_shape([tensor.shape[0] // self.count, *tensor.shape[1:]])
-                return rows
-
-            return tf.nest.map_structure(rows, batch)
-
-        def of_worker(context):
-            local = self.count // context.num_input_pipelines
-            first = local * context.input_pipeline_id
-
-            def parts(*batch):
-                batch = batch if len(batch) > 1 else batch[0]
-                indices = tf.data.Dataset.range(first, first + local, output_type=tf.int32)
-                return indices.map(lambda index: part(batch, index))
-
-            return batches.flat_map(parts)
-
-        return self.strategy.distribute_datasets_from_function(of_worker)
-
-    def any(self, flag):
-        """Returns whether a flag is set on any worker."""
-        import tensorflow as tf
-
-        total = self.strategy.experimental_local_results(self._sum(tf.constant(int(flag))))[0]
-        return bool(total > 0)
-
-    def _start(self):
-        """Gives every replica the state of the first one, and random generators that differ."""
-        import tensorflow as tf
-
-        replica = tf.distribute.get_replica_context()
-        index = replica.replica_id_in_sync_group
-        random_states = {id(variable) for variable in self.model.variables} - {id(w) for w in self.model.weights}
-        for variable in [*self.model.variables, *self.model.optimizer.variables]:
-            value = tf.convert_to_tensor(variable)
-            value = replica.all_reduce("SUM", tf.where(tf.equal(index, 0), value, tf.zeros_like(value)))
-            if id(variable) in random_states:
-                value += tf.cast(tf.stack([index * _NOISE_STRIDE, 0]), value.dtype)  # a seed and a counter
-            variable.assign(value)
-
-    def _average(self):
-        """Makes the moving statistics of batch normalisation those of all replicas."""
-        import tensorflow as tf
-
-        replica = tf.distribute.get_replica_context()
-        for variable in self.model.non_trainable_weights:
-            if keras.backend.is_float_dtype(variable.dtype):
-                variable.assign(replica.all_reduce("MEAN", tf.identity(tf.convert_to_tensor(variable))))

@@ -150,6 +150,7 @@ def test_a_model_that_only_sees_needs_video(embedders, clips, tmp_path):
         predictor.predict(clips / "heard.wav")
 
 
+@pytest.mark.slow
 def test_the_real_visual_embedder_is_bundled_whole(embedders, embedder_cache, clips, tmp_path):
     import tensorflow as tf
 

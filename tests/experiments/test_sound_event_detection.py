@@ -107,6 +107,7 @@ def test_the_losses_are_there_for_tensorboard(values, report):
     assert len(scalars["epoch_learning_rate"]) == 3
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_goes_on_to_the_same_end(values, report, monkeypatch):
     interrupted = dataclasses.replace(values, out=values.out.parent / "interrupted")
     whole = LastEpochs.on_epoch_end

@@ -129,7 +129,7 @@ def paper_table(
         "2022-table5": lambda: _detection(name, "Uni- and bi-encoder models", _table5(visual, weights)),
         "2022-table6": lambda: _detection(name, "Bi-encoder models, random weights in training", _table6(visual)),
         "2022-table7": lambda: _detection(
-            name, "Uni- and bi-encoder models, by availability of video", _table7(visual)
+            name, "Uni- and bi-encoder models, by availability of video", _table7(visual, weights)
         ),
         "2022-table8": lambda: _detection(name, "Tri-encoder models", _table8(visual, weights)),
     }

@@ -46,8 +46,9 @@ def run_tasks(
         notes: for each line.
         jobs: processes; None: as many as cores, or GPUs, and memory allow.
         cluster: address of a Ray cluster; None: this machine.
-        together: see `avkeras.training.many_seeds`; None: on GPUs each process measures which way is faster, and on
-            CPUs runs go apart, which was measured to be at least as fast (`benchmarks/many_seeds.py`).
+        together: see `avkeras.training.many_seeds`; None: on GPUs each process measures which way is faster; on CPUs
+            runs go apart, which was measured to be faster for models of the paper's size, while 16 runs of a demo
+            model are faster together (`benchmarks/many_seeds.py`).
         progress: called with (runs done, runs in all).
 
     Returns:

@@ -17,7 +17,7 @@ from avkeras.training.many_seeds import faster_together, train_seeds
 from avkeras.training.run import epoch_ensemble, train
 
 CLASSES = ("Bus", "Car", "Train")
-OPTIONS = {"epochs": 5, "steps_per_epoch": 3, "batch_size": 8, "patience": 1, "keep": 2}  # they stop at different times
+OPTIONS = {"epochs": 8, "steps_per_epoch": 3, "batch_size": 8, "patience": 1, "keep": 2}  # they stop at different times
 SEEDS = (3, 4, 7)
 
 

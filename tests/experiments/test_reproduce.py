@@ -111,6 +111,28 @@ def test_a_killed_table_goes_on_and_repeats_no_finished_run(root):
     assert by_run[AUDIO, 0]["threshold"] != by_run[AUDIO, 1]["threshold"]
 
 
+def workers(process):
+    """Returns the processes that run tasks: not the one that began them, nor Python's tracker of resources."""
+    found = subprocess.run(["pgrep", "-g", str(process.pid), "-f", "spawn_main"], stdout=subprocess.PIPE, check=False)
+    return {int(line) for line in found.stdout.split()} - {process.pid}
+
+
+@pytest.mark.slow
+def test_a_killed_process_costs_its_own_cell_only(root):
+    results = ResultsFile(root / "results.jsonl")
+    # The first cell has many runs to go when its process is killed, as one that has no memory left is.
+    with start(root, 1, {VIDEO: list(range(500)), AUDIO: [0]}) as process:
+        while not results.runs():
+            assert process.poll() is None
+            time.sleep(0.05)
+        for worker in workers(process):
+            os.kill(worker, signal.SIGKILL)
+        failed = json.loads(process.communicate()[0])
+    assert [cell for cell, _ in failed] == [VIDEO]
+    assert "killed" in failed[0][1]
+    assert (AUDIO, 0) in results.runs()
+
+
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # Ray's own
 def test_on_a_cluster(root, monkeypatch):

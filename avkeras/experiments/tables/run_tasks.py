@@ -100,6 +100,7 @@ def _on_this_machine(calls, jobs: int, gpus: int, failed: list, counted: Callabl
             for process in multiprocessing.active_children():
                 process.kill()
             raise
+    broken.sort(key=calls.index)  # they come to their end together, in no order
     if broken and jobs == 1:  # it was the first one's process
         failed.append((broken.pop(0)[1].cell.key, "its process was killed, perhaps for want of memory"))
     return broken

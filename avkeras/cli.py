@@ -25,7 +25,7 @@ COMMANDS = (
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs one subcommand; a user's error ends it with one line and status 1, wrong usage with one and status 2."""
     from avkeras.commands.parser import UsageError
-    from avkeras.console import one_line_errors
+    from avkeras.commands.terminal import one_line_errors
 
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     options = build_parser(arguments).parse_args(arguments)

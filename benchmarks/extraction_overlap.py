@@ -38,8 +38,8 @@ RATE = 16_000
 
 def make_clips(folder, count, film):
     """Returns so many clips, of 16 files of the demo's that have video, or of its sounds with larger pictures."""
-    from avkeras.data.demo.make import make_demo
     from avkeras.data.manifest import Clip
+    from avkeras.datasets.demo.make import make_demo
 
     manifest = make_demo(
         folder, clips={"train": 16, "validation": 1, "test": 1}, without_video=0.0, seconds=(10.0, 10.0)

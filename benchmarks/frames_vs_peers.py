@@ -38,7 +38,7 @@ def write_clip(path, *, seconds=10, rate=30, width=640, height=360):
 
 
 def avkeras_frames(path, times):
-    from avkeras.features.video import load_frames
+    from avkeras.media.video import load_frames
 
     return load_frames(path, times, size=(SIZE, SIZE))[0]
 

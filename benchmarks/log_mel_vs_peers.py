@@ -35,8 +35,8 @@ def avkeras_runner(paths, cores):
     import tensorflow as tf
 
     from avkeras.data.untuned import without_tuning
-    from avkeras.features.audio import decode_audio
     from avkeras.features.log_mel import log_mel
+    from avkeras.media.audio import decode_audio
 
     def spectrogram(path):
         waveform, _ = decode_audio(path)

@@ -62,8 +62,8 @@ def write(folder, clips):
 
 
 def read_records(folder, clips):
+    from avkeras.data.clip_set import ClipSet
     from avkeras.data.manifest import Clip
-    from avkeras.data.pipeline import ClipSet
     from avkeras.data.records import RecordReader
     from avkeras.data.sampling import BalancedSampler
 

@@ -13,8 +13,8 @@ A run that was interrupted goes on when the same command is given again.
 
 from pathlib import Path
 
-from avkeras.console import run_recipe
-from avkeras.experiments.audio_tagging import AudioTagging
+from avkeras.commands.terminal import run_recipe
+from avkeras.experiments.tagging import AudioTagging
 
 PRESETS = {
     "demo": AudioTagging(

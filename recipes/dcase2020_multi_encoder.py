@@ -15,8 +15,8 @@ A run that was interrupted goes on when the same command is given again.
 
 from pathlib import Path
 
-from avkeras.console import run_detection_recipe
-from avkeras.experiments.sound_event_detection import SoundEventDetection
+from avkeras.commands.terminal import run_detection_recipe
+from avkeras.experiments.detection import SoundEventDetection
 
 PRESETS = {
     "small": SoundEventDetection(

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from avkeras import console
 from avkeras.cli import COMMANDS, build_parser, main
-from avkeras.experiments.audio_tagging import AudioTagging
+from avkeras.commands import terminal
+from avkeras.experiments.detection import SoundEventDetection
 from avkeras.experiments.resume import values_of_run
-from avkeras.experiments.run_folder import pin_values
-from avkeras.experiments.sound_event_detection import SoundEventDetection
+from avkeras.experiments.tagging import AudioTagging
+from avkeras.runs.run_folder import pin_values
 
 RECIPES = Path(__file__).parents[1] / "recipes"
 
@@ -40,7 +40,7 @@ def refused(arguments, capsys):
 def ran(monkeypatch):
     """The values of the experiments that were to be run."""
     values = []
-    monkeypatch.setattr(console, "run_experiment", values.append)
+    monkeypatch.setattr(terminal, "run_experiment", values.append)
     return values
 
 
@@ -131,7 +131,7 @@ def test_a_recipes_values_can_be_written_and_given_to_train(recipe, experiment, 
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     for preset, values in module.PRESETS.items():
-        run = console.run_recipe if experiment == "tagging" else console.run_detection_recipe
+        run = terminal.run_recipe if experiment == "tagging" else terminal.run_detection_recipe
         with pytest.raises(SystemExit) as ended:
             run(module.PRESETS, description="", arguments=["--preset", preset, "--print_config"])
         assert ended.value.code == 0
@@ -181,7 +181,7 @@ def test_the_folder_of_a_table_is_no_run_to_resume(tmp_path):
 
 def test_an_unknown_preset_is_answered_with_the_nearest():
     with pytest.raises(SystemExit, match=r"--preset: 'smal' is none of small, paper; did you mean small\?"):
-        console.run_recipe(dict.fromkeys(["small", "paper"]), description="", arguments=["--preset", "smal"])
+        terminal.run_recipe(dict.fromkeys(["small", "paper"]), description="", arguments=["--preset", "smal"])
 
 
 def test_visualize_hands_its_options_on_and_names_the_files(monkeypatch, capsys):
@@ -190,7 +190,7 @@ def test_visualize_hands_its_options_on_and_names_the_files(monkeypatch, capsys)
         return [Path("clip.mp4.attention.png")]
 
     given = []
-    monkeypatch.setattr("avkeras.experiments.visualize_media.visualize", visualize)
+    monkeypatch.setattr("avkeras.reports.visualize_media.visualize", visualize)
     main(["visualize", "clip.mp4", "--model", "m", "--query", "3", "--formats", "png", "svg"])
     options = {"model": Path("m"), "query": 3, "out": Path("."), "formats": ("png", "svg")}
     assert given == [(Path("clip.mp4"), options)]

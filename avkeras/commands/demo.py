@@ -27,8 +27,8 @@ def add_arguments(parser) -> None:
 
 def run(options) -> None:
     """Makes the clips and their manifest."""
-    from avkeras.console import progress_bars
-    from avkeras.data.demo import make_demo
+    from avkeras.commands.terminal import progress_bars
+    from avkeras.datasets.demo import make_demo
 
     clips = dict(zip(("train", "validation", "test"), options.clips, strict=True))
     with progress_bars() as step:

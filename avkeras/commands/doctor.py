@@ -20,8 +20,8 @@ def add_arguments(parser) -> None:
 
 def run(options) -> None:
     """Shows the checks as they are made."""
+    from avkeras.commands.installation import run_checks
     from avkeras.errors import AvkerasError
-    from avkeras.experiments.doctor import run_checks
 
     warnings.simplefilter("ignore")  # other packages', of what is to change in them
     failing = []

@@ -35,7 +35,7 @@ def add_arguments(parser) -> None:
 
 def run(options) -> None:
     """Exports, and says where the card is."""
-    from avkeras.experiments.export_run import export_run
+    from avkeras.serving.export_run import export_run
 
     names = ("system", "bundle", "results", "cell", "overwrite")
     folder = export_run(options.run, options.out, **{name: options[name] for name in names})

@@ -38,9 +38,9 @@ def add_arguments(parser) -> None:
 
 def run(options) -> None:
     """Extracts, and says what was done, failed, padded, cut or missing."""
-    from avkeras.console import progress_bars
-    from avkeras.console_extract import show_extraction
-    from avkeras.experiments.extraction import extract_manifest
+    from avkeras.commands.extract_view import show_extraction
+    from avkeras.commands.terminal import progress_bars
+    from avkeras.features.extraction import extract_manifest
 
     names = ("embedders", "out", "detection", "visual_frames", "workers", "cluster", "retry")
     values = {name: options[name] for name in names}

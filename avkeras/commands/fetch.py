@@ -39,10 +39,10 @@ def add_arguments(parser) -> None:
 
 def run(options) -> None:
     """Fetches, and says what came of it."""
-    from avkeras.console import progress_bars
-    from avkeras.console_data import show_fetch
-    from avkeras.data.fetch import fetch
-    from avkeras.data.ledger import STATES
+    from avkeras.commands.fetch_view import show_fetch
+    from avkeras.commands.terminal import progress_bars
+    from avkeras.datasets.fetch import fetch
+    from avkeras.datasets.ledger import STATES
 
     retry = options.retry if options.retry != [] else (*STATES[1:], "video")
     names = ("splits", "limit", "jobs", "media", "offline", "lists", "sleep", "timeout", "tries")

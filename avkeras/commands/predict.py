@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from avkeras.experiments.predict import Prediction
-    from avkeras.experiments.predict_events import EventPrediction
+    from avkeras.serving.predict import Prediction
+    from avkeras.serving.predict_events import EventPrediction
 
 HELP = "say which sounds a media file holds"
 EXAMPLES = """  avkeras predict clip.mp4 --model runs/demo/audio+video
@@ -43,7 +43,7 @@ def add_arguments(parser) -> None:
 def run(options) -> None:
     """Predicts file by file; one that cannot be used is named and the others go on."""
     from avkeras.errors import AvkerasError
-    from avkeras.experiments.predict_events import is_detection_model
+    from avkeras.serving.predict_events import is_detection_model
 
     predict = _event_prediction(options) if is_detection_model(options.model) else _tag_prediction(options)
     failed = 0
@@ -58,15 +58,15 @@ def run(options) -> None:
 
 
 def _tag_prediction(options) -> Callable[[Path], None]:
-    from avkeras.experiments.predict import load_predictor
+    from avkeras.serving.predict import load_predictor
 
     predictor = load_predictor(options.model)
     return lambda file: show_prediction(predictor.predict(file), as_json=options.json)
 
 
 def _event_prediction(options) -> Callable[[Path], None]:
-    from avkeras.experiments.event_roll import event_roll_figure
-    from avkeras.experiments.predict_events import load_event_predictor
+    from avkeras.reports.event_roll import event_roll_figure
+    from avkeras.serving.predict_events import load_event_predictor
 
     predictor = load_event_predictor(options.model)
 

@@ -16,7 +16,7 @@ Every finished run is a line of results.jsonl; the same command goes on where an
 
 def add_arguments(parser) -> None:
     """Adds the options."""
-    from avkeras.experiments.tables.paper_tables import TABLES
+    from avkeras.tables.paper_tables import TABLES
 
     parser.add_config()
     parser.add_argument("table", choices=TABLES, metavar="TABLE", help=f"one of {', '.join(TABLES)}")
@@ -40,9 +40,9 @@ def add_arguments(parser) -> None:
 
 def run(options) -> None:
     """Runs what is missing, shows the table, and ends with status 1 if something could not be run."""
-    from avkeras.console import progress_bars
+    from avkeras.commands.terminal import progress_bars
     from avkeras.errors import AvkerasError
-    from avkeras.experiments.tables.reproduce import reproduce
+    from avkeras.tables.reproduce import reproduce
 
     names = ("data", "out", "preset", "embedders", "runs", "rows", "jobs", "cluster", "together", "precision")
     with progress_bars() as step:

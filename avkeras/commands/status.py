@@ -17,7 +17,7 @@ def add_arguments(parser) -> None:
 
 def run(options) -> None:
     """Shows a row per part of the task's lists."""
-    from avkeras.console_data import show_status
-    from avkeras.data.status import status
+    from avkeras.commands.fetch_view import show_status
+    from avkeras.datasets.status import status
 
     show_status(status(options.folder), every_reason=options.reasons)

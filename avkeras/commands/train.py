@@ -37,17 +37,17 @@ def add_arguments(parser) -> None:
 
 def _values(experiment: str) -> type:
     if experiment == "tagging":
-        from avkeras.experiments.audio_tagging import AudioTagging
+        from avkeras.experiments.tagging import AudioTagging
 
         return AudioTagging
-    from avkeras.experiments.sound_event_detection import SoundEventDetection
+    from avkeras.experiments.detection import SoundEventDetection
 
     return SoundEventDetection
 
 
 def run(options) -> None:
     """Runs the experiment; on a folder that holds a part of it, what is left."""
-    from avkeras.console import run_experiment
+    from avkeras.commands.terminal import run_experiment
 
     if options.resume and options.experiment:
         raise UsageError("--resume takes all values from the run: give no experiment with it")

@@ -33,7 +33,7 @@ def add_arguments(parser) -> None:
 
 def run(options) -> None:
     """Draws, and names the files."""
-    from avkeras.experiments.visualize_media import visualize
+    from avkeras.reports.visualize_media import visualize
 
     files = visualize(
         options.media, model=options.model, query=options.query, out=options.out, formats=tuple(options.formats)

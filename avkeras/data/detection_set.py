@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from avkeras.data.clip_set import ClipSet
 from avkeras.data.embedding_tensors import embedding_reader
 from avkeras.data.labels import SUPERVISION_CODES, frame_targets
 from avkeras.data.manifest import Clip, Event
-from avkeras.data.pipeline import ClipSet
 from avkeras.data.records import RecordReader
 from avkeras.data.untuned import without_tuning
 

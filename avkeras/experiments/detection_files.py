@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from avkeras.data.detection_set import DetectionSet
 from avkeras.experiments.detection_scores import Tuning
 from avkeras.experiments.detection_values import INPUTS_FILE, SoundEventDetection, VisualInput
-from avkeras.experiments.run_folder import write_rows, write_text
 from avkeras.features.extract_detection import MAX_FRAMES
+from avkeras.runs.run_folder import write_rows, write_text
 
 if TYPE_CHECKING:
     from avkeras.training.mean_teacher import MeanTeacher

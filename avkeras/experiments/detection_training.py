@@ -9,7 +9,7 @@ from avkeras.features.extract_detection import MAX_FRAMES
 
 if TYPE_CHECKING:
     from avkeras.data.detection_set import DetectionSet
-    from avkeras.experiments.sound_event_detection import SoundEventDetection
+    from avkeras.experiments.detection import SoundEventDetection
     from avkeras.training.mean_teacher import MeanTeacher
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from avkeras.errors import AvkerasError
-from avkeras.experiments.audio_tagging import AudioTagging
-from avkeras.experiments.sound_event_detection import SoundEventDetection
+from avkeras.experiments.detection import SoundEventDetection
+from avkeras.experiments.tagging import AudioTagging
 
 
 def values_of_run(folder: str | Path) -> Any:
@@ -24,7 +24,7 @@ def values_of_run(folder: str | Path) -> Any:
 
     Example:
         >>> import tempfile
-        >>> from avkeras.experiments.run_folder import pin_values
+        >>> from avkeras.runs.run_folder import pin_values
         >>> folder = Path(tempfile.mkdtemp())
         >>> pin_values(AudioTagging(out=folder, seed=3), folder)
         >>> values_of_run(folder).seed

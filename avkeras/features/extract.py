@@ -58,7 +58,7 @@ class WindowReader:
 
     def hear(self, path: str | Path, embed: Embed) -> Heard:
         """Decodes the sound and has it embedded, about a minute at a time."""
-        from avkeras.features.audio import iter_audio
+        from avkeras.media.audio import iter_audio
 
         embedder, samples = self.networks["audio"], 0
 

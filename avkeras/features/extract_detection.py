@@ -77,8 +77,8 @@ class LogMelReader:
 
     def hear(self, path: str | Path, embed: Embed) -> Heard:
         """Decodes the sound to its end, which tells whether the file is whole, and keeps what is not cut off."""
-        from avkeras.features.audio import iter_audio
         from avkeras.features.log_mel import log_mel
+        from avkeras.media.audio import iter_audio
 
         longest = self.max_frames * HOP - 1
         kept, samples = [], 0

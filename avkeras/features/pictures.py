@@ -26,12 +26,12 @@ def load_pictures(path: str | Path, times: Sequence[float], spec: "EmbedderSpec"
         spec: of the embedder; with `size` None, the short side is 256 at most (see `load_frames`).
 
     Returns:
-        `(pictures, seen)` as `avkeras.features.video.load_frames`.
+        `(pictures, seen)` as `avkeras.media.video.load_frames`.
 
     Raises:
         MediaError: there is no usable video.
     """
-    from avkeras.features.video import load_frames
+    from avkeras.media.video import load_frames
 
     return load_frames(path, times, size=spec.size, short_side=SHORT_SIDE if spec.size is None else None)
 
@@ -42,9 +42,9 @@ def iter_pictures(
     """Reads the pictures nearest to ascending `times` as `load_pictures` does, but 16 at a time.
 
     Yields:
-        `(pictures, seen)` as `avkeras.features.video.iter_frames`.
+        `(pictures, seen)` as `avkeras.media.video.iter_frames`.
     """
-    from avkeras.features.video import iter_frames
+    from avkeras.media.video import iter_frames
 
     return iter_frames(path, times, size=spec.size, short_side=SHORT_SIDE if spec.size is None else None)
 

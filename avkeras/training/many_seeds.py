@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from avkeras.data.pipeline import ClipSet
+from avkeras.data.clip_set import ClipSet
 from avkeras.data.sampling import BalancedSampler
 from avkeras.errors import AvkerasError
 from avkeras.training.callbacks import should_stop

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import keras
 
-from avkeras.data.pipeline import ClipSet
+from avkeras.data.clip_set import ClipSet
 from avkeras.data.sampling import BalancedSampler
 from avkeras.models.ensemble import ensemble
 from avkeras.models.sequence_model import SequenceModel

@@ -3,8 +3,8 @@ import pytest
 import tensorflow as tf
 from graph_operations import python_in
 
+from avkeras.data.clip_set import ClipSet
 from avkeras.data.manifest import Clip
-from avkeras.data.pipeline import ClipSet
 from avkeras.data.records import RecordReader, RecordWriter
 from avkeras.data.sampling import BalancedSampler
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from avkeras.errors import AvkerasError
-from avkeras.experiments.visualize_media import visualize
+from avkeras.reports.visualize_media import visualize
 
 ROOT = Path(__file__).parents[2]
 RECIPE = ROOT / "recipes" / "dcase2017_av.py"

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from avkeras.cli import main
-from avkeras.experiments import doctor
+from avkeras.commands import installation as doctor
 
 NEEDED = {"python", "tensorflow", "keras", "tensorflow-io", "av", "codecs", "cache"}
 

@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 from event_files import read_scalars
 
-from avkeras.console import run_detection_recipe
-from avkeras.data.demo import make_demo
+from avkeras.commands.terminal import run_detection_recipe
 from avkeras.data.manifest import read_manifest, write_manifest
+from avkeras.datasets.demo import make_demo
 from avkeras.errors import AvkerasError
 from avkeras.evaluation.evaluate import evaluate
 from avkeras.evaluation.files import read_scores
+from avkeras.experiments.detection import SoundEventDetection, run_sound_event_detection
 from avkeras.experiments.detection_scores import METRICS, Tuning
-from avkeras.experiments.sound_event_detection import SoundEventDetection, run_sound_event_detection
-from avkeras.experiments.visualize_media import visualize
+from avkeras.reports.visualize_media import visualize
 from avkeras.training.callbacks import LastEpochs, MetricsFile
 
 PARTS = ["all", "with video", "without video", "with video, video ignored"]

@@ -2,14 +2,14 @@ import numpy as np
 import pytest
 import soundfile
 
-from avkeras.data.demo.write import write_mp4
 from avkeras.data.manifest import Clip
 from avkeras.data.records import RecordReader
-from avkeras.features.audio import load_audio
+from avkeras.datasets.demo.write import write_mp4
 from avkeras.features.clip_reading import read_clip
 from avkeras.features.embedders import Embedder, EmbedderSpec
 from avkeras.features.extract_detection import LogMelReader, extract_detection, picture_times
 from avkeras.features.log_mel import log_mel
+from avkeras.media.audio import load_audio
 
 RATE = 16_000
 

@@ -6,8 +6,8 @@ import keras
 import numpy as np
 import pytest
 
+from avkeras.data.clip_set import ClipSet
 from avkeras.data.manifest import Clip
-from avkeras.data.pipeline import ClipSet
 from avkeras.data.records import RecordReader, RecordWriter
 from avkeras.errors import AvkerasError
 from avkeras.models.audiovisual_transformer import AudiovisualTransformer

@@ -19,7 +19,7 @@ SCRIPT = textwrap.dedent(
     import keras
     import numpy as np
     from avkeras.data.manifest import Clip
-    from avkeras.data.pipeline import ClipSet
+    from avkeras.data.clip_set import ClipSet
     from avkeras.data.records import RecordReader, RecordWriter
     from avkeras.models.audiovisual_transformer import AudiovisualTransformer
     from avkeras.training.adam import Adam

@@ -1,0 +1,71 @@
+"""What a person sees of fetching in the terminal."""
+
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from avkeras.errors import AvkerasError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from avkeras.datasets.fetch import FetchSummary
+    from avkeras.datasets.status import PartStatus
+
+_RECIPES = {"dcase2017": "dcase2017_av.py", "dcase2020": "dcase2020_multi_encoder.py"}
+_SHOWN = 5
+
+
+def show_fetch(task: str, folder: "Path", summary: "FetchSummary") -> None:
+    """Shows what a fetch did and what comes next.
+
+    Raises:
+        AvkerasError: the run ended early; its text says why and what to do.
+    """
+    tried = ", ".join(f"{number} {state}" for state, number in sorted(summary.tried.items())) or "none tried"
+    lines = [f"{summary.clips} clips: {tried}, {summary.before} left as they were, {summary.adopted} adopted"]
+    if summary.without_source:
+        lines.append(
+            f"{summary.without_source} clips are not asked for (synthetic, or --offline): give them with --media"
+        )
+    lines += [f"  note: {note}" for note in summary.notes[:_SHOWN]]
+    if len(summary.notes) > _SHOWN:
+        lines.append(f"  note: ... and {len(summary.notes) - _SHOWN} more")
+    if summary.manifest is not None:
+        lines.append(f"{summary.in_manifest} clips in {summary.manifest}")
+        lines.append(f"Next: python recipes/{_RECIPES[task]} --data {summary.manifest}")
+    lines.append(f"What is missing and why: avkeras status {folder}")
+    sys.stdout.write("\n".join(lines) + "\n")
+    if summary.stopped:
+        raise AvkerasError(f"{summary.stopped}; give the same command later, or with a longer --sleep")
+
+
+def show_status(parts: Sequence["PartStatus"], *, every_reason: bool = False) -> None:
+    """Shows a table with a row per part, and below it why clips are missing or have no video."""
+    columns = ("part", "split", "clips", "with video", "without", "missing")
+    rows = [
+        (part.part, part.split, part.clips, part.with_video, part.without_video, part.missing.total()) for part in parts
+    ]
+    widths = [max(len(str(row[number])) for row in (columns, *rows)) for number in range(len(columns))]
+    for row in (columns, *rows):
+        cells = [
+            str(cell).ljust(width) if number < 2 else str(cell).rjust(width)
+            for number, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        sys.stdout.write("  ".join(cells).rstrip() + "\n")
+    for part in parts:
+        _show_reasons(f"{part.part}, missing", part.reasons, every_reason)
+        _show_reasons(f"{part.part}, without video", part.video_reasons, every_reason)
+
+
+def _show_reasons(title: str, reasons, every_reason: bool) -> None:
+    if not reasons:
+        return
+    sys.stdout.write(f"{title}:\n")
+    shown = reasons.most_common(None if every_reason else _SHOWN)
+    for reason, number in shown:
+        text = reason if isinstance(reason, str) else ": ".join(filter(None, reason))
+        sys.stdout.write(f"  {number:>6}  {text}\n")
+    if len(shown) < len(reasons):
+        rest = reasons.total() - sum(number for _, number in shown)
+        sys.stdout.write(f"  {rest:>6}  for other reasons; see --reasons\n")

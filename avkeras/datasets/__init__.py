@@ -1,0 +1,1 @@
+"""Public data sets and demo soundscapes, as manifests."""

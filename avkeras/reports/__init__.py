@@ -1,0 +1,1 @@
+"""Figures, pages and reports of what a run's folder holds."""

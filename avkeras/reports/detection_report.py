@@ -1,0 +1,182 @@
+"""The report of a detection run, from the files that it left."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from avkeras.data.labels import clip_targets
+from avkeras.evaluation.metrics import clip_f1, event_f1, segment_f1
+from avkeras.evaluation.operating_points import operating_points
+from avkeras.evaluation.psds import PSDS1, PSDS2, PsdsSettings, psd_roc, psds, stairs
+from avkeras.experiments.detection_scores import METRICS
+from avkeras.experiments.detection_values import REPORT_FILE, DetectionReport
+from avkeras.reports.report import (
+    counts_by_part,
+    loss_table,
+    named_clips,
+    parts_of,
+    read_columns,
+    read_probabilities,
+    table,
+    write_report,
+)
+from avkeras.reports.report_tables import (
+    data_table,
+    embedder_table,
+    problem_lines,
+    setting_table,
+    stand_in_warnings,
+    version_table,
+)
+
+if TYPE_CHECKING:
+    from avkeras.data.manifest import Clip
+    from avkeras.data.records import RecordReader
+    from avkeras.evaluation.files import FrameScores
+    from avkeras.features.embedders import EmbedderSpec
+
+
+def write_detection_report(
+    report: DetectionReport, *, stores: Mapping[str, RecordReader], specs: Sequence[EmbedderSpec]
+) -> Path:
+    """Write `report.html` of a run from its files, also of one that was finished before.
+
+    Args:
+        report: what the run did, with tuning and rows.
+        stores: of the features, by input; they say which clips have video.
+        specs: of the visual embedders.
+
+    Returns:
+        The file.
+    """
+    from avkeras.evaluation.files import read_scores
+
+    out, classes = report.values.out, report.tuning.classes
+    scores = read_scores(out / "scores")
+    ids, probabilities = read_probabilities(out / "clip_probabilities.csv", classes)
+    # The scores come in the order of their files' names.
+    places = {id: place for place, id in enumerate(ids)}
+    probabilities = probabilities[[places[id] for id in scores.clips]]
+    clips = named_clips(report.manifest, scores.clips, file=out / "scores")
+    targets = np.array([clip_targets(clip.labels, classes) for clip in clips])
+    visual = next((store for name, store in stores.items() if name != "audio"), None)
+    # As in the results: without visual inputs, the manifest says which clips have video.
+    with_video = np.array(
+        [clip.video is not None if visual is None else visual.records[clip.id].frames > 0 for clip in clips], bool
+    )
+    system = {
+        "name": report.model_name,
+        "thresholds": report.tuning.clip_thresholds,
+        "training": read_columns(out / "metrics.csv"),
+        "trainingNote": "means over the batches of an epoch; the student of the last epoch is kept",
+        "counts": counts_by_part(targets, probabilities, with_video),
+        "losses": loss_table(clips, targets, probabilities, report.tuning.labels(probabilities), folder=out),
+    }
+    return write_report(
+        out / REPORT_FILE,
+        title=f"Sound event detection: {out.name}",
+        lead=f"The multi-encoder model of Boes and Van hamme (2022), {report.model_name}, on the test clips.",
+        warnings=stand_in_warnings(specs),
+        classes=classes,
+        systems=[system],
+        results=table(
+            f"Results on test, split by availability of video. Audio weight {report.tuning.weight:g}, chosen by "
+            "event-based F1 on validation",
+            {"clips are": "text", "clips": "count", **dict.fromkeys(METRICS, "percent")},
+            [(row["part"], row["clips"], *(row[name] for name in METRICS)) for row in report.rows],
+        ),
+        classTables=_class_tables(report, scores, clips, probabilities),
+        weightTable=table(
+            "Event-based F1 on validation by the audio encoder's weight in inference",
+            {"audio weight": "number", "EBF1": "percent"},
+            [(float(weight), score) for weight, score in report.tuning.weight_scores.items()],
+        ),
+        detection=_psd_curves(report, scores, clips, with_video),
+        trainingLabel="loss",
+        notes=problem_lines(report.summary, report.left_out),
+        tables=[
+            setting_table(out),
+            version_table(out),
+            embedder_table(specs),
+            data_table(report.manifest, out, audio=stores["audio"], video=visual),
+        ],
+    )
+
+
+def _class_tables(
+    report: DetectionReport, scores: FrameScores, clips: Sequence[Clip], probabilities: np.ndarray
+) -> list[dict[str, Any]]:
+    tuning = report.tuning
+    truth = [clip.events for clip in clips]
+    options = {"durations": scores.durations}
+    found = {
+        "clip": clip_f1([clip.labels for clip in clips], tuning.labels(probabilities), classes=tuning.classes),
+        "segment": segment_f1(truth, tuning.events(scores.scores, metric="segment", **options), classes=tuning.classes),
+        "event": event_f1(truth, tuning.events(scores.scores, **options), classes=tuning.classes),
+    }
+    captions = {
+        "clip": "Clip-based F1 per class (CBF1 is its micro average); support: clips with the class",
+        "segment": "Segment-based F1 per class, 1 s (SBF1 is its micro average); support: segments",
+        "event": "Event-based F1 per class (EBF1 is its mean); support: events",
+    }
+    tables = []
+    for kind, scored in found.items():
+        columns = {"class": "text", "support": "count", "predicted": "count", "correct": "count", "F1": "percent"}
+        columns |= {"threshold": "number"} | ({} if kind == "clip" else {"median filter (frames)": "count"})
+        rows = []
+        for place, name in enumerate(tuning.classes):
+            count = scored.counts[name]
+            f1 = scored.per_class[name] if count.references else None
+            row = [name, count.references, count.predicted, count.correct, f1]
+            row.append(getattr(tuning, f"{kind}_thresholds")[place])
+            rows.append(row + ([] if kind == "clip" else [getattr(tuning, f"{kind}_filters")[place]]))
+        tables.append(table(captions[kind], columns, rows))
+    filters = zip(tuning.classes, *tuning.psds_filters.values(), strict=True)
+    columns = {"class": "text", **{f"{name}: median filter (frames)": "count" for name in tuning.psds_filters}}
+    psds_rows = [(name, *sizes) for name, *sizes in filters]
+    return [*tables, table("Filters for PSDS, whose 50 thresholds are 0.01 to 0.99", columns, psds_rows)]
+
+
+def _psd_curves(
+    report: DetectionReport, scores: FrameScores, clips: Sequence[Clip], with_video: np.ndarray
+) -> dict[str, dict[str, Any]]:
+    """Return PSD-ROC curves by metric and part: of each class, and the one that the score is the area under."""
+    curves = {}
+    for name, settings in (("PSDS1", PSDS1), ("PSDS2", PSDS2)):
+        curves[name] = {}
+        for part, chosen in parts_of(with_video).items():
+            places = np.flatnonzero(chosen)
+            if not any(clips[place].events for place in places):
+                continue
+            points = operating_points(
+                scores.scores[places],
+                [clips[place].events for place in places],
+                classes=report.tuning.classes,
+                seconds_per_frame=scores.seconds_per_frame,
+                settings=settings,
+                durations=scores.durations[places],
+                filters=report.tuning.psds_filters[name],
+            )
+            ratio, effective = points.rates(settings.alpha_ct)
+            each = {
+                label: _staircase(
+                    steps := np.unique(np.append(effective[:, place], 0.0)),
+                    stairs(steps, effective[:, place], ratio[:, place]),
+                    settings,
+                )
+                for place, label in enumerate(points.classes)
+            }
+            mean = _staircase(*psd_roc(points, alpha_ct=settings.alpha_ct, alpha_st=settings.alpha_st), settings)
+            curves[name][part] = {"value": psds(points, settings), "mean": mean, "classes": each}
+    return curves
+
+
+def _staircase(steps: np.ndarray, heights: np.ndarray, settings: PsdsSettings) -> list[tuple[float, float]]:
+    """Return the corners of a staircase up to the most false positives that count."""
+    inside = steps <= settings.max_efpr
+    points = [(round(float(x), 3), round(float(y), 4)) for x, y in zip(steps[inside], heights[inside], strict=True)]
+    return [*points, (settings.max_efpr, points[-1][1])]

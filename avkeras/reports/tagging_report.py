@@ -1,0 +1,155 @@
+"""The report of a tagging run: all systems side by side, from the files that they left."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from avkeras.data.labels import clip_targets
+from avkeras.evaluation.metrics import clip_f1
+from avkeras.experiments.tagging_values import REPORT_FILE, Report, SystemResult
+from avkeras.reports.report import (
+    counts_by_part,
+    loss_table,
+    named_clips,
+    parts_of,
+    read_columns,
+    read_probabilities,
+    table,
+    write_report,
+)
+from avkeras.reports.report_tables import (
+    data_table,
+    embedder_table,
+    problem_lines,
+    setting_table,
+    stand_in_warnings,
+    version_table,
+)
+from avkeras.reports.tagging_figures import HOW_CHOSEN
+
+if TYPE_CHECKING:
+    from avkeras.data.records import RecordReader
+    from avkeras.features.embedders import EmbedderSpec
+
+
+def write_tagging_report(report: Report, *, stores: Mapping[str, RecordReader], specs: Sequence[EmbedderSpec]) -> Path:
+    """Write `report.html` of a run from its files, also of one that was finished before.
+
+    Args:
+        report: what the run did.
+        stores: of the embeddings, by modality; they say which clips have video.
+        specs: of the embedders.
+
+    Returns:
+        The file.
+    """
+    out = report.values.out
+    classes = report.manifest.classes
+    systems = [_system(result, report, stores.get("video")) for result in report.results]
+    parts = [(system["name"], *row) for system in systems for row in system.pop("parts")]
+    metrics = {"precision": "percent", "recall": "percent", "F1": "percent"}
+    return write_report(
+        out / REPORT_FILE,
+        title=f"Audio tagging: {out.name}",
+        lead="The audiovisual transformer of Boes and Van hamme (2019), systems side by side, on the test clips.",
+        warnings=stand_in_warnings(specs) + [f"{name} was not trained: {reason}." for name, reason in report.skipped],
+        classes=classes,
+        systems=systems,
+        results=_result_table(report),
+        partTable=table(
+            "Test clips split by availability of video, at each system's threshold (micro average)",
+            {"system": "text", "clips are": "text", "clips": "count", **metrics},
+            parts,
+        ),
+        trainingLabel="loss (binary cross-entropy)",
+        notes=[*problem_lines(report.summary), f"Attention pictures: {HOW_CHOSEN}"],
+        pictures=[
+            (f"{result.system}: {picture.stem}", f"{result.folder.name}/attention/{picture.name}")
+            for result in report.results
+            for picture in sorted((out / result.folder.name / "attention").glob("*.png"))
+        ],
+        tables=[
+            setting_table(out),
+            version_table(out),
+            embedder_table(specs),
+            data_table(report.manifest, out, audio=stores["audio"], video=stores.get("video")),
+        ],
+    )
+
+
+def _result_table(report: Report) -> dict[str, Any]:
+    columns = {"system": "text", "clips": "count", "micro-F1": "percent", "micro-F1, clips with video": "percent"}
+    columns |= {"accuracy (clips of one label)": "percent", "threshold": "number", "epochs": "count"}
+    rows = [
+        (
+            result.system,
+            result.clips,
+            result.f1,
+            result.f1_with_video,
+            result.accuracy,
+            result.threshold,
+            result.epochs,
+        )
+        for result in report.results
+    ]
+    caption = "Results on test; the threshold is the one for all classes that is best on validation (section 4.3)"
+    return table(caption, columns, rows)
+
+
+def _system(result: SystemResult, report: Report, video: RecordReader | None) -> dict[str, Any]:
+    classes = report.manifest.classes
+    folder = report.values.out / result.folder.name
+    ids, probabilities = read_probabilities(folder / "predictions.csv", classes)
+    clips = named_clips(report.manifest, ids, file=folder / "predictions.csv")
+    targets = np.array([clip_targets(clip.labels, classes) for clip in clips])
+    predicted = [tuple(np.array(classes)[row]) for row in np.asarray(probabilities, np.float64) >= result.threshold]
+    scored = clip_f1([clip.labels for clip in clips], predicted, classes=classes)
+    with_video = np.array([video is not None and video.records[id].frames > 0 for id in ids], bool)
+    training = read_columns(folder / "metrics.csv")
+    return {
+        "name": result.system,
+        "threshold": result.threshold,
+        "training": training,
+        "trainingNote": _training_note(training, report.values),
+        "counts": counts_by_part(targets, probabilities, with_video),
+        "perClass": [
+            {
+                "class": name,
+                "support": count.references,
+                "predicted": count.predicted,
+                "precision": count.correct / count.predicted if count.predicted else None,
+                "recall": count.correct / count.references if count.references else None,
+                "F1": scored.per_class[name] if count.references else None,
+            }
+            for name, count in scored.counts.items()
+        ],
+        "parts": [
+            (part, int(chosen.sum()), *_scores(targets[chosen] > 0.5, probabilities[chosen] >= result.threshold))
+            for part, chosen in parts_of(with_video).items()
+        ],
+        "losses": loss_table(clips, targets, probabilities, predicted, folder=report.values.out),
+    }
+
+
+def _scores(truth: np.ndarray, claimed: np.ndarray) -> tuple[float | None, float | None, float]:
+    """Return micro precision, recall and F1."""
+    correct = int((truth & claimed).sum())
+    precision = correct / claimed.sum() if claimed.any() else None
+    recall = correct / truth.sum() if truth.any() else None
+    return precision, recall, float(2 * correct / max(truth.sum() + claimed.sum(), 1))
+
+
+def _training_note(training: dict[str, list[float | None]], values: Any) -> str:
+    from avkeras.training.callbacks import should_stop
+
+    losses = [float("nan") if loss is None else loss for loss in training["val_loss"]]
+    lowest = int(np.argmin(np.nan_to_num(losses, nan=np.inf)))
+    stopped = "by the early stop" if should_stop(losses, patience=values.patience) else "the most epochs"
+    return (
+        f"{len(losses)} epochs ({stopped}); lowest validation loss {losses[lowest]:.4f} in epoch {lowest + 1}; "
+        f"the last {min(values.keep, len(losses))} epochs make the ensemble"
+    )

@@ -1,0 +1,1 @@
+"""Trained models on media files and behind TF Serving."""

@@ -1,0 +1,108 @@
+"""Trained detection models as SavedModels for TF Serving, with what turns their probabilities into events."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from avkeras.errors import AvkerasError
+from avkeras.serving.export import described
+from avkeras.serving.saved_model_folder import refuse_existing, write_saved_model
+from avkeras.serving.signatures import serving_module
+
+if TYPE_CHECKING:
+    from avkeras.experiments.detection_scores import Tuning
+    from avkeras.features.embedders import Embedder
+    from avkeras.models.multi_encoder import MultiEncoder
+
+
+def export_detection_model(
+    model: MultiEncoder,
+    directory: str | Path,
+    *,
+    tuning: Tuning,
+    visual: Mapping[str, Embedder] | None = None,
+    max_frames: int = 512,
+    visual_frames: int = 64,
+    metadata: Mapping[str, Any] | None = None,
+    overwrite: bool = False,
+) -> Path:
+    """Write a detection model as a SavedModel with named inputs, log-mel spectrograms and embeddings of pictures.
+
+    | signature | inputs |
+    |---|---|
+    | `serving_default` | `audio` `(batch, frames, 64)` float32 in dB, by visual encoder `(batch, pictures, dim)`, and \
+a mask `(batch, frames)` bool for each, such as `audio_mask` |
+    | `embeddings` | the same without masks: all frames are real |
+
+    The outputs are `clip_probabilities` `(batch, classes)` and `frame_probabilities` `(batch, vectors, classes)`, 0
+    where a vector is padded. The audio weight of inference is the tuned one, for good.
+
+    Beside the graph, in `assets.extra`, is what `avkeras.serving.export.export_model` writes there; `tuning` in
+    `avkeras.json` holds the thresholds and the median filters per class, and the length of a vector in seconds.
+
+    Args:
+        model: gives `clip` and `frame` probabilities; its weight of inference is set to the tuned one.
+        directory: the folder to write; for TF Serving one that is named by a version number.
+        tuning: what was chosen on validation.
+        visual: the embedder of each visual encoder, by the name of the input.
+        max_frames: log-mel frames of the longest clip.
+        visual_frames: pictures of the longest clip.
+        metadata: as in `export_model`.
+        overwrite: replace a SavedModel that is there.
+
+    Returns:
+        The folder.
+
+    Raises:
+        AvkerasError: the folder exists or cannot be written, or tuning, embedders and model do not fit each other.
+
+    Example:
+        >>> import tempfile
+        >>> from avkeras.experiments.detection_scores import Tuning
+        >>> from avkeras.models.multi_encoder import MultiEncoder
+        >>> model = MultiEncoder(classes=["Dog"], blocks=1, dim=8, key_dim=8, filters=[2] * 6 + [8])
+        >>> chosen = {name: (0.5,) for name in ("clip_thresholds", "segment_thresholds", "event_thresholds")}
+        >>> chosen |= {"segment_filters": (1,), "event_filters": (7,), "psds_filters": {}}
+        >>> tuning = Tuning(("Dog",), seconds_per_vector=0.1565, weight=1.0, weight_scores={}, **chosen)
+        >>> folder = export_detection_model(model, tempfile.mkdtemp() + "/1", tuning=tuning)
+        >>> served = tf.saved_model.load(folder).signatures["embeddings"]
+        >>> served(audio=tf.zeros((1, 512, 64)))["frame_probabilities"].shape
+        TensorShape([1, 64, 1])
+    """
+    directory, visual = Path(directory), dict(visual or {})
+    dims = {name: model.input[name].shape[-1] for name in ("audio", *model.get_config()["visual_dims"])}
+    _check(model, dims, tuning, visual)
+    refuse_existing(directory, overwrite=overwrite)
+    model.set_inference_weight(tuning.weight)
+    module, signatures = serving_module(model, embedders={})
+    description = {
+        "kind": "detection",
+        "classes": list(tuning.classes),
+        "tuning": dataclasses.asdict(tuning),
+        "inputs": dims,
+        "lengths": {name: max_frames if name == "audio" else visual_frames for name in dims},
+        "embedders": described(visual),
+        "bundled": False,
+        "metadata": dict(metadata or {}),
+    }
+    return write_saved_model(directory, module, signatures, description=description)
+
+
+def _check(model: MultiEncoder, dims: Mapping[str, int], tuning: Tuning, visual: Mapping[str, Embedder]) -> None:
+    """Raise an `AvkerasError` that names the argument that does not fit the model."""
+    units = model.output["clip"].shape[-1]
+    if len(tuning.classes) != units:
+        raise AvkerasError(
+            f"tuning: the model gives {units} probabilities, and {len(tuning.classes)} classes are tuned."
+        )
+    for name, embedder in visual.items():
+        if name not in dims:
+            raise AvkerasError(
+                f"visual: the model has no input {name}; its visual inputs: {', '.join(list(dims)[1:])}."
+            )
+        if embedder.spec.dim != dims[name]:
+            given = f"{embedder.spec.name} gives {embedder.spec.dim} values"
+            raise AvkerasError(f"visual: {given} a picture, the model takes {dims[name]} for {name}.")

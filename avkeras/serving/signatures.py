@@ -1,0 +1,135 @@
+"""The functions that an exported model answers with: embeddings or media in, probabilities out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import keras
+    import tensorflow as tf
+
+    from avkeras.features.embedder_specs import EmbedderSpec
+    from avkeras.features.embedders import Embedder
+
+
+def is_mask(name: str) -> bool:
+    """Tell whether a model's input is a mask, which may be left out."""
+    return name.endswith("_mask")
+
+
+def serving_module(model: keras.Model, *, embedders: Mapping[str, Embedder]) -> tuple[tf.Module, dict[str, Any]]:
+    """Make the object to save as a SavedModel, and its signatures (see `avkeras.serving.export.export_model`).
+
+    Args:
+        model: takes a dict of embeddings and masks and gives `(batch, classes)`, or a dict of probabilities.
+        embedders: per modality; those to bundle: at least one for every input of the model, or none.
+
+    Returns:
+        The module, whose `embed` holds the bundled embedders as functions of one clip, and the signatures by name.
+
+    Example:
+        >>> module, signatures = serving_module(model, embedders={})
+        >>> sorted(signatures)
+        ['embeddings', 'serving_default']
+    """
+    import tensorflow as tf
+
+    module = tf.Module()
+    # The variables and not the model: it would be saved with its optimizer, and by Keras' own export twice.
+    module.weights = [variable.value for variable in model.weights]
+
+    @tf.function
+    def predict(**inputs):
+        found = model(inputs, training=False)
+        if isinstance(found, Mapping):
+            return {f"{name}_probabilities": value for name, value in found.items()}
+        return {"probabilities": found}
+
+    masked = {name: tf.TensorSpec(tensor.shape, tensor.dtype, name=name) for name, tensor in model.input.items()}
+    unmasked = {name: spec for name, spec in masked.items() if not is_mask(name)}
+    signatures = {
+        "serving_default": predict.get_concrete_function(**masked),
+        "embeddings": predict.get_concrete_function(**unmasked),
+    }
+    if not embedders:
+        return module, signatures
+
+    module.embedders = {modality: embedder.module for modality, embedder in embedders.items()}
+    module.embed = {}
+    media = {}
+    for modality, embedder in embedders.items():
+        inputs = _media_inputs(embedder.spec)
+        clip = next(iter(inputs.values())).shape[1:]
+        module.embed[modality] = tf.function(embedder.function, input_signature=[tf.TensorSpec(clip, tf.float32)])
+        media |= inputs if modality in unmasked else {}
+
+    @tf.function
+    def predict_media(**inputs):
+        embedded = {}
+        for modality in unmasked:
+            embedder = embedders[modality]
+            embed_batch = _embed_waveforms if modality == "audio" else _embed_frames
+            clips = [inputs[name] for name in _media_inputs(embedder.spec)]
+            found = embed_batch(module.embed[modality], embedder.spec, *clips)
+            embedded[modality], embedded[f"{modality}_mask"] = found
+        return predict(**embedded)
+
+    return module, signatures | {"media": predict_media.get_concrete_function(**media)}
+
+
+def _media_inputs(spec: EmbedderSpec) -> dict[str, tf.TensorSpec]:
+    """Return the inputs of the signature `media` for one embedder: clips, and what of them is real."""
+    import tensorflow as tf
+
+    if spec.modality == "audio":
+        return {
+            "waveform": tf.TensorSpec((None, None), tf.float32, name="waveform"),
+            "samples": tf.TensorSpec((None,), tf.int32, name="samples"),
+        }
+    height, width = spec.size or (None, None)
+    return {
+        "frames": tf.TensorSpec((None, None, height, width, 3), tf.uint8, name="frames"),
+        "frame_mask": tf.TensorSpec((None, None), tf.bool, name="frame_mask"),
+    }
+
+
+def _embed_waveforms(
+    embed: Callable, spec: EmbedderSpec, waveform: tf.Tensor, samples: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Embed clips of different lengths; return `(batch, frames, dim)` and the mask of the real frames."""
+    import tensorflow as tf
+
+    def embed_clip(clip):
+        sound = clip[0][: clip[1]]
+        return embed(tf.pad(sound, [[0, tf.maximum(spec.least_samples - tf.size(sound), 0)]]))
+
+    rows = tf.map_fn(
+        embed_clip,
+        (waveform, samples),
+        fn_output_signature=tf.RaggedTensorSpec((None, spec.dim), tf.float32, ragged_rank=0),
+    )
+    embedded = rows.to_tensor()
+    heard = tf.where(samples > 0, rows.row_lengths(), 0)
+    return embedded, tf.sequence_mask(heard, tf.shape(embedded)[1])
+
+
+def _embed_frames(
+    embed: Callable, spec: EmbedderSpec, frames: tf.Tensor, mask: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Embed the real pictures of clips; return `(batch, frames, dim)`, zeros where there is none, and the mask."""
+    import tensorflow as tf
+
+    def embed_clip(clip):
+        pictures, seen = clip
+        rows = embed(tf.cast(tf.boolean_mask(pictures, seen), tf.float32) / 255)
+        return tf.scatter_nd(tf.where(seen), rows, (tf.size(seen), spec.dim))
+
+    # One clip at a time, so that memory does not grow with the batch.
+    embedded = tf.map_fn(
+        embed_clip,
+        (frames, mask),
+        fn_output_signature=tf.TensorSpec((None, spec.dim), tf.float32),
+        parallel_iterations=1,
+    )
+    return embedded, mask

@@ -1,0 +1,67 @@
+"""Runs of a cell of the 2022 paper's tables 5 to 8: each the experiment of its own, and a line of results."""
+
+import dataclasses
+import time
+from collections.abc import Container, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from avkeras.data.manifest import read_manifest
+from avkeras.experiments.detection_values import DetectionFeatures, SoundEventDetection
+from avkeras.runs.results_file import ResultsFile
+from avkeras.tables.paper_tables import METRICS, Cell
+
+
+@dataclass(frozen=True)
+class DetectionTask:
+    """What one process does: runs of one cell.
+
+    Args:
+        cell: of the tables.
+        seeds: one run each.
+        values: of the experiment; `data` is set, `out` is the folder of all runs' folders.
+        features: of the clips, with the visual embedders of all cells.
+        results: file that the runs are added to.
+        notes: what each line tells besides: embedders, data, versions.
+    """
+
+    cell: Cell
+    seeds: Sequence[int]
+    values: SoundEventDetection
+    features: DetectionFeatures
+    results: Path
+    notes: dict[str, str]
+
+    def without(self, done: Container[tuple[str, int]]) -> "DetectionTask":
+        """Returns the task without the runs, by cell and seed, that are done."""
+        return dataclasses.replace(self, seeds=[seed for seed in self.seeds if (self.cell.key, seed) not in done])
+
+
+def run_detection_task(task: DetectionTask) -> None:
+    """Runs the experiment per seed in a folder of its own, where an interrupted one goes on, and adds its line."""
+    from avkeras.experiments.detection import run_on_features
+
+    manifest = read_manifest(task.values.data)
+    features = task.features.of(task.cell.values["visual"])
+    name = task.cell.key.replace(", ", "-").replace(" ", "_")
+    for seed in task.seeds:
+        start = time.monotonic()
+        values = dataclasses.replace(
+            task.values, **task.cell.values, seed=seed, out=task.values.out / name / f"seed-{seed}"
+        )
+        report = run_on_features(values, manifest, features)
+        scores = {f"{metric} {row['part']}": row[metric] for row in report.rows for metric in METRICS}
+        clips = {f"clips {row['part']}": row["clips"] for row in report.rows}
+        ResultsFile(task.results).add(
+            {
+                "cell": task.cell.key,
+                "seed": seed,
+                **scores,
+                "validation": max(report.tuning.weight_scores.values()),
+                "weight": report.tuning.weight,
+                **clips,
+                "seconds": round(time.monotonic() - start, 2),
+                **{key: list(value) if isinstance(value, tuple) else value for key, value in task.cell.values.items()},
+                **task.notes,
+            }
+        )

@@ -1,0 +1,115 @@
+"""A reproduced table as text: in the paper's shape for people, and number by number for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from avkeras.runs.run_folder import write_rows, write_text
+
+if TYPE_CHECKING:
+    from avkeras.tables.numbers import Number
+    from avkeras.tables.reproduce import Reproduction
+
+# Micro-F1 that the 2019 paper compares with (its table 2 and section 4.1.3); audio only are on all clips.
+PRIOR = (
+    ("fusion of gated convolutional recurrent networks, audio only", 55.6),
+    ("capsule-based gated convolutional network, audio only", 58.6),
+    ("two-stream audiovisual network", 64.2),
+)
+
+
+def write_table(report: Reproduction, notes: Mapping[str, str]) -> list[Path]:
+    """Writes `<table>.md`, in the paper's shape, and `<table>.csv`, a row per number.
+
+    Args:
+        report: with its numbers.
+        notes: embedders and data.
+
+    Returns:
+        The two files.
+    """
+    markdown, rows = report.out / f"{report.table.name}.md", report.out / f"{report.table.name}.csv"
+    write_text(markdown, "\n".join(table_lines(report, notes)) + "\n")
+    write_rows(rows, [_row(number) for number in report.numbers])
+    return [markdown, rows]
+
+
+def table_lines(report: Reproduction, notes: Mapping[str, str]) -> list[str]:
+    """Returns the table in Markdown, with what was measured on what."""
+    table = report.table
+    lines = [f"# {table.name}: {table.title}, in %", ""]
+    lines += [f"Data: {notes['data']} (SHA-256 {notes['data_sha256']}...), preset {report.preset}."]
+    lines += [f"Embedders: {notes['embedders']}.", f"Runs: {report.done} of {report.wanted}."]
+    lines += [f"Note: {note}." for note in report.notes]
+    known = any(place.published is not None for place in table.places)
+    if known and report.preset == "paper":
+        lines += [
+            "",
+            "Mean ± standard deviation over runs [published; difference, with its 95 % interval by Student's t,",
+        ]
+        lines += ["in which the published mean counts as exact]."]
+    elif known:
+        lines += ["", "Mean ± standard deviation over runs, **on demo data**. In brackets what the paper published on"]
+        lines += ["DCASE 2017's clips with VGGish and VGG16: it cannot be compared with these numbers."]
+    else:
+        lines += ["", "Mean ± standard deviation over runs. The published numbers are not known to avkeras."]
+    lines += ["", f"| | {' | '.join(table.columns)} |", f"|---|{'---|' * len(table.columns)}"]
+    numbers = {(number.place.row, number.place.column): number for number in report.numbers}
+    for row in table.rows:
+        texts = [_text(numbers.get((row, column)), compare=report.preset == "paper") for column in table.columns]
+        lines.append(f"| {row} | {' | '.join(texts)} |")
+    chosen = _chosen(report.numbers)
+    if chosen:
+        lines += ["", "Chosen by the score on validation:", "", *(f"* {line}" for line in chosen)]
+    if table.system == "tagging":
+        lines += ["", "Published by others, on DCASE 2017's test clips:", ""]
+        lines += [f"* {name}: {value}" for name, value in PRIOR]
+    if report.failed:
+        lines += ["", "Not run:", "", *(f"* {cell}: {reason}" for cell, reason in report.failed)]
+    return lines
+
+
+def _text(number: Number | None, *, compare: bool) -> str:
+    if number is None:
+        return ""
+    published = number.place.published
+    if number.mean is None:
+        return "not run" if published is None else f"not run [{published:.1f}]"
+    text = f"{number.mean:.1f}" + ("" if number.deviation is None else f" ± {number.deviation:.1f}")
+    if published is None:
+        return text
+    if not compare or number.difference is None:
+        return f"{text} [{published:.1f}]"
+    interval = ""
+    if number.interval:
+        interval = f", {number.interval[0]:+.1f} to {number.interval[1]:+.1f}"
+    return f"{text} [{published:.1f}; {number.difference:+.1f}{interval}]"
+
+
+def _chosen(numbers: Sequence[Number]) -> list[str]:
+    """Says per row which of several cells is shown."""
+    return list(
+        dict.fromkeys(
+            f"{number.place.row}: {number.cell.key}"
+            for number in numbers
+            if number.cell and len(number.place.cells) > 1
+        )
+    )
+
+
+def _row(number: Number) -> dict:
+    low, high = number.interval or (None, None)
+    return {
+        "row": number.place.row,
+        "column": number.place.column,
+        "cell": number.cell.key if number.cell else None,
+        "runs": number.runs,
+        "mean": number.mean,
+        "deviation": number.deviation,
+        "published": number.place.published,
+        "difference": number.difference,
+        "low": low,
+        "high": high,
+    }

@@ -1,0 +1,212 @@
+"""The papers' result tables as grids of cells: what each one trains, where its score stands, what was published."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import resources
+from typing import Any
+
+from avkeras.errors import AvkerasError
+
+METRICS = ("CBF1", "SBF1", "EBF1", "PSDS1", "PSDS2")
+PARTS = ("with video", "without video", "with video, video ignored")
+_ATTENTIONS = ("softmax", "sigmoid", "normalized_sigmoid")
+_AGGREGATIONS = ("mean", "max")
+_BLOCKS = ("transformer", "conformer")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What is trained with one seed after the other.
+
+    Args:
+        key: names its runs among all runs of a paper, also in `results.jsonl`.
+        values: what it sets of the experiment's values.
+    """
+
+    key: str
+    values: Mapping[str, Any] = field(hash=False)
+
+
+@dataclass(frozen=True)
+class Place:
+    """A number of a table.
+
+    Args:
+        row: title of its row.
+        column: title of its column.
+        cells: whose runs are averaged; several: validation chooses one.
+        metric: name of the score in a run's results, in [0, 1].
+        published: mean in %, or None where the paper's number is not known.
+    """
+
+    row: str
+    column: str
+    cells: tuple[Cell, ...]
+    metric: str
+    published: float | None = None
+
+
+@dataclass(frozen=True)
+class PaperTable:
+    """A table of a paper.
+
+    Args:
+        name: such as `2019-table1`.
+        title: what it shows.
+        system: `tagging` (2019) or `detection` (2022).
+        runs: per cell, in the paper.
+        places: its numbers, row by row.
+    """
+
+    name: str
+    title: str
+    system: str
+    runs: int
+    places: tuple[Place, ...]
+
+    @property
+    def rows(self) -> tuple[str, ...]:
+        """Titles of the rows."""
+        return tuple(dict.fromkeys(place.row for place in self.places))
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Titles of the columns."""
+        return tuple(dict.fromkeys(place.column for place in self.places))
+
+    def of_rows(self, numbers: Sequence[int]) -> PaperTable:
+        """Returns the table with some of its rows only, by number from 1; none: all.
+
+        Raises:
+            AvkerasError: there is no such row.
+        """
+        if not numbers:
+            return self
+        for number in numbers:
+            if not 1 <= number <= len(self.rows):
+                raise AvkerasError(f"--rows {number}: {self.name} has rows 1 to {len(self.rows)}")
+        kept = {self.rows[number - 1] for number in numbers}
+        places = tuple(place for place in self.places if place.row in kept)
+        return PaperTable(self.name, self.title, self.system, self.runs, places)
+
+    @property
+    def cells(self) -> tuple[Cell, ...]:
+        """All that has to be trained, each cell once."""
+        return tuple({cell.key: cell for place in self.places for cell in place.cells}.values())
+
+
+TABLES = ("2019-table1", "2022-table5", "2022-table6", "2022-table7", "2022-table8")
+
+
+def paper_table(
+    name: str,
+    *,
+    visual: Sequence[str] = ("openl3", "tce", "vgg16"),
+    weights: Sequence[float] = (0.25, 0.5, 0.75, 0.875),
+) -> PaperTable:
+    """Returns a table of the papers (2019, table 1; 2022, tables 5 to 8).
+
+    Args:
+        name: one of `TABLES`.
+        visual: the embedders that the 2022 tables compare; table 8 combines the first two.
+        weights: of the audio encoder in training, from which validation chooses in tables 5, 7 and 8.
+
+    Raises:
+        AvkerasError: no table has this name, or table 8 is asked for with one embedder.
+
+    Example:
+        >>> table = paper_table("2019-table1")
+        >>> len(table.rows), len(table.columns), len(table.cells)
+        (12, 6, 72)
+        >>> next(place.published for place in table.places if place.row == "video, audio, positions on video")
+        69.7
+    """
+    makers = {
+        "2019-table1": lambda: PaperTable(name, "Micro-F1 of audiovisual transformers", "tagging", 25, _table1()),
+        "2022-table5": lambda: _detection(name, "Uni- and bi-encoder models", _table5(visual, weights)),
+        "2022-table6": lambda: _detection(name, "Bi-encoder models, random weights in training", _table6(visual)),
+        "2022-table7": lambda: _detection(
+            name, "Uni- and bi-encoder models, by availability of video", _table7(visual, weights)
+        ),
+        "2022-table8": lambda: _detection(name, "Tri-encoder models", _table8(visual, weights)),
+    }
+    if name not in makers:
+        raise AvkerasError(f"'{name}' is none of the tables {', '.join(TABLES)}")
+    return makers[name]()
+
+
+def _table1() -> tuple[Place, ...]:
+    """Ten rows, and those of audio only once more on all clips: the numbers that the paper has in parentheses."""
+    text = resources.files("avkeras.tables").joinpath("published/2019-table1.csv").read_text(encoding="utf-8")
+    published = list(csv.DictReader(text.splitlines()))
+    places = []
+    for line in published:
+        positions = () if line["positions"] == "none" else tuple(line["positions"].split("+"))
+        where = f"positions on {' and '.join(positions)}" if positions else "no positions"
+        title = f"{line['first']}, {line['second']}, {where}"
+        column = f"{line['aggregation']}, {line['attention'].replace('_', ' ')}"
+        for number, all_clips in ((line["micro_f1_percent"], False), (line["micro_f1_percent_full_set"], True)):
+            if not number:
+                continue
+            values = {name: line[name] for name in ("first", "second", "aggregation", "attention")}
+            values |= {"positions": positions, "all_clips": all_clips}
+            row = f"{title}, all clips" if all_clips else title
+            cell = Cell(f"{row}, {column}", values)
+            places.append(Place(row, column, (cell,), "micro_f1", float(number)))
+    order = {title: number for number, title in enumerate(dict.fromkeys(place.row for place in places))}
+    columns = [f"{way}, {name.replace('_', ' ')}" for way in _AGGREGATIONS for name in _ATTENTIONS]
+    return tuple(sorted(places, key=lambda place: (order[place.row], columns.index(place.column))))
+
+
+def _detection(name: str, title: str, rows: Iterator[tuple[str, tuple[Cell, ...], str]]) -> PaperTable:
+    places = [Place(row, metric, cells, f"{metric} {part}") for row, cells, part in rows for metric in METRICS]
+    return PaperTable(name, title, "detection", 20, tuple(places))
+
+
+def _model(block: str, visual: Sequence[str]) -> str:
+    return f"{block}, {' and '.join(visual) or 'audio only'}"
+
+
+def _fixed(block: str, visual: Sequence[str], weights: Sequence[float]) -> tuple[Cell, ...]:
+    """A cell per weight of the audio encoder in training; without visual encoder there is nothing to weigh."""
+    title = _model(block, visual)
+    values = {"block": block, "visual": tuple(visual)}
+    if not visual:
+        return (Cell(title, values),)
+    return tuple(Cell(f"{title}, training weight {weight}", values | {"training_weight": weight}) for weight in weights)
+
+
+def _random(block: str, visual: Sequence[str]) -> tuple[Cell, ...]:
+    values = {"block": block, "visual": tuple(visual), "training_weight": None}
+    return (Cell(f"{_model(block, visual)}, random training weights", values),)
+
+
+def _table5(visual, weights) -> Iterator[tuple[str, tuple[Cell, ...], str]]:
+    for block in _BLOCKS:
+        for used in ((), *((name,) for name in visual)):
+            yield _model(block, used), _fixed(block, used, weights), "all"
+
+
+def _table6(visual) -> Iterator[tuple[str, tuple[Cell, ...], str]]:
+    for block in _BLOCKS:
+        for name in visual:
+            yield _model(block, (name,)), _random(block, (name,)), "all"
+
+
+def _table7(visual, weights) -> Iterator[tuple[str, tuple[Cell, ...], str]]:
+    for part in PARTS:
+        for block in _BLOCKS:
+            for used in ((), *((name,) for name in visual)):
+                if used or part != PARTS[2]:
+                    yield f"{part}: {_model(block, used)}", _fixed(block, used, weights), part
+
+
+def _table8(visual, weights) -> Iterator[tuple[str, tuple[Cell, ...], str]]:
+    if len(visual) < 2:
+        raise AvkerasError(f"2022-table8 combines two visual embedders; only {', '.join(visual) or 'none'} is named")
+    for block in _BLOCKS:
+        for cells, how in ((_fixed(block, visual[:2], weights), "fixed"), (_random(block, visual[:2]), "random")):
+            yield f"{_model(block, visual[:2])}, {how} weights in training", cells, "all"

@@ -1,0 +1,168 @@
+"""A paper's table by one command: every cell, every seed, side by side, and never a finished run again."""
+
+import dataclasses
+import hashlib
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import avkeras
+from avkeras.data.manifest import Manifest, read_manifest
+from avkeras.datasets.demo_data import demo_manifest
+from avkeras.errors import AvkerasError
+from avkeras.experiments.detection import detection_features
+from avkeras.features.extraction import extract_manifest
+from avkeras.runs.results_file import ResultsFile
+from avkeras.runs.run_folder import pin_values, write_extraction
+from avkeras.tables.files import write_table
+from avkeras.tables.numbers import Number, table_numbers
+from avkeras.tables.paper_tables import PaperTable, paper_table
+from avkeras.tables.presets import DEMO_RUNS, PRESETS
+from avkeras.tables.run_tasks import run_tasks
+
+RESULTS_FILE = "results.jsonl"
+
+
+@dataclass
+class Reproduction:
+    """What has been made of a table.
+
+    Args:
+        table: the table, or the rows of it that were asked for.
+        out: folder of the results.
+        preset: `paper` or `demo`.
+        wanted: runs in all.
+        found: of them, runs that were there before.
+        done: of them, runs that are there now.
+        numbers: of the table.
+        files: the table as written.
+        failed: cell, seeds and reason of what could not be run; the same command tries it again.
+        notes: what was left out of the data, or is not what the paper used.
+    """
+
+    table: PaperTable
+    out: Path
+    preset: str
+    wanted: int = 0
+    found: int = 0
+    done: int = 0
+    numbers: list[Number] = field(default_factory=list)
+    files: list[Path] = field(default_factory=list)
+    failed: list[tuple[str, str]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def reproduce(
+    name: str,
+    *,
+    data: Path | None = None,
+    out: Path | None = None,
+    preset: str | None = None,
+    embedders: Sequence[str] | None = None,
+    runs: int | None = None,
+    rows: Sequence[int] = (),
+    jobs: int | None = None,
+    cluster: str | None = None,
+    together: bool | None = None,
+    precision: str = "float32",
+    progress: Callable[[str], Callable[[int, int], None]] | None = None,
+) -> Reproduction:
+    """Reproduces a table of the papers, or goes on where an earlier call was stopped.
+
+    Args:
+        name: one of `paper_tables.TABLES`.
+        data: manifest; None: demo soundscapes, made on first use.
+        out: folder; tables of one paper share it, and what they train in common is trained once. Default:
+            `runs/reproduce-2019` or `runs/reproduce-2022`.
+        preset: `paper` or `demo`; default: `paper` with data, `demo` without.
+        embedders: 2019: of sound and of pictures; 2022: of pictures, each a row. Default: the preset's.
+        runs: seeds per cell, from 0; default: the paper's 25 or 20, `demo`: 2.
+        rows: numbers of the rows, from 1; default: all.
+        jobs: processes side by side; default: what cores, memory and GPUs allow, see `run_tasks`.
+        cluster: address of a Ray cluster that does the work; None: this machine.
+        together: 2019: train the runs of a cell in one program; None: where this is measured to be faster.
+        precision: `float32`, `mixed_float16` or `mixed_bfloat16`.
+        progress: called with the name of a long step, returns what is called with (done, in all).
+
+    Returns:
+        A `Reproduction`; in `out` are `results.jsonl`, a line per run, and the table as Markdown and CSV.
+
+    Raises:
+        AvkerasError: the data or the values do not fit, or `out` holds runs with others.
+    """
+    step = progress or (lambda name: None)
+    system = paper_table(name).system
+    preset = preset or ("paper" if data else "demo")
+    if preset not in PRESETS[system]:
+        raise AvkerasError(f"--preset {preset}: is none of {', '.join(PRESETS[system])}")
+    if runs is not None and runs < 1:
+        raise AvkerasError(f"--runs {runs}: at least 1 is wanted")
+    values = dataclasses.replace(PRESETS[system][preset], precision=precision, workers=os.cpu_count() or 1)
+    if embedders:
+        values = dataclasses.replace(values, **{"embedders" if system == "tagging" else "visual": tuple(embedders)})
+    if system == "tagging" and len(values.embedders) != 2:
+        raise AvkerasError(f"--embedders {' '.join(values.embedders)}: {name} takes one of sound and one of pictures")
+    grid = {} if system == "tagging" else {"visual": values.visual, "weights": values.weights}
+    table = paper_table(name, **grid).of_rows(rows)
+    values.out = Path(out or f"runs/reproduce-{name[:4]}")
+    manifest = _manifest(values, data, system, step)
+    values.data = manifest.path
+    pin_values(values, values.out, free=("workers", "out"))  # the mean of runs with other values would say nothing
+
+    used = values.embedders if system == "tagging" else values.visual
+    if system == "tagging":
+        extraction = extract_manifest(manifest.path, embedders=used, progress=progress)[0]
+        features, summary, stand_ins = extraction.stores, extraction.summary, extraction.stand_ins
+    else:
+        features = detection_features(values, manifest, progress=step("features"))
+        summary = features.summary
+        stand_ins = [one.spec.name for one in features.visual.values() if one.spec.stand_in]
+    write_extraction(values.out / "extraction.csv", summary)
+    results = ResultsFile(values.out / RESULTS_FILE)
+    report = Reproduction(table, values.out, preset)
+    if summary.errors:
+        report.notes.append(f"{len(summary.errors)} clips failed and are left out, see extraction.csv")
+    report.notes += [f"{name} is a stand-in, not a pretrained network" for name in stand_ins]
+    seeds = range(runs or (DEMO_RUNS if preset == "demo" else table.runs))
+    before = results.runs()
+    missing = {cell: [seed for seed in seeds if (cell.key, seed) not in before] for cell in table.cells}
+    report.wanted = len(table.cells) * len(seeds)
+    report.found = report.wanted - sum(map(len, missing.values()))
+    notes = {
+        "preset": preset,
+        "data": manifest.path.name,
+        "data_sha256": _digest(manifest),
+        "embedders": ", ".join(used),
+        "avkeras": avkeras.__version__,
+    }
+    report.failed = run_tasks(
+        {cell: seeds for cell, seeds in missing.items() if seeds},
+        values,
+        features=features,
+        results=results,
+        notes=notes,
+        jobs=jobs,
+        cluster=cluster,
+        together=together,
+        progress=step("runs"),
+    )
+    if damaged := results.damaged():
+        report.notes.append(f"{results.path}: {damaged} lines were cut short by an interruption and are not counted")
+    found = {key: run for key, run in results.runs().items() if key[1] in seeds}
+    report.done = sum((cell.key, seed) in found for cell in table.cells for seed in seeds)
+    report.numbers = table_numbers(table, found)
+    report.files = write_table(report, notes)
+    return report
+
+
+def _manifest(values: Any, data: Path | None, system: str, step) -> Manifest:
+    if data is not None:
+        return read_manifest(data)
+    task = "dcase2017" if system == "tagging" else "dcase2020"
+    return demo_manifest(values.out.parent, task=task, clips=values.demo_clips, progress=step("demo soundscapes"))
+
+
+def _digest(manifest: Manifest) -> str:
+    return hashlib.sha256(manifest.path.read_bytes()).hexdigest()[:16]

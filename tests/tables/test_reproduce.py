@@ -1,0 +1,164 @@
+"""Runs of a table in real processes: killed, gone on with, and one that fails among others that do not."""
+
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from avkeras.data.manifest import Clip, write_manifest
+from avkeras.data.records import RecordWriter
+from avkeras.runs.results_file import ResultsFile
+
+SCRIPT = textwrap.dedent(
+    """
+    import dataclasses
+    import json
+    import sys
+    from pathlib import Path
+    from avkeras.tables.paper_tables import Cell, paper_table
+    from avkeras.tables.presets import PRESETS
+    from avkeras.runs.results_file import ResultsFile
+    from avkeras.tables.run_tasks import run_tasks
+
+    if __name__ == "__main__":
+        root, jobs, wanted = Path(sys.argv[1]), int(sys.argv[2]), json.loads(sys.argv[3])
+        values = dataclasses.replace(
+            PRESETS["tagging"]["demo"], data=root / "manifest.tsv", dim=8, epochs=2, steps_per_epoch=2
+        )
+        cells = {cell.key: cell for cell in paper_table("2019-table1").cells}
+        results = ResultsFile(root / "results.jsonl")
+        done = results.runs()
+        values_of_none = {**next(iter(cells.values())).values, "first": "smell"}
+        missing = {
+            cells.get(key) or Cell(key, values_of_none): [seed for seed in seeds if (key, seed) not in done]
+            for key, seeds in wanted.items()
+        }
+        failed = run_tasks(
+            {cell: seeds for cell, seeds in missing.items() if seeds},
+            values,
+            features={name: root / name for name in ("audio", "video")},
+            results=results,
+            notes={"preset": "test"},
+            jobs=jobs,
+        )
+        print(json.dumps(failed))
+    """
+)
+AUDIO, VIDEO = "audio, audio, no positions, mean, softmax", "video, video, no positions, max, sigmoid"
+
+
+@pytest.fixture
+def root(tmp_path):
+    """A script, a manifest and stores of 60 clips; every fifth has no video."""
+    generator = np.random.default_rng(0)
+    splits = ("train", "train", "validation", "test")
+    clips = []
+    for n in range(60):
+        (tmp_path / f"{n}.wav").touch()
+        clips.append(Clip(str(n), tmp_path / f"{n}.wav", None, splits[n % 4], ("Bus" if n % 3 else "Car",)))
+    write_manifest(tmp_path / "manifest.tsv", clips, classes=["Bus", "Car"])
+    for modality, dim in (("audio", 4), ("video", 6)):
+        with RecordWriter(tmp_path / modality, {"dim": dim}) as store:
+            for n, clip in enumerate(clips):
+                frames = 0 if modality == "video" and n % 5 == 0 else 3
+                store.write(clip.id, "m", generator.normal(size=(frames, dim)) + bool(n % 3))
+    (tmp_path / "script.py").write_text(SCRIPT)
+    return tmp_path
+
+
+def start(root, jobs, wanted):
+    command = [sys.executable, root / "script.py", str(root), str(jobs), json.dumps(wanted)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
+
+
+def children(process):
+    found = subprocess.run(["pgrep", "-g", str(process.pid)], stdout=subprocess.PIPE, text=True, check=False)
+    return {int(line) for line in found.stdout.split()} - {process.pid}
+
+
+def test_a_killed_table_goes_on_and_repeats_no_finished_run(root):
+    wanted = {AUDIO: [0, 1], VIDEO: [0]}
+    results = ResultsFile(root / "results.jsonl")
+    with start(root, 1, wanted) as process:
+        while not results.runs():
+            assert process.poll() is None
+            time.sleep(0.05)
+        os.kill(process.pid, signal.SIGKILL)
+    deadline = time.monotonic() + 10
+    while children(process):  # what it began ends with it
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    before = results.path.read_bytes()
+    assert before.endswith(b"\n")
+    with start(root, 1, {**wanted, "smell": [0]}) as process:
+        failed = json.loads(process.communicate()[0])
+    assert [cell for cell, _ in failed] == ["smell"]
+    after = results.path.read_bytes()
+    assert after.startswith(before)
+    lines = [json.loads(line) for line in after.splitlines()]
+    assert sorted((line["cell"], line["seed"]) for line in lines) == [(AUDIO, 0), (AUDIO, 1), (VIDEO, 0)]
+    by_run = results.runs()
+    assert by_run[VIDEO, 0]["test_clips"] == 12
+    assert all(line["epochs"] == 2 and line["preset"] == "test" for line in lines)
+    assert by_run[AUDIO, 0]["threshold"] != by_run[AUDIO, 1]["threshold"]
+
+
+def workers(process):
+    """Returns the processes that run tasks: not the one that began them, nor Python's tracker of resources."""
+    found = subprocess.run(["pgrep", "-g", str(process.pid), "-f", "spawn_main"], stdout=subprocess.PIPE, check=False)
+    return {int(line) for line in found.stdout.split()} - {process.pid}
+
+
+@pytest.mark.slow
+def test_a_killed_process_costs_its_own_cell_only(root):
+    results = ResultsFile(root / "results.jsonl")
+    # The first cell has many runs to go when its process is killed, as one that has no memory left is.
+    with start(root, 1, {VIDEO: list(range(500)), AUDIO: [0]}) as process:
+        while not results.runs():
+            assert process.poll() is None
+            time.sleep(0.05)
+        for worker in workers(process):
+            os.kill(worker, signal.SIGKILL)
+        failed = json.loads(process.communicate()[0])
+    assert [cell for cell, _ in failed] == [VIDEO]
+    assert "killed" in failed[0][1]
+    assert (AUDIO, 0) in results.runs()
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # Ray's own
+def test_on_a_cluster(root, monkeypatch):
+    utils = pytest.importorskip("ray.cluster_utils")
+    from avkeras.tables.paper_tables import paper_table
+    from avkeras.tables.presets import PRESETS
+    from avkeras.tables.run_tasks import run_tasks
+
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+    demo = PRESETS["tagging"]["demo"]
+    values = dataclasses.replace(demo, data=root / "manifest.tsv", dim=8, epochs=2, steps_per_epoch=2)
+    cells = {cell.key: cell for cell in paper_table("2019-table1").cells}
+    results = ResultsFile(root / "results.jsonl")
+    cluster = utils.Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+    try:
+        cluster.add_node(num_cpus=1)
+        cluster.wait_for_nodes()
+        failed = run_tasks(
+            {cells[AUDIO]: [0, 1], cells[VIDEO]: [0]},
+            values,
+            features={name: root / name for name in ("audio", "video")},
+            results=results,
+            notes={},
+            cluster=cluster.address,
+        )
+    finally:
+        cluster.shutdown()
+    assert not failed
+    assert sorted(results.runs()) == [(AUDIO, 0), (AUDIO, 1), (VIDEO, 0)]

@@ -12,7 +12,9 @@ cross triggers over the other classes (divided by C - 1; version 0.3.0 of psds-e
 staircase of the best true positive ratio at most at each eFPR; the score is the area under their mean minus `alpha_st`
 times their standard deviation, up to `max_efpr`.
 
-Only classes with reference events count. The counts come from `avkeras.evaluation.operating_points`.
+Only classes with reference events count. With one such class there are no cross triggers, and a perfect system scores
+1; psds-eval takes a mean over no class there and gives 0, whatever the system. The counts come from
+`avkeras.evaluation.operating_points`.
 """
 
 from dataclasses import dataclass

@@ -1,4 +1,5 @@
 import dataclasses
+import warnings
 
 import pytest
 
@@ -71,6 +72,18 @@ def test_one_class_has_no_cross_triggers(random_case):
     case = random_case(0)
     case.truth = [[event for event in events if event.label == "Dog"] for events in case.truth]
     assert fast_psds(case, PSDS2)[1] == fast_psds(case, dataclasses.replace(PSDS2, alpha_ct=0.0))[1]
+
+
+@pytest.mark.parametrize("settings", [PSDS1, PSDS2, DCASE_2020])
+def test_a_perfect_system_of_one_class_scores_1(settings):
+    # psds-eval averages its cross triggers over no other class: its rates are NaN, and so no point counts
+    truth = [[Event(0.0, 2.0, "Dog")], [Event(1.0, 4.0, "Dog"), Event(5.0, 6.0, "Dog")], []]
+    options = {"classes": ["Dog"], "durations": [10.0, 10.0, 10.0], "settings": settings}
+    points = operating_points_of_events([truth], truth, **options)
+    assert psds(points, settings) == 1.0
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        assert reference_psds(truth, [truth], **options) == 0.0
 
 
 @pytest.mark.parametrize("settings", [PSDS1, DCASE_2020])

@@ -49,7 +49,7 @@ MAY_IMPORT = {
         "tables",
         "reports",
     },
-    "reports": {"data", "features", "evaluation", "media", "runs", "experiments", "serving", "training"},
+    "reports": {"models", "data", "features", "evaluation", "media", "runs", "experiments", "serving", "training"},
     "tables": {"data", "features", "evaluation", "runs", "experiments", "training", "models", "datasets", "serving"},
     "commands": {"data", "datasets", "evaluation", "experiments", "features", "runs", "serving", "reports", "tables"},
 }

@@ -4,10 +4,13 @@ import doctest
 import importlib
 import inspect
 import pkgutil
+import shutil
 
 import numpy
 import pytest
+import soundfile
 import tensorflow
+from media_corpus import bursts, write_clip
 
 import avkeras
 
@@ -26,25 +29,17 @@ NOT_SELF_CONTAINED = {
     "avkeras.serving.signatures.serving_module",
     "avkeras.reports.visualize.clip_attention_figure",
     "avkeras.media.audio.decode_audio",
-    "avkeras.media.audio.iter_audio",
-    "avkeras.media.audio.load_audio",
-    "avkeras.media.audio_track.mono_chunks",
     "avkeras.features.build_embedders.build_openl3",
     "avkeras.features.build_embedders.build_tce",
     "avkeras.features.build_embedders.build_vgg16",
     "avkeras.features.build_embedders.build_vggish",
     "avkeras.features.build_embedders.build_yamnet",
-    "avkeras.media.media.open_media",
-    "avkeras.media.media.probe",
-    "avkeras.media.media.sniff",
     "avkeras.features.networks.legacy_pickle.read_checkpoint",
     "avkeras.features.networks.openl3.load_openl3",
     "avkeras.features.networks.tce.load_tce",
     "avkeras.features.networks.yamnet.load_yamnet",
     "avkeras.features.saved_model.export_embedder",
     "avkeras.features.saved_model.fingerprint",
-    "avkeras.media.video.load_frames",
-    "avkeras.media.wav.read_wav_header",
 }
 
 MODULES = ["avkeras", *sorted(info.name for info in pkgutil.walk_packages(avkeras.__path__, "avkeras."))]
@@ -65,9 +60,22 @@ def parameters():
         yield pytest.param(example, id=example.name, marks=marks)
 
 
+@pytest.fixture(scope="session")
+def media(tmp_path_factory):
+    """The files that examples may name: `clip.mp4`, 2 s of 320 x 240; `clip.wav` and `clip2.wav`, 10 s at 16 kHz."""
+    folder = tmp_path_factory.mktemp("media")
+    sound = {"sound": bursts(2.0, 44100, channels=2, at=(0.5, 1.2)), "rate": 44100}
+    write_clip(folder / "clip.mp4", frame_times=numpy.arange(20) / 10, size=(240, 320), video_codec="mpeg4", **sound)
+    soundfile.write(folder / "clip.wav", bursts(10.0, 16000, at=(1.0, 4.0))[0], 16000)
+    soundfile.write(folder / "clip2.wav", bursts(10.0, 16000, at=(2.0, 7.5), length=0.5)[0], 16000)
+    return folder
+
+
 @pytest.mark.parametrize("example", list(parameters()))
-def test_example(example, tmp_path, monkeypatch):
+def test_example(example, media, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    for file in media.iterdir():
+        shutil.copy(file, tmp_path)
     printed = []
     result = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(example, out=printed.append)
     assert result.attempted > 0

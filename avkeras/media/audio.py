@@ -77,8 +77,11 @@ def iter_audio(
         concatenation is what `load_audio` returns.
 
     Example:
-        >>> for block in iter_audio("recording.flac", block_seconds=60.0):
+        >>> for block in iter_audio("clip.wav", block_seconds=4.0):
         ...     block.shape
+        (64000,)
+        (64000,)
+        (32000,)
     """
     length = round(block_seconds * sample_rate)
     if sample_rate < 1 or length < 1:

@@ -124,7 +124,8 @@ def open_media(path: str | Path) -> Iterator[av.container.InputContainer]:
 
     Example:
         >>> with open_media("clip.mp4") as container:
-        ...     container.duration
+        ...     container.duration / 1e6
+        2.0...
     """
     import av
 

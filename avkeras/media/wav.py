@@ -42,7 +42,7 @@ def read_wav_header(path: str | Path | bytes) -> WavHeader | None:
 
     Example:
         >>> read_wav_header("clip.wav").rate
-        44100
+        16000
     """
     with open(path, "rb") as file:
         head = file.read(12)

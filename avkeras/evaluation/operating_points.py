@@ -14,7 +14,7 @@ from avkeras.evaluation import bits
 from avkeras.evaluation.event_counts import reference_arrays
 from avkeras.evaluation.intersections import ClassCounter, Detections, References
 from avkeras.evaluation.postprocess import FILTERS, check_filters, check_scores, frame_times
-from avkeras.evaluation.psds import THRESHOLDS, OperatingPoints, PsdsSettings, area, stairs
+from avkeras.evaluation.psds import THRESHOLDS, OperatingPoints, PsdsSettings, area, rising_stairs
 
 
 def operating_points(
@@ -146,9 +146,8 @@ def best_psds_filters(
         for counts in counter.counts(index, filters):
             points = counter.points([counts if other == index else none for other in counter.present])
             ratio, effective = points.rates(settings.alpha_ct)
-            steps = np.unique(np.append(effective[:, place], 0.0))
-            height = stairs(steps, effective[:, place], ratio[:, place])
-            own_areas.append(area(steps, height, settings.max_efpr))
+            curve = rising_stairs(effective[:, place], ratio[:, place], limit=settings.max_efpr)
+            own_areas.append(area(*curve, settings.max_efpr))
         best[index], areas[index] = filters[np.argmax(own_areas)], max(own_areas)
     return best, areas
 

@@ -62,6 +62,34 @@ def median_filter(decisions: NDArray[np.bool_], size: int) -> NDArray[np.bool_]:
     return counts[size:] - counts[:-size] > half
 
 
+def median_filter_scores(scores: NDArray[np.floating], size: int) -> NDArray[np.floating]:
+    """Median of the scores in a window of `size` frames (odd), edges mirrored as in `median_filter`.
+
+    Args:
+        scores: `(clips, frames)`.
+        size: window in frames.
+
+    Returns:
+        Scores of the same shape.
+
+    Raises:
+        ValueError: `size` is not an odd number above 0.
+
+    Example:
+        >>> median_filter_scores(np.array([[0.9, 0.2, 0.8, 0.7]]), 3)
+        array([[0.9, 0.8, 0.7, 0.7]])
+    """
+    from scipy import ndimage
+
+    (size,) = check_filters([size])
+    half = size // 2
+    padded = np.pad(scores, [(0, 0), (half, half)], mode="symmetric")
+    # All clips as one sequence: far faster in SciPy than an array of two dimensions, and windows much longer than the
+    # signal, with which SciPy 1.17 departs from the definition, do not occur
+    filtered = ndimage.median_filter(padded.ravel(), size=size).reshape(padded.shape)
+    return filtered[:, half : padded.shape[1] - half]
+
+
 def decode_events(
     scores: ArrayLike,
     *,

@@ -94,23 +94,88 @@ class OperatingPoints:
         return self.correct / self.references, effective
 
 
-def psd_roc(
-    points: OperatingPoints, *, alpha_ct: float, alpha_st: float
+@dataclass(frozen=True)
+class PsdRoc:
+    """A PSD-ROC: staircases of the true positive ratio over effective false positives per hour.
+
+    Args:
+        effective: eFPR at which the joint staircase rises or falls, rising from 0, `(steps,)`.
+        ratio: effective true positive ratio from each of these to the next, `(steps,)`.
+        classes: of each class its own eFPR and true positive ratio, rising from 0.
+        max_efpr: where the curves end.
+    """
+
+    effective: NDArray[np.float64]
+    ratio: NDArray[np.float64]
+    classes: dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]]
+    max_efpr: float
+
+    @property
+    def score(self) -> float:
+        """The PSDS: area under the joint staircase as a share of the whole."""
+        return area(self.effective, self.ratio, self.max_efpr)
+
+    @property
+    def class_scores(self) -> dict[str, float]:
+        """Area under each class's own staircase, in [0, 1]."""
+        return {name: area(*curve, self.max_efpr) for name, curve in self.classes.items()}
+
+
+def rising_stairs(
+    effective: NDArray[np.float64], ratio: NDArray[np.float64], *, limit: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The PSD-ROC: effective true positive ratio over effective false positives per hour, a staircase.
+    """The best ratio at most at each eFPR up to `limit`: only the steps, from (0, 0) on."""
+    within = effective <= limit
+    order = np.lexsort((-ratio[within], effective[within]))
+    steps = np.append(0.0, effective[within][order])
+    heights = np.maximum.accumulate(np.append(0.0, ratio[within][order]))
+    rising = np.append(True, heights[1:] > heights[:-1])
+    steps, heights = steps[rising], heights[rising]
+    # A step at 0 itself takes the place of the first one
+    return (steps[1:], heights[1:]) if len(steps) > 1 and steps[1] == 0 else (steps, heights)
+
+
+def join_stairs(
+    curves: dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]], *, alpha_st: float, max_efpr: float
+) -> PsdRoc:
+    """Joins the staircases of the classes: their mean minus `alpha_st` times their standard deviation, at least 0.
+
+    Args:
+        curves: by class, from `rising_stairs`.
+        alpha_st: weight of the standard deviation.
+        max_efpr: where the curves end.
+    """
+    steps = np.unique(np.concatenate([steps for steps, _ in curves.values()]))
+    heights = np.stack([height[np.searchsorted(own, steps, side="right") - 1] for own, height in curves.values()])
+    joint = np.maximum(heights.mean(axis=0) - alpha_st * heights.std(axis=0), 0.0)
+    return PsdRoc(steps, joint, curves, max_efpr)
+
+
+def psd_roc(points: OperatingPoints, *, alpha_ct: float, alpha_st: float, max_efpr: float) -> PsdRoc:
+    """The PSD-ROC of operating points.
 
     Args:
         points: from `operating_points` or `operating_points_of_events`.
         alpha_ct: weight of cross triggers.
         alpha_st: weight of the standard deviation over classes.
+        max_efpr: effective false positives per hour up to which the curve is wanted.
 
-    Returns:
-        eFPR, rising from 0, and for each the eTPR that holds until the next; both `(steps,)`.
+    Example:
+        >>> from avkeras.data.manifest import Event
+        >>> from avkeras.evaluation.operating_points import operating_points_of_events
+        >>> truth = [[Event(0.0, 2.0, "Cat"), Event(3.0, 5.0, "Cat")]]
+        >>> found = [[Event(0.0, 2.0, "Cat"), Event(7.0, 8.0, "Cat")]]
+        >>> points = operating_points_of_events([found], truth, classes=["Cat"], durations=[60.0], settings=PSDS1)
+        >>> roc = psd_roc(points, alpha_ct=0.0, alpha_st=1.0, max_efpr=100.0)
+        >>> roc.effective.tolist(), roc.ratio.tolist(), roc.score
+        ([0.0, 60.0], [0.0, 0.5], 0.2)
     """
     ratio, effective = points.rates(alpha_ct)
-    steps = np.unique(np.append(effective, 0.0))
-    heights = np.stack([stairs(steps, *pair) for pair in zip(effective.T, ratio.T, strict=True)])
-    return steps, np.maximum(heights.mean(axis=0) - alpha_st * heights.std(axis=0), 0.0)
+    curves = {
+        name: rising_stairs(effective[:, index], ratio[:, index], limit=max_efpr)
+        for index, name in enumerate(points.classes)
+    }
+    return join_stairs(curves, alpha_st=alpha_st, max_efpr=max_efpr)
 
 
 def psds(points: OperatingPoints, settings: PsdsSettings) -> float:
@@ -130,17 +195,7 @@ def psds(points: OperatingPoints, settings: PsdsSettings) -> float:
         >>> psds(points, PSDS2)
         1.0
     """
-    steps, ratio = psd_roc(points, alpha_ct=settings.alpha_ct, alpha_st=settings.alpha_st)
-    return area(steps, ratio, settings.max_efpr)
-
-
-def stairs(
-    steps: NDArray[np.float64], effective: NDArray[np.float64], ratio: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Best ratio at most at each step; before the first operating point it is 0."""
-    order = np.argsort(effective, kind="stable")
-    height = np.concatenate([[0.0], np.maximum.accumulate(ratio[order])])
-    return height[np.searchsorted(effective[order], steps, side="right")]
+    return psd_roc(points, alpha_ct=settings.alpha_ct, alpha_st=settings.alpha_st, max_efpr=settings.max_efpr).score
 
 
 def area(steps: NDArray[np.float64], height: NDArray[np.float64], limit: float) -> float:

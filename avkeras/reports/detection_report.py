@@ -11,7 +11,7 @@ import numpy as np
 from avkeras.data.labels import clip_targets
 from avkeras.evaluation.metrics import clip_f1, event_f1, segment_f1
 from avkeras.evaluation.operating_points import operating_points
-from avkeras.evaluation.psds import PSDS1, PSDS2, PsdsSettings, psd_roc, psds, stairs
+from avkeras.evaluation.psds import PSDS1, PSDS2, PsdsSettings, psd_roc
 from avkeras.experiments.detection_scores import METRICS
 from avkeras.experiments.detection_values import REPORT_FILE, DetectionReport
 from avkeras.reports.report import (
@@ -161,22 +161,14 @@ def _psd_curves(
                 durations=scores.durations[places],
                 filters=report.tuning.psds_filters[name],
             )
-            ratio, effective = points.rates(settings.alpha_ct)
-            each = {
-                label: _staircase(
-                    steps := np.unique(np.append(effective[:, place], 0.0)),
-                    stairs(steps, effective[:, place], ratio[:, place]),
-                    settings,
-                )
-                for place, label in enumerate(points.classes)
-            }
-            mean = _staircase(*psd_roc(points, alpha_ct=settings.alpha_ct, alpha_st=settings.alpha_st), settings)
-            curves[name][part] = {"value": psds(points, settings), "mean": mean, "classes": each}
+            roc = psd_roc(points, alpha_ct=settings.alpha_ct, alpha_st=settings.alpha_st, max_efpr=settings.max_efpr)
+            each = {label: _staircase(*curve, settings) for label, curve in roc.classes.items()}
+            mean = _staircase(roc.effective, roc.ratio, settings)
+            curves[name][part] = {"value": roc.score, "mean": mean, "classes": each}
     return curves
 
 
 def _staircase(steps: np.ndarray, heights: np.ndarray, settings: PsdsSettings) -> list[tuple[float, float]]:
     """Return the corners of a staircase up to the most false positives that count."""
-    inside = steps <= settings.max_efpr
-    points = [(round(float(x), 3), round(float(y), 4)) for x, y in zip(steps[inside], heights[inside], strict=True)]
+    points = [(round(float(x), 3), round(float(y), 4)) for x, y in zip(steps, heights, strict=True)]
     return [*points, (settings.max_efpr, points[-1][1])]

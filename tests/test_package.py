@@ -80,6 +80,29 @@ def test_every_module_imports(module):
     importlib.import_module(module)
 
 
+ROOMS = [name for name in avkeras.__all__ if (ROOT / name / "__init__.pyi").is_file()]
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_every_public_name_is_there(room):
+    """`__init__.pyi` of a room says which module has each public name; mend it when a name moves."""
+    module = importlib.import_module(f"avkeras.{room}")
+    assert module.__all__
+    assert set(module.__all__) == set(dir(module))
+    for name in module.__all__:
+        assert getattr(module, name).__name__.split(".")[-1] == name
+
+
+def test_every_registered_class_is_public():
+    """Else Keras could not find it after `import avkeras` alone."""
+    keras = importlib.import_module("keras")
+    for module in MODULES:
+        importlib.import_module(module)
+    registered = {name for name, value in keras.saving.get_custom_objects().items() if isinstance(value, type)}
+    public = {name for room in ("layers", "models", "training") for name in dir(getattr(avkeras, room))}
+    assert {name.split(">")[1] for name in registered if name.startswith("avkeras>")} <= public
+
+
 def packages():
     return sorted(path.name for path in ROOT.iterdir() if (path / "__init__.py").is_file())
 

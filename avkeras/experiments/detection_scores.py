@@ -13,8 +13,7 @@ from avkeras.data.manifest import Event
 from avkeras.evaluation.metrics import clip_f1, event_f1, segment_f1
 from avkeras.evaluation.operating_points import best_psds_filters
 from avkeras.evaluation.postprocess import THRESHOLDS, decode_events
-from avkeras.evaluation.psds import PSDS1, PSDS2
-from avkeras.evaluation.psds import THRESHOLDS as PSDS_THRESHOLDS
+from avkeras.evaluation.psds import PSDS1, PSDS2, THRESHOLDS as PSDS_THRESHOLDS
 from avkeras.evaluation.reference_psds import reference_psds
 from avkeras.evaluation.search import search_settings
 from avkeras.evaluation.thresholds import best_class_thresholds

@@ -1,1 +1,5 @@
 """From media files to embeddings: audio, video, embedders, extraction."""
+
+from lazy_loader import attach_stub
+
+__getattr__, __dir__, __all__ = attach_stub(__name__, __file__)

@@ -1,1 +1,5 @@
 """Media files: what is in them, their sound, their pictures."""
+
+from lazy_loader import attach_stub
+
+__getattr__, __dir__, __all__ = attach_stub(__name__, __file__)

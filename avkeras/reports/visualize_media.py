@@ -54,8 +54,6 @@ def visualize(
 def _visualize_attention(media: Path, folder: Path, out: Path, query: int | None, formats) -> list[Path]:
     import keras
 
-    import avkeras.models.audiovisual_transformer
-    import avkeras.models.ensemble  # noqa: F401 - registers the models' classes
     from avkeras.reports.clip_pages import attention_page
     from avkeras.reports.visualize import draw_clip_attention
     from avkeras.serving.clip_attention import read_attention

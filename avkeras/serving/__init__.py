@@ -1,1 +1,5 @@
 """Trained models on media files and behind TF Serving."""
+
+from lazy_loader import attach_stub
+
+__getattr__, __dir__, __all__ = attach_stub(__name__, __file__)

@@ -74,8 +74,6 @@ def _system_folder(run: Path, system: str | None) -> Path:
 def _export_tagging(folder: Path, directory: Path, repeated: list, bundle: bool, overwrite: bool) -> Path:
     import keras
 
-    import avkeras.models.audiovisual_transformer
-    import avkeras.models.ensemble  # noqa: F401 - registers the models' classes
     from avkeras.features.embedders import Embedder, EmbedderSpec
     from avkeras.serving.export import export_model, read_description
     from avkeras.serving.predict import load_predictor

@@ -209,7 +209,6 @@ def load_event_predictor(folder: str | Path, *, visual: Mapping[str, Embedder] |
     """
     import keras
 
-    import avkeras.models.multi_encoder  # noqa: F401 - registers the model's class
     from avkeras.features.embedders import load_embedder
     from avkeras.serving.exported_events import load_exported
 

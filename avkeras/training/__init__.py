@@ -1,1 +1,5 @@
 """Early stopping, ensembling, and runs that can be resumed."""
+
+from lazy_loader import attach_stub
+
+__getattr__, __dir__, __all__ = attach_stub(__name__, __file__)

@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from avkeras.data.labels import SUPERVISION_CODES, clip_targets, frame_mask, frame_targets
 from avkeras.data.manifest import SUPERVISION, Event

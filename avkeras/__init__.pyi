@@ -1,0 +1,13 @@
+from . import (
+    data as data,
+    datasets as datasets,
+    errors as errors,
+    evaluation as evaluation,
+    experiments as experiments,
+    features as features,
+    layers as layers,
+    media as media,
+    models as models,
+    serving as serving,
+    training as training,
+)

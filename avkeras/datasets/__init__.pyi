@@ -1,0 +1,5 @@
+from . import dcase2017 as dcase2017, dcase2020 as dcase2020
+from .demo import make_demo as make_demo
+from .demo_data import demo_manifest as demo_manifest
+from .fetch import fetch as fetch
+from .status import status as status

@@ -1,0 +1,33 @@
+from .clip_probabilities import (
+    clip_f1_of_probabilities as clip_f1_of_probabilities,
+    read_clip_probabilities as read_clip_probabilities,
+)
+from .evaluate import Evaluation as Evaluation, evaluate as evaluate
+from .files import (
+    FrameScores as FrameScores,
+    read_durations as read_durations,
+    read_events as read_events,
+    read_scores as read_scores,
+    write_events as write_events,
+    write_scores as write_scores,
+)
+from .metrics import (
+    F1Report as F1Report,
+    clip_f1 as clip_f1,
+    event_f1 as event_f1,
+    intersection_f1 as intersection_f1,
+    segment_f1 as segment_f1,
+)
+from .operating_points import (
+    best_psds_filters as best_psds_filters,
+    operating_points as operating_points,
+    operating_points_of_events as operating_points_of_events,
+)
+from .postprocess import decode_events as decode_events, frame_times as frame_times, median_filter as median_filter
+from .psds import OperatingPoints as OperatingPoints, PsdsSettings as PsdsSettings, psd_roc as psd_roc, psds as psds
+from .search import SearchResult as SearchResult, search_settings as search_settings
+from .thresholds import (
+    best_class_thresholds as best_class_thresholds,
+    best_global_threshold as best_global_threshold,
+    micro_f1 as micro_f1,
+)

@@ -1,0 +1,3 @@
+from .audio import iter_audio as iter_audio, load_audio as load_audio
+from .media import MediaInfo as MediaInfo, probe as probe
+from .video import iter_frames as iter_frames, load_frames as load_frames

@@ -1,4 +1,4 @@
-"""What avkeras 0.1's first layout saved is loaded by today's code, after `import avkeras` alone, and answers the same."""
+"""What avkeras 0.1's first layout saved is loaded by today's code after `import avkeras` alone, with equal answers."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""Manifests, demo data, records and input pipelines."""
+"""Manifests, stores of embeddings, clips as targets and batches."""
 
 from lazy_loader import attach_stub
 

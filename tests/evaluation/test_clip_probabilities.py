@@ -1,3 +1,5 @@
+import sys
+
 import numpy as np
 import pytest
 
@@ -64,7 +66,7 @@ def test_each_psds_has_its_filters(monkeypatch):
     def count(true, points, **_):
         return sum(len(events) for clips in points for events in clips)
 
-    monkeypatch.setattr("avkeras.evaluation.evaluate.reference_psds", count)
+    monkeypatch.setattr(sys.modules[evaluate.__module__], "reference_psds", count)
     frames = np.tile([0.9, 0.9, 0.9, 0.0], 4)[None, :, None]
     scores = FrameScores(("a",), ("Dog",), frames, 0.1, np.array([1.6]))
     truth = {"a": [Event(0.0, 1.5, "Dog")]}

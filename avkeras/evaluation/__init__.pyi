@@ -1,15 +1,13 @@
 from .clip_probabilities import (
-    clip_f1_of_probabilities as clip_f1_of_probabilities,
+    labels_of_probabilities as labels_of_probabilities,
     read_clip_probabilities as read_clip_probabilities,
 )
 from .evaluate import Evaluation as Evaluation, evaluate as evaluate
 from .files import (
-    FrameScores as FrameScores,
     read_durations as read_durations,
     read_events as read_events,
-    read_scores as read_scores,
+    read_operating_points as read_operating_points,
     write_events as write_events,
-    write_scores as write_scores,
 )
 from .metrics import (
     F1Report as F1Report,
@@ -25,6 +23,13 @@ from .operating_points import (
 )
 from .postprocess import decode_events as decode_events, frame_times as frame_times, median_filter as median_filter
 from .psds import OperatingPoints as OperatingPoints, PsdsSettings as PsdsSettings, psd_roc as psd_roc, psds as psds
+from .score_files import (
+    ClipScores as ClipScores,
+    FrameScores as FrameScores,
+    load_scores as load_scores,
+    read_scores as read_scores,
+    write_scores as write_scores,
+)
 from .search import SearchResult as SearchResult, search_settings as search_settings
 from .thresholds import (
     best_class_thresholds as best_class_thresholds,

@@ -1,18 +1,21 @@
-"""All metrics of somebody's predictions: F1 by sed_eval, PSDS by psds-eval (2022 paper, "metrics")."""
+"""All metrics of somebody's predictions, counted as sed_eval and psds-eval count (2022 paper, "metrics")."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from avkeras.data.manifest import Event
-from avkeras.errors import AvkerasError
-from avkeras.evaluation.files import FrameScores, read_durations, read_events, read_scores
-from avkeras.evaluation.metrics import F1Report, clip_f1, event_f1, intersection_f1, labels_of, segment_f1
-from avkeras.evaluation.postprocess import decode_events
-from avkeras.evaluation.psds import PSDS1, PSDS2, THRESHOLDS, PsdsSettings
-from avkeras.evaluation.reference_psds import reference_psds
+import numpy as np
 
-EventFile = str | Path | Mapping[str, Sequence[Event]]
+from avkeras.errors import AvkerasError
+from avkeras.evaluation.clip_counts import ClipCounts, event_counts, intersection_counts, label_counts, segment_counts
+from avkeras.evaluation.clip_probabilities import labels_of_probabilities, read_clip_probabilities
+from avkeras.evaluation.inputs import EventSource, Inputs, PointSource, gather, listed
+from avkeras.evaluation.metrics import labels_of
+from avkeras.evaluation.operating_points import operating_points, operating_points_of_events
+from avkeras.evaluation.psds import PSDS1, PSDS2, PsdsSettings, psds
+from avkeras.evaluation.score_files import FrameScores, frames_of
+
+SCENARIOS: dict[str, PsdsSettings] = {"PSDS1": PSDS1, "PSDS2": PSDS2}
 
 
 @dataclass(frozen=True)
@@ -20,125 +23,148 @@ class Evaluation:
     """What `evaluate` found.
 
     Args:
-        classes: class names.
-        clips: number of clips.
-        silent_clips: clips that the predictions do not name; they count as clips in which nothing was found.
-        event: event-based F1.
-        segment: segment-based F1.
-        clip: clip-based F1 of the classes of the events.
-        intersection: intersection-based F1 (dtc and gtc 0.5); None without durations.
-        psds: PSDS by name; empty without scores.
+        inputs: what was scored.
+        counts: of `"clip"`, `"segment"` and `"event"`, and of `"intersection"` (dtc and gtc 0.5) where the clips'
+            durations are known.
+        offset_rule: of the event-based counts, see `avkeras.evaluation.clip_counts.event_counts`.
+        psds: PSDS by name; empty without scores and operating points.
+        notes: what was interpreted, merged or left out, a line each.
     """
 
-    classes: tuple[str, ...]
-    clips: int
-    silent_clips: int
-    event: F1Report
-    segment: F1Report
-    clip: F1Report
-    intersection: F1Report | None
+    inputs: Inputs
+    counts: dict[str, ClipCounts]
+    offset_rule: str
     psds: dict[str, float]
+    notes: tuple[str, ...]
 
     def summary(self) -> dict[str, float]:
         """Returns the metrics that the 2022 paper's tables show, by their names there."""
-        return {"CBF1": self.clip.micro, "SBF1": self.segment.micro, "EBF1": self.event.macro, **self.psds}
+        return {
+            "CBF1": self.counts["clip"].micro_f1(),
+            "SBF1": self.counts["segment"].micro_f1(),
+            "EBF1": self.counts["event"].macro_f1(),
+            **self.psds,
+        }
 
 
 def evaluate(
-    predictions: EventFile,
-    ground_truth: EventFile,
+    predictions: EventSource,
+    ground_truth: EventSource,
     *,
     durations: str | Path | Mapping[str, float] | None = None,
     scores: str | Path | FrameScores | None = None,
-    filters: int | Sequence[int] | Mapping[str, Sequence[int]] = 1,
+    points: PointSource | None = None,
+    filters: int | Sequence[int] | Mapping[str, int | Sequence[int]] = 1,
     classes: Sequence[str] | None = None,
+    offset_rule: str = "larger",
+    logits: bool = False,
+    clip_probabilities: str | Path | Mapping[str, Mapping[str, float]] | None = None,
+    clip_thresholds: float | Mapping[str, float] = 0.5,
 ) -> Evaluation:
     """Score predicted events against the ground truth.
 
+    The clips are those of the ground truth and all others that have a duration or scores: these are silent, and what
+    is predicted in them is false. Clips are the same with and without folder and ending (`audio/a.wav`, `a`).
+
     Args:
-        predictions: a file in the form of DCASE, or the events of each clip.
-        ground_truth: likewise.
+        predictions: a file of events (`avkeras.evaluation.files`), or the events of each clip.
+        ground_truth: likewise. Events of one class that overlap are counted one by one for event-based F1, as
+            sed_eval does, and merged for intersection-based F1 and PSDS, which are not defined for them.
         durations: a file `filename duration`, or the seconds of each clip; needed for intersection-based F1 and PSDS.
-        scores: a folder of score files, or frame scores, for PSDS at 50 thresholds. It must hold all clips of the
-            ground truth, by their names or by these without extension (`a.tsv` for `a.wav`); its durations stand in
-            for `durations` where that is not given.
-        filters: sizes of the median filters in frames for PSDS, one for all classes or one for each of the scores'; or
-            these for `PSDS1` and for `PSDS2`.
-        classes: class names; by default those of the ground truth.
+        scores: a folder of score files (`avkeras.evaluation.score_files`), or frame scores, for PSDS at 50 thresholds.
+            They must hold all clips; their ends stand in for durations that are not given.
+        points: detected events at several thresholds, for PSDS in place of `scores`: a file with a column `threshold`,
+            a folder with a file of events for each threshold, or events by threshold and clip.
+        filters: sizes of median filters in frames for PSDS of scores, one for all classes or one for each of the
+            scores'; or these for `"PSDS1"` and for `"PSDS2"`.
+        classes: the classes to score; events of others are left out. By default those of the ground truth and of
+            the predictions, as in the DCASE scripts.
+        offset_rule: see `avkeras.evaluation.clip_counts.event_counts`.
+        logits: the score files hold logits.
+        clip_probabilities: for clip-based F1 in place of the classes of the predicted events: a file
+            (`avkeras.evaluation.clip_probabilities`), or the probability of each class by clip.
+        clip_thresholds: of these, one or one for each class.
 
     Raises:
         AvkerasError: a file has defects, or the files do not fit together.
-        ValueError: PSDS is asked for, and events of one class overlap in the ground truth.
+        ValueError: an option has no meaning.
 
     Example:
+        >>> from avkeras.data.manifest import Event
         >>> truth = {"a": [Event(0.0, 2.0, "Dog")], "b": []}
         >>> evaluate({"a": [Event(0.1, 2.1, "Dog")]}, truth).summary()
         {'CBF1': 1.0, 'SBF1': 0.8, 'EBF1': 1.0}
     """
-    found = read_events(predictions) if isinstance(predictions, str | Path) else predictions
-    truth = read_events(ground_truth) if isinstance(ground_truth, str | Path) else ground_truth
-    if isinstance(durations, str | Path):
-        durations = read_durations(durations)
-    if isinstance(scores, str | Path):
-        scores = read_scores(scores)
-    names = tuple(truth)
-    place: dict[str, int] = {}
-    if scores is not None:
-        index = {name: number for number, name in enumerate(scores.clips)}
-        place = {name: index[key] for name in names for key in (Path(name).stem, name) if key in index}
-        _refuse_missing("scores are missing for clips of the ground truth", truth, place)
-        if durations is None:
-            durations = {name: float(scores.durations[number]) for name, number in place.items()}
-    _refuse_missing("predictions name clips that the ground truth does not", found, truth)
-    if durations is not None:
-        _refuse_missing("durations are missing for clips of the ground truth", truth, durations)
-    known = sorted({event.label for events in truth.values() for event in events})
-    classes = tuple(classes) if classes is not None else tuple(known)
-    _refuse_missing("the ground truth names classes that are not among the given ones", known, classes)
-    predicted = {event.label for events in found.values() for event in events}
-    _refuse_missing("predictions name classes that are not among those of the ground truth", predicted, classes)
-
-    true = [tuple(truth[name]) for name in names]
-    claimed = [tuple(found.get(name, ())) for name in names]
-    seconds = None if durations is None else [durations[name] for name in names]
-    return Evaluation(
+    if scores is not None and points is not None:
+        raise AvkerasError("PSDS comes from scores or from operating points: give one of them")
+    if scores is None and filters != 1:
+        raise AvkerasError("median filters are for scores, which are not given")
+    notes: list[str] = []
+    if isinstance(clip_probabilities, str | Path):
+        clip_probabilities = read_clip_probabilities(clip_probabilities, notes=notes)
+    columns = tuple(next(iter(clip_probabilities.values()))) if clip_probabilities else ()
+    inputs = gather(
+        predictions,
+        ground_truth,
+        durations=durations,
+        scores=scores,
+        points=points,
         classes=classes,
-        clips=len(names),
-        silent_clips=sum(name not in found for name in names),
-        event=event_f1(true, claimed, classes=classes),
-        segment=segment_f1(true, claimed, classes=classes),
-        clip=clip_f1(labels_of(true), labels_of(claimed), classes=classes),
-        intersection=None if seconds is None else intersection_f1(true, claimed, classes=classes, durations=seconds),
-        psds={} if scores is None else _psds(true, scores, [place[name] for name in names], seconds, filters),
+        more_classes=columns,
+        logits=logits,
     )
-
-
-def _psds(true, scores: FrameScores, order, seconds, filters) -> dict[str, float]:
-    _refuse_missing(
-        "the ground truth names classes that the scores lack",
-        {event.label for events in true for event in events},
-        scores.classes,
-    )
-    options = {
-        "classes": scores.classes,
-        "seconds_per_frame": scores.seconds_per_frame,
-        "durations": seconds,
+    notes += inputs.notes
+    heard = labels_of(inputs.predictions)
+    if clip_probabilities:
+        if lacking := sorted({event.label for events in inputs.truth for event in events} - set(columns)):
+            raise AvkerasError(f"the clip probabilities have no column for {listed(lacking)} of the ground truth")
+        heard = labels_of_probabilities(clip_probabilities, inputs.names, thresholds=clip_thresholds, notes=notes)
+        heard = [[label for label in labels if label in inputs.classes] for labels in heard]
+    counts = {
+        "clip": label_counts(labels_of(inputs.truth), heard, classes=inputs.classes),
+        "segment": segment_counts(inputs.truth, inputs.predictions, classes=inputs.classes),
+        "event": event_counts(inputs.truth, inputs.predictions, classes=inputs.classes, offset_rule=offset_rule),
     }
-    settings: dict[str, PsdsSettings] = {"PSDS1": PSDS1, "PSDS2": PSDS2}
-    found, points = {}, []
-    for name, value in settings.items():
-        if not points or isinstance(filters, Mapping):
-            sizes = filters[name] if isinstance(filters, Mapping) else filters
-            points = [
-                decode_events(scores.scores[order], thresholds=threshold, filters=sizes, **options)
-                for threshold in THRESHOLDS
-            ]
-        found[name] = reference_psds(true, points, classes=scores.classes, durations=seconds, settings=value)
-    return found
+    if inputs.durations is not None:
+        counts["intersection"] = intersection_counts(
+            inputs.merged, inputs.merged_predictions, classes=inputs.classes, durations=inputs.durations
+        )
+    values = {}
+    if (scores is not None or points is not None) and not any(inputs.truth):
+        notes.append("no true event: PSDS is not defined")
+    elif inputs.points:
+        values = {name: _psds_of_points(inputs, settings) for name, settings in SCENARIOS.items()}
+    elif inputs.scores is not None:
+        values = _psds_of_scores(inputs, filters)
+    return Evaluation(inputs, counts, offset_rule, values, tuple(notes))
 
 
-def _refuse_missing(what: str, wanted, there) -> None:
-    """An error that names the first of those wanted that are not there, and how many there are."""
-    if missing := sorted(set(wanted) - set(there)):
-        more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
-        raise AvkerasError(f"{what}: {', '.join(missing[:5])}{more}")
+def _psds_of_points(inputs: Inputs, settings: PsdsSettings) -> float:
+    counted = operating_points_of_events(
+        inputs.points, inputs.merged, classes=inputs.classes, durations=inputs.durations, settings=settings
+    )
+    return psds(counted, settings)
+
+
+def _psds_of_scores(inputs: Inputs, filters) -> dict[str, float]:
+    frames = frames_of(inputs.scores)
+    places = [place for place, name in enumerate(frames.classes) if name in inputs.classes]
+    values = {}
+    for name, settings in SCENARIOS.items():
+        sizes = np.atleast_1d(filters[name] if isinstance(filters, Mapping) else filters)
+        if len(sizes) not in (1, len(frames.classes)):
+            raise AvkerasError(
+                f"{len(sizes)} median filters for the {len(frames.classes)} classes of the scores "
+                f"({', '.join(frames.classes)}): give one, or one for each in this order"
+            )
+        counted = operating_points(
+            frames.scores[:, :, places],
+            inputs.merged,
+            classes=[frames.classes[place] for place in places],
+            seconds_per_frame=frames.seconds_per_frame,
+            durations=inputs.durations,
+            filters=np.broadcast_to(sizes, len(frames.classes))[places],
+            settings=settings,
+        )
+        values[name] = psds(counted, settings)
+    return values

@@ -1,54 +1,51 @@
-"""Predictions, ground truth, durations and frame scores as tab-separated files.
+"""Predictions, ground truth and durations as tables.
 
 * Events, in the form of DCASE: `filename onset offset event_label`, a row an event, seconds. A clip without events has
-  one row with the last three fields empty.
+  one row whose last three fields are empty (or `nan`, as pandas writes).
 * Durations: `filename duration`, seconds.
-* Scores, in the form of sed_scores_eval: a folder with `<clip>.tsv` for each clip, `onset offset class1 class2 ...`, a
-  row a frame.
+
+What other tools write is read, too, and said in a note: files without header (`onset offset event_label` of one clip or
+`filename onset offset event_label`, as sed_eval reads them), a folder of such files, commas, other encodings, gzip.
+Scores of frames have a room of their own, `avkeras.evaluation.score_files`.
 """
 
 import csv
-import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from avkeras.data.manifest import Event
 from avkeras.errors import ManifestError
-from avkeras.evaluation.postprocess import check_scores, frame_times
+from avkeras.evaluation.text_tables import TextTable, is_empty, number, read_table, say
 
 EVENT_COLUMNS = ("filename", "onset", "offset", "event_label")
 DURATION_COLUMNS = ("filename", "duration")
-TIME_COLUMNS = ("onset", "offset")
+# A little below 0 is a rounding error of whoever made the file
+ALMOST_ZERO = -1e-6
+_ENDINGS = (".tsv", ".csv", ".txt", ".ann", ".gz")
 
 
 @dataclass(frozen=True)
-class FrameScores:
-    """Scores of all frames of some clips.
+class EventFile:
+    """Events as a file has them.
 
     Args:
-        clips: names of the clips.
-        classes: class names in the order of the last axis.
-        scores: `(clips, frames, classes)`; what lies past the end of a clip is not looked at.
-        seconds_per_frame: length of a frame.
-        durations: lengths of the clips in seconds, `(clips,)`.
+        events: for each clip, in the order of the file, its events by onset.
+        lines: for each clip the place (`file:line`) where it is named first.
+        unnamed: the file holds the events of one clip and does not name it; it goes by the file's name.
     """
 
-    clips: tuple[str, ...]
-    classes: tuple[str, ...]
-    scores: NDArray[np.floating]
-    seconds_per_frame: float
-    durations: NDArray[np.float64]
+    events: dict[str, tuple[Event, ...]]
+    lines: dict[str, str]
+    unnamed: bool = False
 
 
-def read_events(path: str | Path) -> dict[str, tuple[Event, ...]]:
+def read_events(path: str | Path, *, notes: list[str] | None = None) -> dict[str, tuple[Event, ...]]:
     """Read the events of each clip, sorted by onset; every defect of the file is reported at once.
 
     Args:
-        path: a file in the form of DCASE.
+        path: a file in the form of DCASE or of sed_eval, or a folder with a file for each clip.
+        notes: gets what was interpreted, a line each; without it they are warnings.
 
     Returns:
         For each clip, in the order of the file, its events; none for a clip whose row has three empty fields.
@@ -57,27 +54,157 @@ def read_events(path: str | Path) -> dict[str, tuple[Event, ...]]:
         ManifestError: with a line for every defect.
         OSError: the file cannot be read.
     """
-    found: dict[str, list[Event]] = {}
+    return load_events(path, notes=notes).events
+
+
+def load_events(path: str | Path, *, notes: list[str] | None = None) -> EventFile:
+    """As `read_events`, with the places of the clips in the file."""
+    if not Path(path).is_dir():
+        return _load_file(Path(path), notes)
+    paths = [one for one in sorted(Path(path).iterdir()) if one.suffix.lower() in _ENDINGS]
+    if not paths:
+        raise ManifestError([f"{path}: no files of events ({', '.join(_ENDINGS)}) in this folder"])
+    events: dict[str, tuple[Event, ...]] = {}
+    lines: dict[str, str] = {}
     defects: list[str] = []
-    for place, row in _rows(path, EVENT_COLUMNS, defects):
-        name, onset, offset, label = (row[column] for column in EVENT_COLUMNS)
+    own_notes: list[str] = []
+    for one in paths:
+        try:
+            part = _load_file(one, own_notes)
+        except ManifestError as error:
+            defects += error.defects
+            continue
+        if not part.events:  # as sed_eval's tools write a clip in which nothing was found
+            part = EventFile({_clip_of(one): ()}, {_clip_of(one): f"{one}:1"})
+        if twice := sorted(set(part.events) & set(events)):
+            defects.append(f"{part.lines[twice[0]]}: clip {twice[0]} is in {lines[twice[0]]} already")
+        events |= part.events
+        lines |= part.lines
+    if defects:
+        raise ManifestError(defects)
+    say(notes, f"{path}: {len(paths)} files read as one")
+    if own_notes:
+        more = f" (and {len(own_notes) - 1} notes on other files)" if len(own_notes) > 1 else ""
+        say(notes, own_notes[0] + more)
+    return EventFile(events, lines)
+
+
+def read_operating_points(
+    path: str | Path, *, notes: list[str] | None = None
+) -> dict[str, dict[str, tuple[Event, ...]]]:
+    """Read the events that a system detects at each of several thresholds, as psds-eval wants them.
+
+    Args:
+        path: a file of events with a column `threshold`, or a folder with a file of events for each threshold.
+        notes: gets what was interpreted, a line each; without it they are warnings.
+
+    Returns:
+        For each threshold, in the order of the file, the events of each clip; for files of a folder, by their names.
+
+    Raises:
+        ManifestError: with a line for every defect.
+        OSError: the file cannot be read.
+    """
+    path = Path(path)
+    if path.is_dir():
+        paths = [one for one in sorted(path.iterdir()) if one.suffix.lower() in _ENDINGS]
+        if not paths:
+            raise ManifestError([f"{path}: no files of events ({', '.join(_ENDINGS)}) in this folder"])
+        return {_clip_of(one): load_events(one, notes=notes).events for one in paths}
+    table = read_table(path, (*EVENT_COLUMNS, "threshold"), notes=notes)
+    if missing := [name for name in (*EVENT_COLUMNS, "threshold") if name not in (table.header or ())]:
+        raise ManifestError([_no_columns(path, missing, ("threshold", *EVENT_COLUMNS))])
+    place = table.header.index("threshold")
+    points: dict[str, list] = {}
+    for line, fields in table.rows:
+        points.setdefault(fields[place] if place < len(fields) else "", []).append((line, fields))
+    if wrong := [rows[0][0] for text, rows in points.items() if number(text) is None]:
+        raise ManifestError([f"{path}:{wrong[0]}: no threshold, or not a number"])
+    return {
+        text: _events_of(TextTable(path, table.header, rows), unnamed=False, notes=notes).events
+        for text, rows in points.items()
+    }
+
+
+def _load_file(path: Path, notes: list[str] | None) -> EventFile:
+    table, unnamed = _with_columns(read_table(path, EVENT_COLUMNS, notes=notes), notes)
+    if not table.rows and not unnamed:
+        say(notes, f"{path}: no rows, so no events")
+    return _events_of(table, unnamed=unnamed, notes=notes)
+
+
+def _events_of(table: TextTable, *, unnamed: bool, notes: list[str] | None) -> EventFile:
+    path, clip = table.path, _clip_of(table.path)
+    defects: list[str] = []
+    found: dict[str, list[Event]] = {clip: []} if unnamed else {}
+    lines: dict[str, str] = {clip: f"{path}:1"} if unnamed else {}
+    silent = below = 0
+    for place, fields in table.columns(EVENT_COLUMNS[1:] if unnamed else EVENT_COLUMNS, defects):
+        name, onset, offset, label = [clip, *fields] if unnamed else fields
         if not name:
             defects.append(f"{place}: no filename")
             continue
         events = found.setdefault(name, [])
-        if not (onset or offset or label):
+        lines.setdefault(name, place)
+        if is_empty(fields[-3:]):
+            silent += any(fields[-3:])
             continue
-        if not label:
+        if not label or label.lower() == "nan":
             defects.append(f"{place}: an event without event_label")
-        times = [_number(place, column, row, defects) for column in TIME_COLUMNS]
+        times = [number(text) for text in (onset, offset)]
+        defects += [
+            f"{place}: {column} {text!r} is not a number"
+            for column, text, time in zip(("onset", "offset"), (onset, offset), times, strict=True)
+            if time is None
+        ]
         if None in times:
             continue
+        if ALMOST_ZERO <= times[0] < 0:
+            times = [0.0, max(times[1], 0.0)]
+            below += 1
         if times[0] < 0 or times[1] < times[0]:
             defects.append(f"{place}: onset {onset}, offset {offset}: an event begins at 0 or later and ends after")
         events.append(Event(*times, label))
     if defects:
         raise ManifestError(defects)
-    return {name: tuple(sorted(events)) for name, events in found.items()}
+    if silent:
+        say(notes, f"{path}: {_many(silent, 'row')} of nan read as clips without events")
+    if below:
+        say(notes, f"{path}: {_many(below, 'onset')} less than 1 microsecond below 0 read as 0")
+    return EventFile({name: tuple(sorted(events)) for name, events in found.items()}, lines, unnamed)
+
+
+def _with_columns(table: TextTable, notes: list[str] | None) -> tuple[TextTable, bool]:
+    """The table with names for its columns, and whether its clip has no name."""
+    if table.header is not None:
+        missing = [column for column in EVENT_COLUMNS if column not in table.header]
+        unnamed = missing == ["filename"]
+        if unnamed:
+            say(notes, f"{table.path}: no column filename; read as the events of one clip")
+        elif missing:
+            raise ManifestError([_no_columns(table.path, missing, EVENT_COLUMNS)])
+        return table, unnamed
+    if not table.rows:
+        return TextTable(table.path, EVENT_COLUMNS, []), False
+    width = max(len(fields) for _, fields in table.rows)
+    for _, fields in table.rows:
+        numeric = [number(field) is not None for field in fields]
+        for header, first in (
+            (EVENT_COLUMNS[1:], 0),
+            (EVENT_COLUMNS, 1),
+            (("filename", "scene_label", "onset", "offset", "event_label"), 2),
+        ):
+            # sed_eval's (dcase_util's) forms without header
+            if len(fields) == len(header) and all(numeric[first : first + 2]):
+                text = " ".join(header)
+                say(notes, f"{table.path}: no header; read as {text}" + (" of one clip" if first == 0 else ""))
+                return TextTable(table.path, header, table.rows), first == 0
+        if not is_empty(fields[1:]):
+            break
+    if width in (1, 4) and all(is_empty(fields[1:]) for _, fields in table.rows) and "." in table.rows[0][1][0]:
+        say(notes, f"{table.path}: no header; read as {_many(len(table.rows), 'clip')} without events")
+        return TextTable(table.path, EVENT_COLUMNS, table.rows), False
+    raise ManifestError([_no_columns(table.path, EVENT_COLUMNS, EVENT_COLUMNS)])
 
 
 def write_events(path: str | Path, events: Mapping[str, Sequence[Event]]) -> None:
@@ -94,145 +221,54 @@ def write_events(path: str | Path, events: Mapping[str, Sequence[Event]]) -> Non
             writer.writerows([name, *event] for event in own or [("", "", "")])
 
 
-def read_durations(path: str | Path) -> dict[str, float]:
+def read_durations(path: str | Path, *, notes: list[str] | None = None) -> dict[str, float]:
     """Read the length of each clip in seconds.
 
     Args:
-        path: a file `filename duration`.
+        path: a file `filename duration`, with header or without.
+        notes: gets what was interpreted, a line each; without it they are warnings.
 
     Raises:
         ManifestError: with a line for every defect.
         OSError: the file cannot be read.
     """
+    table = read_table(path, DURATION_COLUMNS, notes=notes)
     durations: dict[str, float] = {}
     defects: list[str] = []
-    for place, row in _rows(path, DURATION_COLUMNS, defects):
-        duration = _number(place, "duration", row, defects)
-        if row["filename"] in durations:
-            defects.append(f"{place}: {row['filename']} has a duration already")
-        elif duration is not None and duration <= 0:
+    if table.header is None and table.rows and len(fields := table.rows[0][1]) == 2 and number(fields[1]) is not None:
+        say(notes, f"{path}: no header; read as {' '.join(DURATION_COLUMNS)}")
+        table = TextTable(table.path, DURATION_COLUMNS, table.rows)
+    missing = [column for column in DURATION_COLUMNS if column not in (table.header or ())]
+    if missing:
+        raise ManifestError([_no_columns(path, missing, DURATION_COLUMNS)])
+    again = 0
+    for place, (name, text) in table.columns(DURATION_COLUMNS, defects):
+        duration = number(text)
+        if not name:
+            defects.append(f"{place}: no filename")
+        elif duration is None:
+            defects.append(f"{place}: duration {text!r} is not a number")
+        elif duration <= 0:
             defects.append(f"{place}: duration {duration:g} is not above 0")
-        elif duration is not None:
-            durations[row["filename"]] = duration
+        elif durations.setdefault(name, duration) != duration:
+            defects.append(f"{place}: {name} has the duration {durations[name]:g} already")
     if defects:
         raise ManifestError(defects)
+    again = len(table.rows) - len(durations)
+    if again:
+        say(notes, f"{path}: {_many(again, 'row')} that repeat a clip and its duration left out")
     return durations
 
 
-def read_scores(folder: str | Path) -> FrameScores:
-    """Read the frame scores of all clips of a folder; every defect of its files is reported at once.
-
-    The frames of all clips must be equally long, but for the last of a clip.
-
-    Args:
-        folder: holds a file `<clip>.tsv` for each clip.
-
-    Raises:
-        ManifestError: with a line for every defect.
-        OSError: a file cannot be read.
-    """
-    paths = sorted(Path(folder).glob("*.tsv"))
-    if not paths:
-        raise ManifestError([f"{folder}: no score files (<clip>.tsv) in this folder"])
-    defects: list[str] = []
-    tables = {path: _score_table(path, defects) for path in paths}
-    if defects:
-        raise ManifestError(defects)
-    classes = tables[paths[0]][0]
-    values = {path: table for path, (_, table) in tables.items()}
-    longest = max(values.values(), key=len)
-    # The first frame's end is exact where the file is; the mean is better where times were rounded
-    seconds_per_frame, steps = longest[0, 1], len(longest) - 1
-    if steps and not np.isclose(seconds_per_frame * steps, longest[-1, 0], rtol=1e-12, atol=0):
-        seconds_per_frame = longest[-1, 0] / steps
-    for path, (names, table) in tables.items():
-        if names != classes:
-            defects.append(f"{path}: other classes than in {paths[0].name}")
-        expected = np.arange(len(table) + 1) * seconds_per_frame
-        onsets_fit = np.abs(table[:, 0] - expected[:-1]) <= 0.1 * seconds_per_frame
-        offsets_fit = np.abs(table[:, 1] - expected[1:]) <= 0.1 * seconds_per_frame
-        offsets_fit[-1] = expected[-2] < table[-1, 1] <= expected[-1] + 0.1 * seconds_per_frame
-        if not (onsets_fit & offsets_fit).all():
-            row = int(np.argmin(onsets_fit & offsets_fit)) + 2
-            defects.append(f"{path}:{row}: frames must follow each other every {seconds_per_frame:g} s")
-    if defects:
-        raise ManifestError(defects)
-    scores = np.zeros((len(paths), len(longest), len(classes)))
-    for index, table in enumerate(values.values()):
-        scores[index, : len(table)] = table[:, 2:]
-    durations = np.array([table[-1, 1] for table in values.values()])
-    return FrameScores(tuple(path.stem for path in paths), classes, scores, float(seconds_per_frame), durations)
+def _no_columns(path, missing, columns) -> str:
+    return f"{path}:1: no column {', '.join(missing)}; the first line must be: {' '.join(columns)} (tab-separated)"
 
 
-def write_scores(folder: str | Path, scores: FrameScores) -> None:
-    """Write a file of frame scores for each clip; `read_scores` gives them back, sorted by name.
-
-    Args:
-        folder: made where it does not exist.
-        scores: of all clips.
-
-    Raises:
-        ValueError: the shapes do not fit, or a name cannot be that of a file.
-    """
-    array, durations = check_scores(scores.scores, scores.classes, scores.seconds_per_frame, scores.durations)
-    if len(scores.clips) != len(array):
-        raise ValueError(f"{len(scores.clips)} clip names for scores of {len(array)} clips")
-    if bad := [name for name in scores.clips if not name or Path(name).name != name]:
-        raise ValueError(f"clip name {bad[0]!r} cannot name a file")
-    starts, ends, lengths = frame_times(array.shape[1], seconds_per_frame=scores.seconds_per_frame, durations=durations)
-    Path(folder).mkdir(parents=True, exist_ok=True)
-    for index, (name, length) in enumerate(zip(scores.clips, lengths, strict=True)):
-        with open(Path(folder) / f"{name}.tsv", "w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file, delimiter="\t", lineterminator="\n")
-            writer.writerow([*TIME_COLUMNS, *scores.classes])
-            times = [starts[:length, None], ends[index, :length, None]]
-            writer.writerows(np.concatenate([*times, array[index, :length]], axis=1).tolist())
+def _clip_of(path: Path) -> str:
+    """The name of a clip whose events are a file."""
+    name = path.name.removesuffix(".gz")
+    return name.rpartition(".")[0] or name
 
 
-def _rows(path: str | Path, columns: Sequence[str], defects: list[str]) -> Iterator[tuple[str, dict[str, str]]]:
-    """Rows of a table with the place of each for messages; a wrong header ends it at once."""
-    with open(path, newline="", encoding="utf-8-sig") as file:
-        reader = csv.reader(file, delimiter="\t")
-        header = [field.strip() for field in next(reader, [])]
-        if missing := [column for column in columns if column not in header]:
-            defects.append(
-                f"{path}:1: no column {', '.join(missing)}; the first line must be: {' '.join(columns)} (tab-separated)"
-            )
-            return
-        for row in reader:
-            place = f"{path}:{reader.line_num}"
-            if not any(row):
-                continue
-            if len(row) > len(header):
-                defects.append(f"{place}: {len(row)} fields, but the header has {len(header)}")
-                continue
-            # An editor may have cut empty fields at the end of a row
-            yield place, dict(zip(header, [field.strip() for field in row] + [""] * len(header), strict=False))
-
-
-def _number(place: str, column: str, row: Mapping[str, str], defects: list[str]) -> float | None:
-    try:
-        value = float(row[column])
-    except ValueError:
-        value = math.nan
-    if math.isfinite(value):
-        return value
-    defects.append(f"{place}: {column} {row[column]!r} is not a number")
-    return None
-
-
-def _score_table(path: Path, defects: list[str]) -> tuple[tuple[str, ...], NDArray[np.float64]]:
-    """Class names and the numbers of a score file, `(frames, 2 + classes)`."""
-    table: list[list[float]] = []
-    names: tuple[str, ...] = ()
-    before = len(defects)
-    for place, row in _rows(path, TIME_COLUMNS, defects):
-        names = tuple(column for column in row if column not in TIME_COLUMNS)
-        numbers = [_number(place, column, row, defects) for column in (*TIME_COLUMNS, *names)]
-        if None not in numbers:
-            table.append(numbers)
-    if not table and len(defects) == before:
-        defects.append(f"{path}: no frames")
-    elif not names and len(defects) == before:
-        defects.append(f"{path}:1: no class; the first line must be: onset offset class1 class2 ... (tab-separated)")
-    return names, np.array(table)
+def _many(count: int, noun: str) -> str:
+    return f"{count} {noun}" + ("s" if count != 1 else "")

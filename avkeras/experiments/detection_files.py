@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 def write_predictions(test: DetectionSet, predicted, tuning: Tuning, folder: Path) -> None:
     """Writes what `avkeras evaluate` takes, and the clip probabilities."""
-    from avkeras.evaluation.files import FrameScores, write_events, write_scores
+    from avkeras.evaluation.files import write_events
+    from avkeras.evaluation.score_files import FrameScores, write_scores
 
     ids = tuple(clip.id for clip in test.clips)
     events = tuning.events(predicted["frame"], durations=test.durations)

@@ -36,7 +36,7 @@ from avkeras.reports.report_tables import (
 if TYPE_CHECKING:
     from avkeras.data.manifest import Clip
     from avkeras.data.records import RecordReader
-    from avkeras.evaluation.files import FrameScores
+    from avkeras.evaluation.score_files import FrameScores
     from avkeras.features.embedders import EmbedderSpec
 
 
@@ -53,7 +53,7 @@ def write_detection_report(
     Returns:
         The file.
     """
-    from avkeras.evaluation.files import read_scores
+    from avkeras.evaluation.score_files import read_scores
 
     out, classes = report.values.out, report.tuning.classes
     scores = read_scores(out / "scores")

@@ -1,18 +1,13 @@
-import dataclasses
+import codecs
+import csv
+import gzip
+import warnings
 
-import numpy as np
 import pytest
 
 from avkeras.data.manifest import Event
 from avkeras.errors import ManifestError
-from avkeras.evaluation.files import (
-    FrameScores,
-    read_durations,
-    read_events,
-    read_scores,
-    write_events,
-    write_scores,
-)
+from avkeras.evaluation.files import read_durations, read_events, read_operating_points, write_events
 
 
 def defects(read, path):
@@ -70,7 +65,7 @@ def test_all_defects_of_events_are_reported(tmp_path):
         "FILE:6: offset 'inf' is not a number",
         "FILE:7: 5 fields, but the header has 4",
     ]
-    path.write_text("a\t0\t1\tDog\n")
+    path.write_text("clip\tstart\tend\tsound\na\t0\t1\tDog\n")
     assert defects(read_events, path) == [
         "FILE:1: no column filename, onset, offset, event_label; the first line must be: filename onset offset "
         "event_label (tab-separated)"
@@ -79,59 +74,151 @@ def test_all_defects_of_events_are_reported(tmp_path):
 
 def test_all_defects_of_durations_are_reported(tmp_path):
     path = tmp_path / "durations.tsv"
-    path.write_text("filename\tduration\na\t0\nb\t1\nb\t1\nc\t?\n")
+    path.write_text("filename\tduration\na\t0\nb\t1\nb\t2\nc\t?\n")
     assert defects(read_durations, path) == [
         "FILE:2: duration 0 is not above 0",
-        "FILE:4: b has a duration already",
+        "FILE:4: b has the duration 1 already",
         "FILE:5: duration '?' is not a number",
     ]
 
 
-@pytest.mark.parametrize("hop", [10 / 64, 0.02, 1 / 3])
-def test_scores_come_back(tmp_path, hop):
-    scores = np.random.default_rng(0).random((3, 50, 2))
-    durations = np.array([50 * hop, 20.5 * hop, hop])
-    written = FrameScores(("a", "b", "c.d"), ("Cat", "Dog"), scores, hop, durations)
-    write_scores(tmp_path / "scores", written)
-    found = read_scores(tmp_path / "scores")
-    assert (found.clips, found.classes, found.seconds_per_frame) == (written.clips, written.classes, hop)
-    assert (found.durations == durations).all()
-    for index, length in enumerate([50, 21, 1]):
-        assert (found.scores[index, :length] == scores[index, :length]).all()
-        assert (found.scores[index, length:] == 0).all()
+EVENTS = {"a.wav": (Event(0.5, 2.0, "Dog"), Event(1.0, 1.5, "Tür, offen")), "b.wav": (Event(0.0, 10.0, "Café"),)}
+HEADER = "filename\tonset\toffset\tevent_label\n"
 
 
-def test_scores_with_rounded_times_are_read(tmp_path):
-    starts = np.arange(512) * 10 / 512
-    rows = [f"{start:.3f}\t{start + 10 / 512:.3f}\t0.5" for start in starts]
-    (tmp_path / "a.tsv").write_text("\n".join(["onset\toffset\tDog", *rows]) + "\n")
-    assert read_scores(tmp_path).seconds_per_frame == pytest.approx(10 / 512, rel=1e-4)
+def interpreted(path, read=read_events):
+    notes = []
+    return read(path, notes=notes), [note.replace(str(path), "FILE") for note in notes]
 
 
-def test_all_defects_of_scores_are_reported(tmp_path):
-    assert defects(read_scores, tmp_path) == ["FILE: no score files (<clip>.tsv) in this folder"]
-    (tmp_path / "a.tsv").write_text("onset\toffset\tDog\n0\t1\t0.5\n1\t2\t0.5\n")
-    (tmp_path / "b.tsv").write_text("onset\toffset\tDog\n0\t1\tloud\n")
-    (tmp_path / "c.tsv").write_text("onset\toffset\tDog\n")
-    (tmp_path / "d.tsv").write_text("onset\toffset\n0\t1\n")
-    assert defects(read_scores, tmp_path) == [
-        "FILE/b.tsv:2: Dog 'loud' is not a number",
-        "FILE/c.tsv: no frames",
-        "FILE/d.tsv:1: no class; the first line must be: onset offset class1 class2 ... (tab-separated)",
+@pytest.mark.parametrize(
+    ("encoding", "note"),
+    [
+        ("utf-8", None),
+        ("utf-8-sig", None),
+        ("utf-16", None),
+        ("utf-32", None),
+        ("utf-16-be", "FILE: read as UTF-16, without byte order mark"),
+        ("utf-16-le", "FILE: read as UTF-16, without byte order mark"),
+        ("latin-1", "FILE: not UTF-8 (first in line 3); read as Windows-1252, the superset of Latin-1"),
+    ],
+)
+@pytest.mark.parametrize("packed", [False, True])
+def test_encodings(tmp_path, encoding, note, packed):
+    path = tmp_path / "events.tsv"
+    write_events(path, EVENTS)
+    data = path.read_text(encoding="utf-8").encode(encoding)
+    path.write_bytes(gzip.compress(data) if packed else data)
+    assert interpreted(path) == (EVENTS, [note] if note else [])
+    if note:
+        with pytest.warns(UserWarning, match="read as"):  # without a list for notes nothing is guessed in silence
+            read_events(path)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"PK\x03\x04rest", "FILE: a spreadsheet or zip archive; save it as text with tabs (.tsv) or commas (.csv)"),
+        (gzip.compress(b"filename" * 99)[:-9], "FILE: broken gzip file"),
+        (codecs.BOM_UTF16_LE + b"abc", "FILE: neither text in UTF-8 nor in UTF-16; save it as UTF-8"),
+        (b"filename\n\x81\xff", "FILE:2: not text in UTF-8, UTF-16 or Latin-1; save it as UTF-8"),
+    ],
+)
+def test_what_is_no_text_is_refused_with_a_remedy(tmp_path, data, message):
+    path = tmp_path / "events.tsv"
+    path.write_bytes(data)
+    (found,) = defects(read_events, path)
+    assert found.startswith(message)
+
+
+@pytest.mark.parametrize("separator", ["\t", ",", ";"])
+def test_files_of_sed_eval_without_header(tmp_path, separator):
+    """What dcase_util, which reads sed_eval's files, says is in them."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of its own imports
+        from dcase_util.containers import MetaDataContainer
+
+    path = tmp_path / "clip1.ann"
+    for rows in (
+        ["0.5 2.0 dog", "1 1.5 cat"],
+        ["a.wav 0.5 2.0 dog", "b.wav 1 1.5 cat"],
+        ["a.wav home 0.5 2.0 dog", "b.wav home 1 1.5 cat"],
+    ):
+        path.write_text("\n".join(rows).replace(" ", separator) + "\n")
+        expected = [
+            (item.filename or "clip1", item.onset, item.offset, item.event_label)
+            for item in MetaDataContainer().load(str(path))
+        ]
+        found, notes = interpreted(path)
+        assert [(name, *event) for name, events in found.items() for event in events] == expected
+        assert any(note.startswith("FILE: no header; read as ") for note in notes)
+        assert any("commas" in note or "semicolons" in note for note in notes) == (separator != "\t")
+
+
+def test_commas_in_another_order_of_columns(tmp_path):
+    """As pandas writes the predictions of DESED_task's systems."""
+    path = tmp_path / "predictions.csv"
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["", "event_label", "onset", "offset", "filename"])
+        rows = [(name, event) for name, events in EVENTS.items() for event in events]
+        for number, (name, event) in enumerate(rows):
+            writer.writerow([number, event.label, event.onset, event.offset, name])
+    assert interpreted(path) == (EVENTS, ["FILE: read with commas between the fields"])
+
+
+def test_rows_of_nan_and_onsets_just_below_0(tmp_path):
+    path = tmp_path / "events.tsv"
+    path.write_text(HEADER + "a\tnan\tNaN\tnan\nb\t-1e-9\t2\tDog\nc\t\t\tnan\n")
+    assert interpreted(path) == (
+        {"a": (), "b": (Event(0.0, 2.0, "Dog"),), "c": ()},
+        [
+            "FILE: 2 rows of nan read as clips without events",
+            "FILE: 1 onset less than 1 microsecond below 0 read as 0",
+        ],
+    )
+    path.write_text(HEADER + "b\t-0.1\t2\tDog\nb\t1\t2\tnan\n")
+    assert defects(read_events, path) == [
+        "FILE:2: onset -0.1, offset 2: an event begins at 0 or later and ends after",
+        "FILE:3: an event without event_label",
     ]
-    for name in "bcd":
-        (tmp_path / f"{name}.tsv").unlink()
-    (tmp_path / "e.tsv").write_text("onset\toffset\tCat\n0\t1\t0.5\n")
-    (tmp_path / "f.tsv").write_text("onset\toffset\tDog\n0\t1\t0.5\n1.5\t2\t0.5\n")
-    assert defects(read_scores, tmp_path) == [
-        "FILE/e.tsv: other classes than in a.tsv",
-        "FILE/f.tsv:3: frames must follow each other every 1 s",
+
+
+@pytest.mark.parametrize("text", ["", HEADER, HEADER + "\n\n"])
+def test_a_file_without_rows_has_no_events(tmp_path, text):
+    path = tmp_path / "events.tsv"
+    path.write_text(text)
+    assert interpreted(path) == ({}, ["FILE: no rows, so no events"])
+
+
+def test_a_folder_of_files(tmp_path):
+    (tmp_path / "a.ann").write_text("0.5\t2\tDog\n")
+    (tmp_path / "b.txt").write_text("")
+    (tmp_path / "c.txt").write_text("onset\toffset\tevent_label\n")
+    found, notes = interpreted(tmp_path)
+    assert found == {"a": (Event(0.5, 2.0, "Dog"),), "b": (), "c": ()}
+    assert notes[0] == "FILE: 3 files read as one"
+    (tmp_path / "d.tsv").write_text(HEADER + "a\t0\t1\tDog\n")
+    assert defects(read_events, tmp_path) == ["FILE/d.tsv:2: clip a is in FILE/a.ann:1 already"]
+
+
+def test_operating_points_of_a_file_and_of_a_folder(mini, tmp_path):
+    points = read_operating_points(mini.folder / "predictions_50_thresholds.tsv.gz")
+    assert [float(key) for key in points] == pytest.approx([(2 * step + 1) / 100 for step in range(50)])
+    for key, events in points.items():
+        write_events(tmp_path / f"{key}.tsv", events)
+    assert read_operating_points(tmp_path) == points
+    (tmp_path / "one.tsv").write_text("threshold\t" + HEADER + "high\ta\t0\t1\tDog\n")
+    assert defects(read_operating_points, tmp_path / "one.tsv") == ["FILE:2: no threshold, or not a number"]
+
+
+def test_durations_as_others_write_them(tmp_path):
+    path = tmp_path / "durations.csv"
+    path.write_text("a.wav,10\nb.wav,9.5\na.wav,10\n")
+    found, notes = interpreted(path, read_durations)
+    assert found == {"a.wav": 10.0, "b.wav": 9.5}
+    assert notes == [
+        "FILE: read with commas between the fields",
+        "FILE: no header; read as filename duration",
+        "FILE: 1 row that repeat a clip and its duration left out",
     ]
-
-
-def test_scores_that_cannot_be_written_are_refused(tmp_path):
-    scores = FrameScores(("a/b",), ("Dog",), np.zeros((1, 4, 1)), 0.1, np.array([0.4]))
-    with pytest.raises(ValueError, match="'a/b' cannot name a file"):
-        write_scores(tmp_path, scores)
-    with pytest.raises(ValueError, match="2 clip names for scores of 1 clips"):
-        write_scores(tmp_path, dataclasses.replace(scores, clips=("a", "b")))

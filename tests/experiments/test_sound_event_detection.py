@@ -14,7 +14,7 @@ from avkeras.data.manifest import read_manifest, write_manifest
 from avkeras.datasets.demo import make_demo
 from avkeras.errors import AvkerasError
 from avkeras.evaluation.evaluate import evaluate
-from avkeras.evaluation.files import read_scores
+from avkeras.evaluation.score_files import read_scores
 from avkeras.experiments.detection import SoundEventDetection, run_sound_event_detection
 from avkeras.experiments.detection_scores import METRICS, Tuning
 from avkeras.reports.visualize_media import visualize
@@ -73,7 +73,7 @@ def test_the_files_give_the_scores_of_the_table(values, report):
         filters=report.tuning.psds_filters["PSDS2"],
         classes=report.tuning.classes,
     )
-    assert found.event.macro == pytest.approx(report.rows[0]["EBF1"])
+    assert found.counts["event"].macro_f1() == pytest.approx(report.rows[0]["EBF1"])
     assert found.psds["PSDS2"] == pytest.approx(report.rows[0]["PSDS2"])
 
 

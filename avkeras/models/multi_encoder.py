@@ -205,6 +205,11 @@ class MultiEncoder(SequenceModel):
             "layer_norm_epsilon": layer_norm_epsilon,
         }
 
+    def _absent(self, name, like):
+        if name == "audio":
+            raise ValueError(f"{self.name} needs audio; a clip may lack its visual inputs only")
+        return super()._absent(name, like[:, :2])  # as long as audio would be too long; Keras warns of softmax over one
+
     @property
     def inference_weight(self) -> float:
         """Weight of the audio encoder in inference."""

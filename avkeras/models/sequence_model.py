@@ -1,17 +1,24 @@
-"""What the models share: named sequences of embeddings whose masks may be left out."""
+"""What the models share: named sequences of embeddings, which a clip may lack, and masks, which may be left out."""
 
 from collections.abc import Mapping
 
 import keras
+from keras import ops
 
 
 @keras.saving.register_keras_serializable(package="avkeras")
 class SequenceModel(keras.Model):
-    """A functional Keras model whose inputs named `*_mask` are optional.
+    """A functional Keras model of named sequences that may be absent, each with an optional mask `<name>_mask`.
+
+    It is called with a dict of one sequence or more, `(batch, frames, dim)`; one that is left out is absent from every
+    clip of the batch, as if its mask were False throughout.
 
     Args:
         inputs: dict of names to `keras.Input`.
         outputs: tensor or dict of tensors.
+
+    Raises:
+        ValueError: when called with none of its sequences.
 
     Example:
         >>> import numpy as np
@@ -23,10 +30,35 @@ class SequenceModel(keras.Model):
     """
 
     def __call__(self, inputs, *args, **kwargs):
-        """Calls the model; a mask that is left out means that all frames are real."""
+        """Calls the model; a mask that is left out means that all frames are real, a sequence, that no clip has it."""
         if isinstance(inputs, Mapping):
-            inputs = dict.fromkeys(name for name in self.input if name.endswith("_mask")) | dict(inputs)
+            inputs = self._complete(inputs)
         return super().__call__(inputs, *args, **kwargs)
+
+    def _complete(self, inputs):
+        """Returns all inputs of the model, from those that are given."""
+        given = {name: value for name, value in inputs.items() if value is not None}
+        sequences = [name for name in self.input if not name.endswith("_mask")]
+        like = next((given[name] for name in sequences if name in given), None)
+        if like is None:
+            known, found = " or ".join(sequences), ", ".join(given) or "nothing"
+            raise ValueError(f"{self.name} needs {known}, but is given {found}")
+        absent = {}
+        for name in sequences:
+            if name not in given:
+                absent |= self._absent(name, like)
+        if isinstance(like, keras.KerasTensor):  # of another Keras model, in which no input may be None
+            unmasked = [name for name in sequences if f"{name}_mask" not in given | absent]
+            absent |= {f"{name}_mask": _whole(given[name]) for name in unmasked}
+        if absent:  # Keras takes arrays or tensors, not both
+            given = {name: _tensor(value) for name, value in given.items()} | absent
+        return dict.fromkeys(name for name in self.input if name.endswith("_mask")) | given
+
+    def _absent(self, name, like):
+        """Returns a sequence that no clip has, as long as `like` `(batch, frames, dim)`, and its mask."""
+        frame = ops.zeros_like(_tensor(like)[..., :1])
+        absent = ops.repeat(frame, self.input[name].shape[-1], axis=-1)
+        return {name: absent, f"{name}_mask": ops.cast(frame[..., 0], "bool")}
 
     def compile(self, *args, jit_compile: bool | str = False, **kwargs) -> None:
         """Compiles as `keras.Model.compile` does, but without XLA unless asked for.
@@ -40,3 +72,11 @@ class SequenceModel(keras.Model):
     def compile_from_config(self, config):
         """Compiles a loaded model as it was compiled when it was saved."""
         self.compile(**keras.saving.deserialize_keras_object(config))
+
+
+def _tensor(value):
+    return value if isinstance(value, keras.KerasTensor) else ops.convert_to_tensor(value)
+
+
+def _whole(sequence):
+    return ops.cast(ops.ones_like(sequence[..., 0]), "bool")

@@ -19,6 +19,7 @@ from .metrics import (
 from .operating_points import (
     best_psds_filters as best_psds_filters,
     operating_points as operating_points,
+    operating_points_of_detections as operating_points_of_detections,
     operating_points_of_events as operating_points_of_events,
 )
 from .postprocess import decode_events as decode_events, frame_times as frame_times, median_filter as median_filter

@@ -4,16 +4,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from avkeras.errors import AvkerasError
+from avkeras.evaluation.all_thresholds import detections_at_all_thresholds
 from avkeras.evaluation.clip_counts import ClipCounts, event_counts, intersection_counts, label_counts, segment_counts
 from avkeras.evaluation.clip_probabilities import labels_of_probabilities, read_clip_probabilities
+from avkeras.evaluation.exact_psds import exact_psds
 from avkeras.evaluation.inputs import EventSource, Inputs, PointSource, gather, listed
 from avkeras.evaluation.metrics import labels_of
-from avkeras.evaluation.operating_points import operating_points, operating_points_of_events
-from avkeras.evaluation.psds import PSDS1, PSDS2, PsdsSettings, psds
-from avkeras.evaluation.score_files import FrameScores, frames_of
+from avkeras.evaluation.operating_points import operating_points_of_detections, operating_points_of_events
+from avkeras.evaluation.psds import PSDS1, PSDS2, PsdRoc, PsdsSettings, psd_roc
+from avkeras.evaluation.score_files import FrameScores, segments_of
 
 SCENARIOS: dict[str, PsdsSettings] = {"PSDS1": PSDS1, "PSDS2": PSDS2}
 
@@ -27,18 +27,24 @@ class Evaluation:
         counts: of `"clip"`, `"segment"` and `"event"`, and of `"intersection"` (dtc and gtc 0.5) where the clips'
             durations are known.
         offset_rule: of the event-based counts, see `avkeras.evaluation.clip_counts.event_counts`.
-        psds: PSDS by name; empty without scores and operating points.
+        rocs: PSD-ROCs by the name of their PSDS, empty without scores and operating points: `"PSDS1"` and `"PSDS2"`
+            over 50 thresholds or the operating points given, and of scores `"PSDS1_all"` and `"PSDS2_all"` over all.
         notes: what was interpreted, merged or left out, a line each.
     """
 
     inputs: Inputs
     counts: dict[str, ClipCounts]
     offset_rule: str
-    psds: dict[str, float]
+    rocs: dict[str, PsdRoc]
     notes: tuple[str, ...]
 
+    @property
+    def psds(self) -> dict[str, float]:
+        """PSDS by name."""
+        return {name: roc.score for name, roc in self.rocs.items()}
+
     def summary(self) -> dict[str, float]:
-        """Returns the metrics that the 2022 paper's tables show, by their names there."""
+        """Returns the metrics that the 2022 paper's tables show, by their names there, and PSDS over all thresholds."""
         return {
             "CBF1": self.counts["clip"].micro_f1(),
             "SBF1": self.counts["segment"].micro_f1(),
@@ -71,7 +77,7 @@ def evaluate(
         ground_truth: likewise. Events of one class that overlap are counted one by one for event-based F1, as
             sed_eval does, and merged for intersection-based F1 and PSDS, which are not defined for them.
         durations: a file `filename duration`, or the seconds of each clip; needed for intersection-based F1 and PSDS.
-        scores: a folder of score files (`avkeras.evaluation.score_files`), or frame scores, for PSDS at 50 thresholds.
+        scores: a folder of score files (`avkeras.evaluation.score_files`), or frame scores, for PSDS.
             They must hold all clips; their ends stand in for durations that are not given.
         points: detected events at several thresholds, for PSDS in place of `scores`: a file with a column `threshold`,
             a folder with a file of events for each threshold, or events by threshold and clip.
@@ -129,42 +135,38 @@ def evaluate(
         counts["intersection"] = intersection_counts(
             inputs.merged, inputs.merged_predictions, classes=inputs.classes, durations=inputs.durations
         )
-    values = {}
+    rocs: dict[str, PsdRoc] = {}
     if (scores is not None or points is not None) and not any(inputs.truth):
         notes.append("no true event: PSDS is not defined")
     elif inputs.points:
-        values = {name: _psds_of_points(inputs, settings) for name, settings in SCENARIOS.items()}
+        rocs = {name: _roc_of_points(inputs, settings) for name, settings in SCENARIOS.items()}
     elif inputs.scores is not None:
-        values = _psds_of_scores(inputs, filters)
-    return Evaluation(inputs, counts, offset_rule, values, tuple(notes))
+        rocs = _rocs_of_scores(inputs, filters)
+    return Evaluation(inputs, counts, offset_rule, rocs, tuple(notes))
 
 
-def _psds_of_points(inputs: Inputs, settings: PsdsSettings) -> float:
+def _roc_of_points(inputs: Inputs, settings: PsdsSettings) -> PsdRoc:
     counted = operating_points_of_events(
         inputs.points, inputs.merged, classes=inputs.classes, durations=inputs.durations, settings=settings
     )
-    return psds(counted, settings)
+    return _roc(counted, settings)
 
 
-def _psds_of_scores(inputs: Inputs, filters) -> dict[str, float]:
-    frames = frames_of(inputs.scores)
-    places = [place for place, name in enumerate(frames.classes) if name in inputs.classes]
-    values = {}
+def _rocs_of_scores(inputs: Inputs, filters) -> dict[str, PsdRoc]:
+    classes = [name for name in inputs.scores.classes if name in inputs.classes]
+    options = {"classes": classes, "durations": inputs.durations}
+    rocs, exact = {}, {}
+    before = segments = detections = None
     for name, settings in SCENARIOS.items():
-        sizes = np.atleast_1d(filters[name] if isinstance(filters, Mapping) else filters)
-        if len(sizes) not in (1, len(frames.classes)):
-            raise AvkerasError(
-                f"{len(sizes)} median filters for the {len(frames.classes)} classes of the scores "
-                f"({', '.join(frames.classes)}): give one, or one for each in this order"
-            )
-        counted = operating_points(
-            frames.scores[:, :, places],
-            inputs.merged,
-            classes=[frames.classes[place] for place in places],
-            seconds_per_frame=frames.seconds_per_frame,
-            durations=inputs.durations,
-            filters=np.broadcast_to(sizes, len(frames.classes))[places],
-            settings=settings,
-        )
-        values[name] = psds(counted, settings)
-    return values
+        sizes = filters[name] if isinstance(filters, Mapping) else filters
+        if segments is None or sizes != before:
+            segments, before = segments_of(inputs.scores, classes=classes, filters=sizes), sizes
+            detections = detections_at_all_thresholds(segments)
+        counted = operating_points_of_detections(detections, inputs.merged, settings=settings, **options)
+        rocs[name] = _roc(counted, settings)
+        exact[f"{name}_all"] = exact_psds(segments, inputs.merged, settings=settings, detections=detections, **options)
+    return rocs | exact
+
+
+def _roc(counted, settings) -> PsdRoc:
+    return psd_roc(counted, alpha_ct=settings.alpha_ct, alpha_st=settings.alpha_st, max_efpr=settings.max_efpr)

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from avkeras.data.manifest import Event
 from avkeras.evaluation import bits
+from avkeras.evaluation.all_thresholds import ThresholdDetections
 from avkeras.evaluation.event_counts import reference_arrays
 from avkeras.evaluation.intersections import ClassCounter, Detections, References
 from avkeras.evaluation.postprocess import FILTERS, check_filters, check_scores, frame_times
@@ -104,6 +105,64 @@ def operating_points_of_events(
     return _gather(references, classes, counts)
 
 
+def operating_points_of_detections(
+    detections: Sequence[ThresholdDetections],
+    ground_truth: Sequence[Sequence[Event]],
+    *,
+    classes: Sequence[str],
+    durations: ArrayLike,
+    settings: PsdsSettings,
+    thresholds: Sequence[float] = THRESHOLDS,
+) -> OperatingPoints:
+    """Count correct events, false positives and cross triggers at some of all thresholds.
+
+    Args:
+        detections: of each class, from `avkeras.evaluation.all_thresholds.detections_at_all_thresholds`.
+        ground_truth: the events of each clip; those of one class must not overlap.
+        classes: class names in the order of the detections.
+        durations: lengths of the clips in seconds, `(clips,)`.
+        settings: tolerances.
+        thresholds: one operating point each, rising; by default 0.01 to 0.99 in steps of 0.02.
+
+    Raises:
+        ValueError: lengths do not fit, an event is of an unknown class, or events of one class overlap.
+
+    Example:
+        >>> from avkeras.evaluation.all_thresholds import detections_at_all_thresholds, frame_segments
+        >>> from avkeras.evaluation.psds import PSDS1
+        >>> segments = frame_segments([[[0.9], [0.8], [0.2]]], classes=["Dog"], seconds_per_frame=1.0)
+        >>> points = operating_points_of_detections(
+        ...     detections_at_all_thresholds(segments),
+        ...     [[Event(0.0, 2.0, "Dog")]],
+        ...     classes=["Dog"],
+        ...     durations=[3.0],
+        ...     settings=PSDS1,
+        ...     thresholds=[0.1, 0.5],
+        ... )
+        >>> points.correct.tolist(), points.false_positives.tolist()
+        ([[0.0], [1.0]], [[1.0], [0.0]])
+    """
+    thresholds = _rising(thresholds)
+    references = References(ground_truth, classes, np.asarray(durations, np.float64))
+    counts = []
+    for index in references.present:
+        found = detections[index]
+        first = np.searchsorted(thresholds, found.low, side="right")
+        count = np.searchsorted(thresholds, found.high, side="right") - first
+        chosen = np.repeat(np.arange(len(count)), count)
+        point = np.arange(len(chosen)) + np.repeat(first - (np.cumsum(count) - count), count)
+        clip = found.clip[chosen]
+        sequence = clip * len(thresholds) + point
+        order = np.lexsort((found.onset[chosen], sequence))
+        sequences, row = np.unique(sequence[order], return_inverse=True)
+        row_clip, row_point = np.divmod(sequences, len(thresholds))
+        chosen = chosen[order]
+        rows = Detections(row_clip, row_point, row_point + 1, row, found.onset[chosen], found.offset[chosen])
+        counter = ClassCounter(references, index, settings.dtc, settings.gtc, settings.cttc)
+        counts.append(counter(rows, len(thresholds)))
+    return _gather(references, classes, counts)
+
+
 def best_psds_filters(
     scores: ArrayLike,
     ground_truth: Sequence[Sequence[Event]],
@@ -159,9 +218,7 @@ class _Counter:
         scores, durations = check_scores(scores, classes, seconds_per_frame, durations)
         if len(ground_truth) != len(scores):
             raise ValueError(f"ground truth of {len(ground_truth)} clips for scores of {len(scores)}")
-        thresholds = np.asarray(thresholds, np.float64)
-        if not len(thresholds) or (np.diff(thresholds) <= 0).any():
-            raise ValueError("thresholds must rise, and there must be one at least")
+        thresholds = _rising(thresholds)
         self._references = References(ground_truth, classes, durations)
         self._classes, self._settings = classes, settings
         self._frames = scores.shape[1]
@@ -200,6 +257,13 @@ class _Counter:
         row, start = np.divmod(edges[::2], self._frames + 1)
         stop = edges[1::2] - row * (self._frames + 1)
         return Detections(clip, first, after, row, self._starts[start], self._ends[clip[row], stop - 1])
+
+
+def _rising(thresholds):
+    thresholds = np.asarray(thresholds, np.float64)
+    if not len(thresholds) or (np.diff(thresholds) <= 0).any():
+        raise ValueError("thresholds must rise, and there must be one at least")
+    return thresholds
 
 
 def _gather(references, classes, counts) -> OperatingPoints:

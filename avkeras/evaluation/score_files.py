@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avkeras.errors import AvkerasError, ManifestError
-from avkeras.evaluation.postprocess import check_scores, frame_times
+from avkeras.evaluation.all_thresholds import SegmentScores
+from avkeras.evaluation.postprocess import check_filters, check_scores, frame_times, median_filter_scores
 from avkeras.evaluation.text_tables import number, read_table, say
 
 TIME_COLUMNS = ("onset", "offset")
@@ -106,6 +107,47 @@ def load_scores(folder: str | Path, *, logits: bool = False, notes: list[str] | 
     return ClipScores(classes, tables, places)
 
 
+def segments_of(scores: ClipScores, *, classes: Sequence[str], filters: int | Sequence[int] = 1) -> SegmentScores:
+    """Scores of clips as one sequence of segments, clip by clip, median-filtered before.
+
+    Args:
+        scores: of any clips.
+        classes: the classes wanted, in the order wanted.
+        filters: sizes of the median filters in frames (odd), one for all classes or one for each of the scores'. One
+            above 1 needs frames of equal length.
+
+    Raises:
+        AvkerasError: the number of filters does not fit.
+        ManifestError: there are filters, and frames are not equally long.
+        ValueError: a filter size is not odd.
+    """
+    sizes = check_filters(filters)
+    if len(sizes) not in (1, len(scores.classes)):
+        raise AvkerasError(
+            f"{len(sizes)} median filters for the {len(scores.classes)} classes of the scores "
+            f"({', '.join(scores.classes)}): give one, or one for each in this order"
+        )
+    places = [scores.classes.index(name) for name in classes]
+    sizes = [sizes[place] if len(sizes) > 1 else sizes[0] for place in places]
+    lengths = np.array([len(table) for table in scores.tables.values()])
+    table = np.concatenate(list(scores.tables.values()))
+    first = np.cumsum(lengths) - lengths
+    offset = table[:, 1]
+    # Times rounded apart: a segment ends where the next one of its clip begins
+    inner = np.ones(len(table) - 1, bool)
+    inner[first[1:] - 1] = False
+    offset[:-1][inner] = table[1:, 0][inner]
+    values = table[:, 2:][:, places]
+    if max(sizes) > 1:
+        _require_equal_frames(scores)
+        for length in np.unique(lengths):
+            rows = first[lengths == length][:, None] + np.arange(length)
+            for index, size in enumerate(sizes):
+                if size > 1:
+                    values[rows, index] = median_filter_scores(values[rows, index], size)
+    return SegmentScores(np.repeat(np.arange(len(lengths)), lengths), table[:, 0], offset, values, len(lengths))
+
+
 def read_scores(folder: str | Path) -> FrameScores:
     """Read the frame scores of all clips of a folder; every defect of its files is reported at once.
 
@@ -130,6 +172,18 @@ def frames_of(scores: ClipScores) -> FrameScores:
     Raises:
         ManifestError: with a line for every clip whose frames are not.
     """
+    seconds_per_frame = _require_equal_frames(scores)
+    tables = scores.tables
+    longest = max(tables.values(), key=len)
+    array = np.zeros((len(tables), len(longest), len(scores.classes)))
+    for index, table in enumerate(tables.values()):
+        array[index, : len(table)] = table[:, 2:]
+    durations = np.array([table[-1, 1] for table in tables.values()])
+    return FrameScores(tuple(tables), scores.classes, array, seconds_per_frame, durations)
+
+
+def _require_equal_frames(scores: ClipScores) -> float:
+    """Returns seconds per frame."""
     tables = scores.tables
     longest = max(tables.values(), key=len)
     # The first frame's end is exact where the file is; the mean is better where times were rounded
@@ -150,11 +204,7 @@ def frames_of(scores: ClipScores) -> FrameScores:
             )
     if defects:
         raise ManifestError(defects)
-    array = np.zeros((len(tables), len(longest), len(scores.classes)))
-    for index, table in enumerate(tables.values()):
-        array[index, : len(table)] = table[:, 2:]
-    durations = np.array([table[-1, 1] for table in tables.values()])
-    return FrameScores(tuple(tables), scores.classes, array, float(seconds_per_frame), durations)
+    return float(seconds_per_frame)
 
 
 def tables_of(scores: FrameScores) -> ClipScores:

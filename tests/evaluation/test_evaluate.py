@@ -50,6 +50,40 @@ def test_psds_of_a_folder_of_scores(random_case, tmp_path):
     assert result.inputs.silent == len(result.inputs.names) == len(names)
 
 
+def test_psds_of_uneven_segments(random_case, tmp_path):
+    """Frames of which neighbours with equal scores are one segment: the same events at every threshold."""
+    case = random_case(3, on_grid=True)
+    random = np.random.default_rng(0)
+    case.scores = np.zeros_like(case.scores)
+    for clip, events in enumerate(case.truth):
+        for event in events:
+            first, after = np.round(np.array(event[:2]) / case.seconds_per_frame).astype(int)
+            case.scores[clip, first:after, case.classes.index(event.label)] = random.choice([0.25, 0.5, 0.75])
+            case.scores[clip, first : first + 1] = random.choice([0.0, 0.6])
+    truth = {f"clip{index}": events for index, events in enumerate(case.truth)}
+    names = tuple(truth)
+    scores = FrameScores(names, case.classes, case.scores, case.seconds_per_frame, case.durations)
+    write_scores(tmp_path, scores)
+    expected = evaluate({}, truth, scores=tmp_path)
+    rows = 0
+    for path in tmp_path.iterdir():
+        header, *lines = path.read_text().splitlines()
+        joined = []
+        for onset, offset, *values in (line.split("\t") for line in lines):
+            if joined and joined[-1][2:] == values:
+                joined[-1][1] = offset
+            else:
+                joined.append([onset, offset, *values])
+        rows += len(lines) - len(joined)
+        path.write_text("\n".join([header, *map("\t".join, joined)]) + "\n")
+    assert rows > 50
+    result = evaluate({}, truth, scores=tmp_path)
+    assert result.psds == pytest.approx(expected.psds, abs=1e-12)
+    assert 0.05 < result.psds["PSDS2"] < 0.95
+    with pytest.raises(AvkerasError, match="frames of equal length are needed"):
+        evaluate({}, truth, scores=tmp_path, filters=3)
+
+
 def test_each_psds_has_its_filters(random_case):
     case = random_case(2)
     names = tuple(f"clip{index}" for index in range(len(case.scores)))
@@ -57,7 +91,7 @@ def test_each_psds_has_its_filters(random_case):
     truth = dict(zip(names, case.truth, strict=True))
     found = {size: evaluate({}, truth, scores=scores, filters=size).psds for size in (1, 9)}
     both = evaluate({}, truth, scores=scores, filters={"PSDS1": 1, "PSDS2": [9, 9, 9]}).psds
-    assert both == {"PSDS1": found[1]["PSDS1"], "PSDS2": found[9]["PSDS2"]}
+    assert both == {name: found[1 if name.startswith("PSDS1") else 9][name] for name in found[1]}
     assert found[1]["PSDS2"] != found[9]["PSDS2"]
 
 
@@ -125,11 +159,12 @@ def test_one_class_scores_1_when_all_is_found():
     frames[0, :4] = frames[0, 6:10] = 0.9
     scores = FrameScores(("a", "b"), ("Dog",), frames, 0.5, np.array([10.0, 10.0]))
     result = evaluate(truth, truth, scores=scores)
-    assert result.summary() == {"CBF1": 1.0, "SBF1": 1.0, "EBF1": 1.0, "PSDS1": 1.0, "PSDS2": 1.0}
+    assert set(result.summary()) == {"CBF1", "SBF1", "EBF1", "PSDS1", "PSDS2", "PSDS1_all", "PSDS2_all"}
+    assert set(result.summary().values()) == {1.0}
     for counts in result.counts.values():
         assert counts.micro_f1() == counts.macro_f1() == 1.0
     points = {"0.5": truth, "0.9": {}}
-    assert evaluate(truth, truth, points=points, durations={"a": 10.0, "b": 10.0}).psds == result.psds
+    assert evaluate(truth, truth, points=points, durations={"a": 10.0, "b": 10.0}).psds == {"PSDS1": 1.0, "PSDS2": 1.0}
 
 
 def test_clips_go_by_any_of_their_names():

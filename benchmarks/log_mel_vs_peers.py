@@ -36,7 +36,7 @@ def avkeras_runner(paths, cores):
 
     from avkeras.data.untuned import without_tuning
     from avkeras.features.log_mel import log_mel
-    from avkeras.media.audio import decode_audio
+    from avkeras.media.audio_in_graph import decode_audio
 
     def spectrogram(path):
         waveform, _ = decode_audio(path)

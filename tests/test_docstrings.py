@@ -28,7 +28,6 @@ NOT_SELF_CONTAINED = {
     "avkeras.serving.predict_events.load_event_predictor",
     "avkeras.serving.signatures.serving_module",
     "avkeras.reports.visualize.clip_attention_figure",
-    "avkeras.media.audio.decode_audio",
     "avkeras.features.build_embedders.build_openl3",
     "avkeras.features.build_embedders.build_tce",
     "avkeras.features.build_embedders.build_vgg16",

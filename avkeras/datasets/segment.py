@@ -91,11 +91,13 @@ def cut_video(source, path: str | Path, *, start: float, end: float, height: int
 def _opened(source, path) -> Iterator["av.container.InputContainer"]:
     import av
 
+    from avkeras.media.media import metadata_options
+
     if hasattr(source, "seek"):
         source.seek(0)
     try:
         name = source if hasattr(source, "read") else f"file:{source}"
-        with av.open(name, options={"format_whitelist": _CONTAINERS}, metadata_errors="replace") as container:
+        with av.open(name, options={"format_whitelist": _CONTAINERS}, **metadata_options()) as container:
             yield container
         if getattr(source, "error", None) is not None:  # FFmpeg may take a broken connection for the end
             raise source.error

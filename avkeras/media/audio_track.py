@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from avkeras.errors import MediaError
-from avkeras.media.media import best_track, decode, id3_length, open_media, packets, start_seconds
+from avkeras.media.containers import id3_length
+from avkeras.media.media import best_track, decode, open_media, packets, start_seconds
 from avkeras.media.wav import read_wav_header
 
 if TYPE_CHECKING:

@@ -8,20 +8,18 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from avkeras.errors import MediaError
+from avkeras.media.containers import demuxer, open_regular, sniff, sniff_open
 
 if TYPE_CHECKING:
     import av
 
 _log = logging.getLogger(__name__)
 
-# FFmpeg's demuxer for each container. It is named rather than guessed, so that a playlist that calls itself
-# clip.mp4 cannot make FFmpeg open other files.
-_DEMUXERS = {"wav": "wav", "flac": "flac", "mp3": "mp3", "ogg": "ogg", "mp4": "mov", "matroska": "matroska"}
-CONTAINERS = tuple(_DEMUXERS)
-_MP4_BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")
+# A picture of more pixels than this (8K video has half as many) is refused: each takes 100 MB.
+MOST_PIXELS = 1 << 26
 
 
 @dataclass(frozen=True)
@@ -29,7 +27,7 @@ class MediaInfo:
     """What `probe` found in a media file.
 
     Args:
-        container: one of `CONTAINERS`.
+        container: one of `avkeras.media.containers.CONTAINERS`.
         duration: declared length in seconds; None where the file declares none.
         has_audio: an audio track with at least one packet.
         has_video: a video track, other than a cover picture, with at least one packet.
@@ -47,77 +45,6 @@ class MediaInfo:
     rotation: int = 0
 
 
-def sniff(path: str | Path) -> str:
-    """Name a file's container by its first bytes; the extension is not looked at.
-
-    Returns:
-        One of `CONTAINERS`: "wav", "flac", "mp3", "ogg", "mp4" (with m4a and mov) or "matroska" (with webm).
-
-    Raises:
-        MediaError: the file is missing, unreadable, empty, text or of another kind.
-
-    Example:
-        >>> sniff("clip.mp4")
-        'mp4'
-    """
-    try:
-        with open(path, "rb") as file:
-            head = file.read(512)
-            kind = _kind(head)
-            if kind == "id3":
-                # What follows the tag tells FLAC from MP3.
-                file.seek(id3_length(head))
-                kind = "flac" if file.read(4) == b"fLaC" else "mp3"
-    except FileNotFoundError:
-        raise MediaError(path, "no such file") from None
-    except OSError as error:
-        raise MediaError(path, f"cannot be read ({error.strerror or error})") from None
-    if kind is None:
-        raise MediaError(path, _why_unknown(head))
-    return kind
-
-
-def _kind(head: bytes) -> str | None:
-    if head[:4] in (b"RIFF", b"RF64") and head[8:12] == b"WAVE":
-        return "wav"
-    if head[:4] == b"fLaC":
-        return "flac"
-    if head[:4] == b"OggS":
-        return "ogg"
-    if head[4:8] in _MP4_BOXES:
-        return "mp4"
-    if head[:4] == b"\x1a\x45\xdf\xa3":
-        return "matroska"
-    if head[:3] == b"ID3" and len(head) >= 10:
-        return "id3"
-    if len(head) >= 4 and head[0] == 0xFF and head[1] & 0xE0 == 0xE0:
-        # An MPEG audio frame: its version, layer, bit rate and sample rate must not be the reserved values.
-        version, layer, bit_rate, rate = head[1] >> 3 & 3, head[1] >> 1 & 3, head[2] >> 4, head[2] >> 2 & 3
-        if version != 1 and layer != 0 and bit_rate not in (0, 15) and rate != 3:
-            return "mp3"
-    return None
-
-
-def id3_length(head: bytes) -> int:
-    """Bytes that an ID3 tag at a file's start takes, from its first 10 bytes; 0 where there is none."""
-    if head[:3] != b"ID3" or len(head) < 10:
-        return 0
-    size = 0
-    for byte in head[6:10]:  # four digits of 7 bits
-        size = size << 7 | byte & 0x7F
-    return 10 + size
-
-
-def _why_unknown(head: bytes) -> str:
-    if not head:
-        return "the file is empty (0 bytes)"
-    if not head.strip(b"\0"):
-        return "the file starts with zeros only: an unfinished download?"
-    if all(byte >= 0x20 or byte in b"\t\n\r\f" for byte in head):
-        return "this is text, not media"
-    return f"not a supported container: convert it to one of {', '.join(CONTAINERS)}"
-
-
 @contextlib.contextmanager
 def open_media(path: str | Path) -> Iterator[av.container.InputContainer]:
     """Open a media file with PyAV; FFmpeg's errors become a `MediaError` that names the file.
@@ -129,14 +56,48 @@ def open_media(path: str | Path) -> Iterator[av.container.InputContainer]:
     """
     import av
 
-    kind = sniff(path)
-    try:
-        # "file:" keeps FFmpeg from reading a colon in the path as a protocol.
-        with av.open(f"file:{path}", format=_DEMUXERS[kind], metadata_errors="replace") as container:
-            yield container
-    except av.FFmpegError as error:
-        reason = error.strerror or type(error).__name__
-        raise MediaError(path, f"cannot be read as {kind}: truncated or damaged ({reason})") from None
+    with open_regular(path) as file:
+        kind = sniff_open(path, file)
+        try:
+            with av.open(
+                _Bytes(file),
+                format=demuxer(kind),
+                options={"max_pixels": str(MOST_PIXELS)},
+                io_open=_refuse_to_open,
+                **metadata_options(),
+            ) as container:
+                yield container
+        except av.FFmpegError as error:
+            reason = error.strerror or type(error).__name__
+            raise MediaError(path, f"cannot be read as {kind}: truncated or damaged ({reason})") from None
+        except OSError as error:  # of the disk
+            raise MediaError(path, f"cannot be read ({error.strerror or error})") from None
+
+
+class _Bytes:
+    """What FFmpeg gets of a file: bytes, and no name from which it could conclude anything."""
+
+    name = ""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.read, self.seek, self.tell = file.read, file.seek, file.tell
+
+
+def _refuse_to_open(url: str, flags: int, options: dict) -> None:
+    """Whatever a file refers to, FFmpeg gets nothing but the file."""
+    raise PermissionError(f"a media file may not open others: {url}")
+
+
+def metadata_options() -> dict[str, str]:
+    """Arguments of `av.open` that keep titles in odd encodings from being an error; PyAV 19 does so by itself.
+
+    Example:
+        >>> set(metadata_options()) <= {"metadata_errors"}
+        True
+    """
+    import av
+
+    return {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
 
 
 def best_track(container: av.container.InputContainer, kind: str) -> av.stream.Stream | None:
@@ -183,7 +144,7 @@ def probe(path: str | Path) -> MediaInfo:
     """Find out which tracks of a media file hold anything, by reading up to the first packet of each.
 
     Raises:
-        MediaError: as `sniff`, and for a file that is damaged before its tracks are described.
+        MediaError: as `avkeras.media.containers.sniff`, and for a file that is damaged before its tracks are described.
 
     Example:
         >>> info = probe("clip.mp4")

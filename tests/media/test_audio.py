@@ -9,7 +9,8 @@ import soundfile
 from media_corpus import bursts, onset, write_bad_files, write_clip
 
 from avkeras.errors import MediaError
-from avkeras.media.audio import decode_audio, iter_audio, load_audio
+from avkeras.media.audio import iter_audio, load_audio
+from avkeras.media.audio_in_graph import decode_audio
 
 BURST = 0.5
 

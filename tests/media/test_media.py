@@ -5,7 +5,8 @@ import soundfile
 from media_corpus import bursts, write_bad_files, write_clip
 
 from avkeras.errors import MediaError
-from avkeras.media.media import id3_length, probe, sniff
+from avkeras.media.containers import id3_length, sniff
+from avkeras.media.media import probe
 
 
 @pytest.fixture(scope="module")

@@ -14,41 +14,54 @@ from avkeras.media.audio_track import mono_chunks
 # A slice is cut from a decode that begins and ends this much further out, so that neither the codec's nor the
 # resampler's start-up is heard (seconds).
 _MARGIN = 0.1
+# Sound that nowhere exceeds this (-80 dB; 16-bit dither reaches 6e-5) is silent.
+_SILENT = 1e-4
 
 
 def load_audio(
-    path: str | Path, *, sample_rate: int = 16000, start: float = 0.0, duration: float | None = None
+    path: str | Path,
+    *,
+    sample_rate: int = 16000,
+    start: float = 0.0,
+    duration: float | None = None,
+    notes: list[str] | None = None,
 ) -> np.ndarray:
     """Read a clip's sound: channels averaged to mono, resampled by soxr (HQ).
 
     Time 0 is the clip's start, the earliest start among its tracks: sound that starts late, and gaps in its time
-    stamps, are filled with zeros, so the waveform lines up with `avkeras.media.video.load_frames`.
+    stamps, are filled with zeros, so the waveform lines up with `avkeras.media.video.load_frames`. Stamps that would
+    take more zeros than there is sound, and 600 s, are an error: what a clip costs is bounded by what is in it.
+
+    Where channels cancel each other in their mean (stereo whose sides are each other's negative), the loudest one is
+    taken instead, a second at a time.
 
     A slice equals that part of the whole, but one that begins beyond 20 s is reached by a seek and lies as exactly
     as the file's time stamps (1 ms in Matroska).
 
     A file is truncated if its sound ends earlier than declared by more than 5 % and by more than 0.5 s; that is
-    an error and not a shorter waveform, because labels of the missing part would stand for silence. Ogg, and MP3
-    without a Xing or VBRI header, declare no length, so a cut there cannot be told from an end.
+    an error and not a shorter waveform, because labels of the missing part would stand for silence. Ogg, MPEG-TS,
+    MPEG-PS, AAC, AC-3 and AMR, and MP3 without a Xing or VBRI header, declare no length, so a cut there cannot be told
+    from an end. Wav and AVI are judged by the bytes that they declare.
 
     Args:
-        path: a wav, flac, mp3, ogg, mp4 (m4a, mov) or matroska (webm) file, whatever its extension.
+        path: a file of one of `avkeras.media.containers.CONTAINERS`, whatever its extension.
         sample_rate: of the result, in Hz.
         start: first second wanted.
         duration: seconds wanted, or None for all that follows. Sound that ends earlier gives fewer samples.
+        notes: gets a line for each thing that was replaced, and one if all of it is silent.
 
     Returns:
         float32 of shape `(samples,)`, in [-1, 1] but for float files and codecs that overshoot.
 
     Raises:
-        MediaError: unreadable file, no audio track, no samples in it or after `start`, truncated, or samples that
-            are not finite.
+        MediaError: unreadable file, no audio track, no samples in it or after `start`, truncated, broken time stamps,
+            a rate beyond 1 kHz to 1 MHz, or samples that are not finite or exceed 32.
 
     Example:
         >>> load_audio("clip.mp4", duration=1.0).shape
         (16000,)
     """
-    blocks = iter_audio(path, sample_rate=sample_rate, start=start, duration=duration)
+    blocks = iter_audio(path, sample_rate=sample_rate, start=start, duration=duration, notes=notes)
     return np.concatenate(list(blocks))
 
 
@@ -59,11 +72,12 @@ def iter_audio(
     block_seconds: float = 10.0,
     start: float = 0.0,
     duration: float | None = None,
+    notes: list[str] | None = None,
 ) -> Iterator[np.ndarray]:
     """Read a clip's sound in blocks, for recordings of hours: the memory in use is that of one block.
 
     Args:
-        path: as for `load_audio`, like `sample_rate`, `start`, `duration` and the errors.
+        path: as for `load_audio`, like `sample_rate`, `start`, `duration`, `notes` and the errors.
         block_seconds: length of a block.
 
     Yields:
@@ -88,13 +102,15 @@ def iter_audio(
     left = math.inf if duration is None else round(duration * sample_rate)
     end = None if duration is None else start + duration + _MARGIN
     pending: list[np.ndarray] = []
-    held = 0
+    notes = [] if notes is None else notes
+    held, peak = 0, 0.0
     yielded = False
-    for chunk in _resampled(path, sample_rate, begin, end):
+    for chunk in _resampled(path, sample_rate, begin, end, notes):
         skipped = min(skip, len(chunk))
         skip -= skipped
         chunk = chunk[skipped : skipped + min(left, len(chunk))]
         left -= len(chunk)
+        peak = max(peak, float(np.abs(chunk).max(initial=0)))
         pending.append(chunk)
         held += len(chunk)
         while held >= length:
@@ -102,18 +118,22 @@ def iter_audio(
             yielded = True
             yield whole[:length]
             pending, held = [whole[length:].copy()], held - length
+    if not held and not yielded:
+        raise MediaError(path, f"its sound ends before {start:g} s" if start else "its audio track holds no samples")
+    if peak <= _SILENT:
+        notes.append(f"its sound is silent: it stays below {_SILENT:g} of full scale")
     if held:
         yield np.concatenate(pending)
-    elif not yielded:
-        raise MediaError(path, f"its sound ends before {start:g} s" if start else "its audio track holds no samples")
 
 
-def _resampled(path: str | Path, sample_rate: int, begin: int, end: float | None) -> Iterator[np.ndarray]:
+def _resampled(
+    path: str | Path, sample_rate: int, begin: int, end: float | None, notes: list[str]
+) -> Iterator[np.ndarray]:
     import soxr
 
     stream = None
     same = False
-    for rate, chunk in mono_chunks(path, begin=begin, end=end):
+    for rate, chunk in mono_chunks(path, begin=begin, end=end, notes=notes):
         if stream is None:
             same = rate == sample_rate
             stream = soxr.ResampleStream(rate, sample_rate, 1, dtype="float32", quality="HQ")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from avkeras.errors import MediaError
 from avkeras.media.containers import demuxer, open_regular, sniff, sniff_open
+from avkeras.media.painter import quarter_turns, shown_size
 
 if TYPE_CHECKING:
     import av
@@ -32,7 +33,7 @@ class MediaInfo:
         has_audio: an audio track with at least one packet.
         has_video: a video track, other than a cover picture, with at least one packet.
         sample_rate: of the audio, in Hz, or None.
-        video_size: `(height, width)` of the upright picture, or None.
+        video_size: `(height, width)` of the upright picture as it is meant to be shown, or None.
         rotation: degrees counter-clockwise by which stored pictures are turned to stand upright: 0, 90, 180, 270.
     """
 
@@ -135,11 +136,6 @@ def decode(packet: av.Packet) -> list[av.Frame] | None:
         return None
 
 
-def quarter_turns(frame: av.VideoFrame) -> int:
-    """How often the stored picture is turned by 90 degrees counter-clockwise to stand upright: 0 to 3."""
-    return round(frame.rotation / 90) % 4
-
-
 def probe(path: str | Path) -> MediaInfo:
     """Find out which tracks of a media file hold anything, by reading up to the first packet of each.
 
@@ -167,7 +163,6 @@ def probe(path: str | Path) -> MediaInfo:
         has_audio = audio is not None and audio.index in seen
         has_video = video is not None and video.index in seen
         turns = quarter_turns(frame) if frame is not None else 0
-        size = (video.height, video.width) if has_video else None
         duration = None if container.duration is None else container.duration / 1e6
         return MediaInfo(
             container=sniff(path),
@@ -175,6 +170,6 @@ def probe(path: str | Path) -> MediaInfo:
             has_audio=has_audio,
             has_video=has_video,
             sample_rate=audio.rate if has_audio else None,
-            video_size=size[::-1] if size and turns % 2 else size,
+            video_size=shown_size(video, frame or video, turns) if has_video else None,
             rotation=90 * turns,
         )

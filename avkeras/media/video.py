@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from avkeras.errors import MediaError
-from avkeras.media.media import best_track, decode, open_media, packets, quarter_turns, start_seconds
+from avkeras.media.media import MOST_PIXELS, best_track, decode, open_media, packets, start_seconds
+from avkeras.media.painter import Painter
 
 if TYPE_CHECKING:
     import av
@@ -24,8 +25,6 @@ REACH = 0.25
 _SEEK_BEYOND = 20.0
 # Threads side by side on pictures, and not on parts of one, took 0.7 of the time for VP8 and 1.2 for H.264.
 _FRAME_THREADED = ("vp8", "vp9")
-# A picture of a bounded short side may be this many times as long; a ribbon of pixels would not be bounded else.
-_MOST_RATIO = 4
 
 
 def load_frames(
@@ -34,20 +33,22 @@ def load_frames(
     *,
     size: tuple[int, int] | None = None,
     short_side: int | None = None,
+    notes: list[str] | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Read the video frames nearest to the given times, upright, in one pass that ends at the last of them.
 
     Times are counted from the clip's start, which is the earliest start among its tracks, so they line up with
-    `avkeras.media.audio.load_audio`. The sample aspect ratio is ignored: pictures keep their stored pixels.
-    Rotation metadata is applied to the nearest quarter turn; mirroring metadata is ignored. Damaged packets are
-    skipped, and their number is logged as a warning.
+    `avkeras.media.audio.load_audio`. Anamorphic pictures are widened or narrowed to square pixels. Rotation metadata is
+    applied to the nearest quarter turn; mirroring metadata is ignored. Damaged packets are skipped and counted.
 
     Args:
         path: a media file with a video track; a cover picture is not one.
         times: seconds, >= 0, in any order, repeats allowed: shape `(n,)`.
-        size: `(height, width)` of the upright output; None keeps the stored size.
+        size: `(height, width)` of the upright output, to which the whole picture is scaled; None keeps the size that
+            it is shown in.
         short_side: with `size` None, the most that the short side may have: larger pictures are scaled down to it in
             shape, smaller ones are kept, and of pictures longer than 4 times their short side only the middle is kept.
+        notes: gets a line if packets were damaged.
 
     Returns:
         `(frames, seen)`: uint8 RGB of shape `(n, height, width, 3)` and bool of shape `(n,)`. `seen` is False
@@ -55,7 +56,7 @@ def load_frames(
         than one frame interval or 0.25 s, whichever is longer. Such frames are zeros.
 
     Raises:
-        MediaError: no video track, or none of its frames can be decoded.
+        MediaError: no video track, none of its frames can be decoded, or its pictures have more than 67 million pixels.
         ValueError: a time is negative or not finite, or a size is not positive.
 
     Example:
@@ -66,7 +67,7 @@ def load_frames(
     targets = np.asarray(times, dtype=np.float64).reshape(-1)
     order = np.argsort(targets, kind="stable")
     frames, seen, done = None, np.zeros(len(targets), bool), 0
-    for some, shown in iter_frames(path, targets[order], size=size, short_side=short_side, threads=0):
+    for some, shown in iter_frames(path, targets[order], size=size, short_side=short_side, threads=0, notes=notes):
         if frames is None:
             frames = np.zeros((len(targets), *some.shape[1:]), np.uint8)
         places = order[done : done + len(some)]
@@ -83,11 +84,12 @@ def iter_frames(
     short_side: int | None = None,
     block: int = 16,
     threads: int = 1,
+    notes: list[str] | None = None,
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Read video frames as `load_frames` does, a few at a time, for recordings of hours.
 
     Args:
-        path: as for `load_frames`, like `size`, `short_side` and the errors.
+        path: as for `load_frames`, like `size`, `short_side`, `notes` and the errors.
         times: seconds, >= 0, ascending: shape `(n,)`.
         block: frames at a time.
         threads: that decode; 0: one per core. More than one holds so many pictures more, and gains nothing where
@@ -105,12 +107,13 @@ def iter_frames(
         raise ValueError(f"size must be (height, width), both >= 1, not {size}")
     if short_side is not None and (short_side < 1 or size is not None):
         raise ValueError(f"short_side must be >= 1 and stand without size, not {short_side}")
+    notes = [] if notes is None else notes
     if len(targets) and targets[0] > _SEEK_BEYOND:
         # Where a seek lands after the first time (or nowhere), the file's index is of no use: read it all.
         with contextlib.suppress(_Overshot):
-            yield from _read(path, targets, size, short_side, block, threads, seek=float(targets[0]))
+            yield from _read(path, targets, size, short_side, block, threads, notes, seek=float(targets[0]))
             return
-    yield from _read(path, targets, size, short_side, block, threads, seek=None)
+    yield from _read(path, targets, size, short_side, block, threads, notes, seek=None)
 
 
 class _Overshot(Exception):
@@ -124,6 +127,7 @@ def _read(
     short_side: int | None,
     block: int,
     threads: int,
+    notes: list[str],
     *,
     seek: float | None,
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -136,6 +140,8 @@ def _read(
             raise MediaError(path, "it has no video track")
         if track.codec_context is None:
             raise MediaError(path, "no decoder for its video track")
+        if track.width * track.height > MOST_PIXELS:
+            raise MediaError(path, f"its pictures of {track.width} x {track.height} pixels are too large: scale them")
         track.codec_context.thread_count = threads
         if track.codec_context.name in _FRAME_THREADED:
             track.thread_type = "FRAME"
@@ -145,13 +151,13 @@ def _read(
                 container.seek(int((origin + seek) * 1e6))
             except av.FFmpegError:
                 raise _Overshot from None
-        frames = _timed_frames(container, path, track, origin)
+        frames = _timed_frames(container, path, track, origin, notes)
         first = next(frames, None)
         if seek is not None and (first is None or first[0] > seek):
             raise _Overshot
         if first is None:
             raise MediaError(path, "no frame of its video track can be decoded")
-        painter = _Painter(first[1], size, short_side)
+        painter = Painter(track, first[1], size, short_side)
         begin, pictures, seen = 0, *_blank(painter, min(block, len(targets)))
         painted, picture = None, None
         for place, frame in enumerate(_nearest(first, frames, targets)):
@@ -165,7 +171,7 @@ def _read(
         yield pictures, seen
 
 
-def _blank(painter: _Painter, count: int) -> tuple[np.ndarray, np.ndarray]:
+def _blank(painter: Painter, count: int) -> tuple[np.ndarray, np.ndarray]:
     return np.zeros((count, *painter.size, 3), np.uint8), np.zeros(count, bool)
 
 
@@ -187,7 +193,11 @@ def _nearest(
 
 
 def _timed_frames(
-    container: av.container.InputContainer, path: str | Path, track: av.video.stream.VideoStream, origin: float
+    container: av.container.InputContainer,
+    path: str | Path,
+    track: av.video.stream.VideoStream,
+    origin: float,
+    notes: list[str],
 ) -> Iterator[tuple[float, av.VideoFrame, float]]:
     """Yield `(seconds, frame, seconds to the next)` in order of presentation; count what is damaged."""
     rate = track.average_rate or track.guessed_rate
@@ -209,33 +219,5 @@ def _timed_frames(
                 yield time, frame, float(frame.duration * frame.time_base) if frame.duration else usual
     finally:
         if damaged:
-            _log.warning("%s: %d damaged video packets were skipped", path, damaged)
-
-
-class _Painter:
-    """Turns decoded frames into upright RGB arrays of one size; only frames that are kept pay for it."""
-
-    def __init__(self, frame: av.VideoFrame, size: tuple[int, int] | None, short_side: int | None) -> None:
-        from av.video.reformatter import VideoReformatter
-
-        self.turns = quarter_turns(frame)
-        stored = (frame.height, frame.width)
-        scaled = size or (stored[::-1] if self.turns % 2 else stored)
-        self.size = scaled
-        if short_side is not None:
-            least = min(scaled)
-            if least > short_side:
-                scaled = tuple(side * short_side // least for side in scaled)
-            self.size = tuple(min(side, _MOST_RATIO * min(scaled)) for side in scaled)
-        self.corner = tuple((whole - kept) // 2 for whole, kept in zip(scaled, self.size, strict=True))
-        self.stored_size = scaled[::-1] if self.turns % 2 else scaled
-        # One reformatter keeps its tables from frame to frame.
-        self.reformatter = VideoReformatter()
-
-    def __call__(self, frame: av.VideoFrame) -> np.ndarray:
-        height, width = self.stored_size
-        scaled = self.reformatter.reformat(
-            frame, width=width, height=height, format="rgb24", interpolation="BILINEAR", threads=1
-        )
-        (top, left), (height, width) = self.corner, self.size
-        return np.rot90(scaled.to_ndarray(), self.turns)[top : top + height, left : left + width]
+            notes.append(f"{damaged} damaged video packets were skipped")
+            _log.warning("%s: %s", path, notes[-1])

@@ -22,7 +22,6 @@ class WavHeader(NamedTuple):
             the data's length and with the file's.
         declared: bytes of sound that the header promises, or None if it does not know.
         present: bytes that follow the header, at most those declared.
-        seconds: length of the declared sound, or None.
     """
 
     encoding: int
@@ -31,7 +30,6 @@ class WavHeader(NamedTuple):
     plain: bool
     declared: int | None
     present: int
-    seconds: float | None
 
 
 def read_wav_header(path: str | Path | bytes) -> WavHeader | None:
@@ -74,4 +72,4 @@ def read_wav_header(path: str | Path | bytes) -> WavHeader | None:
     declared = length if 0 < length < _UNKNOWN_LENGTH else None
     present = size - begin if declared is None else min(declared, size - begin)
     plain = plain and length % frame_bytes == 0 and struct.unpack("<I", head[4:8])[0] + 8 == size
-    return WavHeader(*form, plain, declared, present, declared / byte_rate if declared and byte_rate else None)
+    return WavHeader(*form, plain, declared, present)

@@ -316,7 +316,7 @@ def _largest_matching(reference, event, clip):
     claimed = [other for other, inside in zip(claimed, in_graph, strict=True) if not inside]
     for graph in graphs.values():
         chosen = _greedy(graph)
-        if len(chosen) < _matching_size(graph):
+        if len(chosen) < matching_size(graph):
             from sed_eval.util.event_matching import bipartite_match
 
             chosen = bipartite_match(graph)
@@ -336,7 +336,7 @@ def _greedy(graph):
     return matching
 
 
-def _matching_size(graph):
+def matching_size(graph):
     """Size of a largest matching, by augmenting paths."""
     owner = {}
 

@@ -15,45 +15,20 @@ from avkeras.data.manifest import Event
 from avkeras.evaluation.all_thresholds import SegmentScores, ThresholdDetections, detections_at_all_thresholds
 from avkeras.evaluation.intersections import References
 from avkeras.evaluation.psds import SECONDS_PER_HOUR, PsdRoc, PsdsSettings, join_stairs, rising_stairs
+from avkeras.evaluation.threshold_changes import Changes, ClassChanges, changes_of, in_order, sums_at_levels
 
 TIME_DECIMALS = 6
 
 
 @dataclass(frozen=True)
-class Changes:
-    """How the counts of one class change as the threshold falls, one row for each change in one clip.
+class IntersectionChanges(ClassChanges):
+    """Changes of all classes that have reference events, with what rates are taken of.
 
     Args:
-        threshold: at and below which the change holds, falling, `(changes,)`.
-        clip: of each change.
-        correct: change of the number of correct reference events.
-        false_positives: change of the number of detections that do not pass.
-        cross_triggers: `(changes, classes)`, change of the number of those in events of each other class; None where
-            cross triggers are not counted.
-    """
-
-    threshold: NDArray[np.float64]
-    clip: NDArray[np.int64]
-    correct: NDArray[np.float64]
-    false_positives: NDArray[np.float64]
-    cross_triggers: NDArray[np.float64] | None
-
-
-@dataclass(frozen=True)
-class IntersectionChanges:
-    """`Changes` of all classes that have reference events, with what rates are taken of.
-
-    Args:
-        classes: their names.
-        changes: of each class.
-        references: reference events, `(clips, classes)`.
-        event_seconds: sums of their lengths, `(clips, classes)`.
+        event_seconds: sums of the lengths of reference events, `(clips, classes)`.
         durations: of the clips, seconds, `(clips,)`.
     """
 
-    classes: tuple[str, ...]
-    changes: tuple[Changes, ...]
-    references: NDArray[np.float64]
     event_seconds: NDArray[np.float64]
     durations: NDArray[np.float64]
 
@@ -124,7 +99,7 @@ def exact_psd_roc(found: IntersectionChanges, *, alpha_ct: float, alpha_st: floa
         if alpha_ct:
             effective = effective + np.cumsum(changes.cross_triggers @ weights)
         ratio = np.cumsum(changes.correct) / found.references[:, index].sum()
-        last = np.append(changes.threshold[1:] != changes.threshold[:-1], True)  # all changes of one threshold
+        last = changes.last_of_thresholds()
         curves[name] = rising_stairs(effective[last], ratio[last], limit=max_efpr)
     return join_stairs(curves, alpha_st=alpha_st, max_efpr=max_efpr)
 
@@ -195,11 +170,7 @@ def _class_changes(references, index, found, dtc, gtc, cttc) -> Changes:
     false = np.concatenate([false[some], np.zeros(len(threshold))])
     correct = np.concatenate([np.zeros(np.count_nonzero(some)), correct])
     threshold = np.concatenate([found.high[some], threshold])
-    clip = np.concatenate([found.clip[some], clip])
-    order = np.argsort(-threshold, kind="stable")
-    return Changes(
-        threshold[order], clip[order], correct[order], false[order], None if crossed is None else crossed[order]
-    )
+    return in_order(threshold, np.concatenate([found.clip[some], clip]), correct, false, crossed)
 
 
 def _overlaps(found, references, chosen, asked=None):
@@ -226,34 +197,13 @@ def _sums(keys, values):
 
 def _covered(references, found, detection, reference, seconds, gtc):
     """Changes of whether references are covered by passing detections: threshold, clip and +1 or -1."""
+    # Seconds of one threshold are summed in time's order
     order = np.lexsort((found.onset[detection], reference))
-    detection, reference, seconds = detection[order], reference[order], seconds[order]
-    low, high = found.low[detection], found.high[detection]
-    # The thresholds at which something changes for a reference are its levels, from the highest down
-    ends = low > -np.inf
-    values = np.concatenate([high, low[ends]])
-    owner = np.concatenate([reference, reference[ends]])
-    order = np.lexsort((-values, owner))
-    values, owner = values[order], owner[order]
-    new = np.append(True, (values[1:] != values[:-1]) | (owner[1:] != owner[:-1])) if len(values) else np.zeros(0, bool)
-    level = np.empty(len(order), np.int64)
-    level[order] = np.cumsum(new) - 1
-    threshold, owner = values[new], owner[new]
-    first = level[: len(high)]
-    after = np.searchsorted(owner, reference, side="right")
-    after[ends] = level[len(high) :]
-    # Each detection at each of its levels; those of one level come in time's order, in which they are summed
-    count = after - first
-    pair = np.repeat(np.arange(len(count)), count)
-    place = np.arange(len(pair)) + np.repeat(first - (np.cumsum(count) - count), count)
-    covered = np.bincount(place, seconds[pair], minlength=len(owner))
-    length = (references.offset - references.onset)[owner]
-    correct = (_reaches(covered, gtc * length) & (covered > 0)).astype(np.float64)
-    before = np.append(0.0, correct[:-1])
-    before[np.append(True, owner[1:] != owner[:-1])[: len(owner)]] = 0.0
-    change = correct - before
-    some = change != 0
-    return threshold[some], references.clip[owner[some]], change[some]
+    detection, reference = detection[order], reference[order]
+    owner, threshold, covered = sums_at_levels(reference, found.low[detection], found.high[detection], seconds[order])
+    least = gtc * (references.offset - references.onset)
+    owner, threshold, change = changes_of(owner, threshold, _reaches(covered, least[owner]) & (covered > 0))
+    return threshold, references.clip[owner], change
 
 
 def _reaches(seconds, least):

@@ -15,8 +15,7 @@ def package():
 
 def tables(segments, classes):
     """A table of scores for each clip of `SegmentScores`."""
-    from sed_scores_eval.base_modules.scores import create_score_dataframe
-
+    create_score_dataframe = package().base_modules.scores.create_score_dataframe
     found = {}
     for clip in range(segments.clips):
         own = segments.clip == clip

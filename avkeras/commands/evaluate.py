@@ -1,11 +1,6 @@
 """`avkeras evaluate`: scores of anyone's detected events."""
 
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from avkeras.evaluation.evaluate import Evaluation
 
 HELP = "score anyone's detected events"
 EXAMPLES = """  avkeras evaluate predictions.tsv --truth ground_truth.tsv
@@ -64,6 +59,8 @@ def add_arguments(parser) -> None:
     parser.add_argument(
         "--clip-threshold", type=float, default=0.5, metavar="P", help="of --clip-probabilities; default: 0.5"
     )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures, the PSD-ROCs too, as JSON")
+    parser.add_argument("--csv", type=Path, metavar="FILE", help="write the table of the classes with commas")
     parser.add_argument(
         "--tuning", type=Path, metavar="FILE", help="tuning.json of a run: its classes, filters and clip thresholds"
     )
@@ -71,7 +68,9 @@ def add_arguments(parser) -> None:
 
 def run(options) -> None:
     """Scores, and shows the metrics."""
+    from avkeras.commands.evaluate_view import show_evaluation
     from avkeras.commands.parser import UsageError
+    from avkeras.evaluation import figures
     from avkeras.evaluation.evaluate import evaluate
 
     if options.filters and not options.scores:
@@ -102,14 +101,8 @@ def run(options) -> None:
         clip_probabilities=options.clip_probabilities,
         clip_thresholds=thresholds,
     )
+    if options.json:
+        figures.write_json(options.json, evaluation)
+    if options.csv:
+        figures.write_csv(options.csv, evaluation)
     show_evaluation(evaluation)
-
-
-def show_evaluation(evaluation: "Evaluation") -> None:
-    """Shows the metrics of detected events, and what was interpreted."""
-    for name, value in evaluation.summary().items():
-        sys.stdout.write(f"{name:<8}{value:.6f}\n")
-    for note in evaluation.notes:
-        sys.stdout.write(f"note: {note}\n")
-    if evaluation.inputs.silent:
-        sys.stdout.write(f"{evaluation.inputs.silent} clips have no predicted event\n")

@@ -1,0 +1,146 @@
+"""`avkeras evaluate` on the real system's files: figures, tables, and files that others wrote."""
+
+import csv
+import json
+import math
+
+import pytest
+
+from avkeras.cli import main
+
+HEADER = "filename\tonset\toffset\tevent_label\n"
+
+
+@pytest.fixture
+def command(mini, capsys):
+    """Runs the command on predictions, by default with the real system's truth and durations; gives what it shows."""
+
+    def run(predictions, *options, truth=mini.folder / "ground_truth.tsv"):
+        main(["evaluate", str(predictions), "--truth", str(truth), *map(str, options)])
+        return capsys.readouterr().out
+
+    return run
+
+
+def test_all_digits_of_the_real_system(mini, command, tmp_path):
+    options = ["--durations", mini.folder / "durations.tsv"]
+    options += ["--operating-points", mini.folder / "predictions_50_thresholds.tsv.gz"]
+    files = tmp_path / "figures.json", tmp_path / "classes.csv"
+    shown = command(mini.folder / "predictions_0.5.tsv", *options, "--json", files[0], "--csv", files[1])
+    expected, found = mini.expected, json.loads(files[0].read_text())
+    exactly = {"rel": 0, "abs": 2e-15}
+    assert found["figures"] == pytest.approx(
+        {
+            "CBF1": expected["clip"]["micro_f1"],
+            "SBF1": expected["segment"]["micro_f1"],
+            "EBF1": expected["event"]["macro_f1"],
+            "PSDS1": expected["psds1"],
+            "PSDS2": expected["psds2"],
+        },
+        **exactly,
+    )
+    for kind in ("event", "segment"):
+        own = found["averages"][kind]
+        for name, key in (("micro_f1", "micro_f1"), ("macro_f1", "macro_f1"), ("micro_p", "micro_precision")):
+            if name in expected[kind]:
+                assert own[key] == pytest.approx(expected[kind][name], **exactly)
+        errors = own["substitution_rate"] + own["deletion_rate"] + own["insertion_rate"]
+        assert own["error_rate"] == pytest.approx(errors)
+        for row in found["classes"]:
+            assert row[f"{kind}_f1"] == pytest.approx(expected[kind]["per_class"][row["class"]], **exactly)
+    macro = expected["intersection_f1_macro_dtc0.5_gtc0.5"]
+    assert found["averages"]["intersection"]["macro_f1"] == pytest.approx(macro, **exactly)
+    assert found["clips"] == 91
+    assert found["notes"] == []
+    with open(files[1], newline="") as file:
+        table = {row["class"]: row for row in csv.DictReader(file)}
+    assert list(table) == [*mini.classes, "micro average", "macro average"]
+    assert float(table["macro average"]["event_f1"]) == found["figures"]["EBF1"]
+    assert float(table["Dog"]["PSDS2"]) == next(row["PSDS2"] for row in found["classes"] if row["class"] == "Dog")
+    # What is shown is rounded from the same numbers
+    lines = {line.split()[0]: line.split() for line in shown.splitlines() if line}
+    assert lines["PSDS1"][1] == f"{expected['psds1']:.6f}"
+    assert lines["Dog"][1:4] == [str(number) for number in expected["event"]["counts"]["Dog"]]
+
+
+def test_the_curve_of_a_psds_has_it_as_its_area(mini, command, tmp_path):
+    options = ["--durations", mini.folder / "durations.tsv", "--json", tmp_path / "figures.json"]
+    options += ["--operating-points", mini.folder / "predictions_50_thresholds.tsv.gz"]
+    command(mini.folder / "predictions_0.5.tsv", *options)
+    found = json.loads((tmp_path / "figures.json").read_text())
+    curve = found["psd_rocs"]["PSDS2"]
+    steps, height = curve["effective_false_positives_per_hour"], curve["effective_true_positive_ratio"]
+    area = sum(high * (after - before) for before, after, high in zip(steps, [*steps[1:], 100.0], height, strict=True))
+    assert area / 100 == pytest.approx(found["figures"]["PSDS2"])
+    assert set(curve["classes"]) == set(mini.classes)
+
+
+def test_the_same_files_as_others_write_them_give_the_same_figures(mini, command, tmp_path):
+    """No header, commas, Latin-1 or UTF-16, paths, other endings, silent clips by durations alone."""
+    rows = [line.split("\t") for line in (mini.folder / "predictions_0.5.tsv").read_text().splitlines()[1:]]
+    truth = [line.split("\t") for line in (mini.folder / "ground_truth.tsv").read_text().splitlines()[1:]]
+    lengths = (mini.folder / "durations.tsv").read_text().splitlines()[1:]
+    (tmp_path / "found.csv").write_text("".join(f"audio/{name},{a},{b},{c}\n" for name, a, b, c in rows))
+    named = [row for row in truth if row[3]]
+    text = "event_label;onset;offset;filename\n" + "".join(
+        f"{label};{onset};{offset};{name.removesuffix('.wav')}\n" for name, onset, offset, label in named
+    )
+    (tmp_path / "truth.csv").write_bytes(text.encode("utf-16"))
+    (tmp_path / "durations.csv").write_text("\n".join(line.replace("\t", ",") for line in lengths))
+    outputs = []
+    for name, found, given, seconds in (
+        ("a", mini.folder / "predictions_0.5.tsv", mini.folder / "ground_truth.tsv", mini.folder / "durations.tsv"),
+        ("b", tmp_path / "found.csv", tmp_path / "truth.csv", tmp_path / "durations.csv"),
+    ):
+        shown = command(found, "--durations", seconds, "--json", tmp_path / name, truth=given)
+        outputs.append(json.loads((tmp_path / name).read_text()))
+    assert outputs[0]["figures"] == outputs[1]["figures"]
+    assert outputs[0]["averages"] == outputs[1]["averages"]
+    assert all(f"note: {note}" in shown for note in outputs[1]["notes"])
+    for words in ("no header", "semicolons", "commas", "matched without folder or ending"):
+        assert any(words in note for note in outputs[1]["notes"])
+
+
+def test_files_of_one_class_and_one_clip(command, tmp_path, capsys):
+    """sed_eval's smallest case: two files without names of clips."""
+    (tmp_path / "truth.ann").write_text("0.0\t2.0\tdog\n3.0\t4.0\tdog\n")
+    (tmp_path / "found.ann").write_text("0.1\t2.1\tdog\n6.0\t7.0\tdog\n")
+    shown = command(tmp_path / "found.ann", truth=tmp_path / "truth.ann")
+    assert "EBF1      0.500000" in shown
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--filters", "3"], "--filters: median filters are for --scores, which is not given"),
+        (["--logits"], "--logits: is said of --scores, which is not given"),
+        (["--scores", "s", "--operating-points", "p"], "--scores and --operating-points: PSDS comes from one of them"),
+    ],
+)
+def test_options_that_have_no_use_are_refused(command, tmp_path, capsys, options, message):
+    with pytest.raises(SystemExit) as status:
+        command(tmp_path / "gone.tsv", *options)
+    assert status.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_the_offset_rule_of_the_papers_words(command, tmp_path):
+    (tmp_path / "truth.tsv").write_text(HEADER + "a\t0\t5\tDog\na\t6\t6.5\tDog\n")
+    (tmp_path / "found.tsv").write_text(HEADER + "a\t0\t5.5\tDog\na\t6\t6.65\tDog\n")
+    larger = command(tmp_path / "found.tsv", truth=tmp_path / "truth.tsv")
+    smaller = command(tmp_path / "found.tsv", "--offset-rule", "smaller", truth=tmp_path / "truth.tsv")
+    # 0.5 s of 5 s and 0.15 s of 0.5 s: within the larger of both tolerances, outside the smaller
+    assert "EBF1      1.000000" in larger
+    assert "the larger of 200 ms and 20 %" in larger
+    assert "EBF1      0.000000" in smaller
+    assert "20 % of the event, at most 200 ms" in smaller
+
+
+def test_figures_that_are_not_defined(command, tmp_path):
+    (tmp_path / "truth.tsv").write_text(HEADER + "a\t\t\t\nb\t\t\t\n")
+    (tmp_path / "found.tsv").write_text(HEADER + "a\t0\t1\tFox\n")
+    command(tmp_path / "found.tsv", "--json", tmp_path / "f.json", truth=tmp_path / "truth.tsv")
+    found = json.loads((tmp_path / "f.json").read_text(), parse_constant=lambda text: pytest.fail(text))
+    assert found["averages"]["event"]["error_rate"] is None
+    assert found["classes"][0]["event_f1"] is None
+    assert math.isclose(found["figures"]["EBF1"], 0.0)

@@ -11,10 +11,9 @@ import numpy as np
 from avkeras.data.detection_set import DetectionSet
 from avkeras.data.manifest import Event
 from avkeras.evaluation.metrics import clip_f1, event_f1, segment_f1
-from avkeras.evaluation.operating_points import best_psds_filters
+from avkeras.evaluation.operating_points import best_psds_filters, operating_points_of_events
 from avkeras.evaluation.postprocess import THRESHOLDS, decode_events
-from avkeras.evaluation.psds import PSDS1, PSDS2, THRESHOLDS as PSDS_THRESHOLDS
-from avkeras.evaluation.reference_psds import reference_psds
+from avkeras.evaluation.psds import PSDS1, PSDS2, THRESHOLDS as PSDS_THRESHOLDS, psds
 from avkeras.evaluation.search import search_settings
 from avkeras.evaluation.thresholds import best_class_thresholds
 
@@ -126,7 +125,7 @@ def tune(clips: DetectionSet, predicted: Mapping[float, Probabilities]) -> Tunin
 def score(
     clips: DetectionSet, predicted: Probabilities, tuning: Tuning, *, parts: Mapping[str, np.ndarray]
 ) -> list[dict[str, str | int | float]]:
-    """Scores parts of the clips: F1 by sed_eval, PSDS by psds-eval.
+    """Scores parts of the clips: F1 by sed_eval, PSDS as psds-eval counts it.
 
     Args:
         clips: of test, with their true events.
@@ -174,12 +173,13 @@ def score(
             "EBF1": event_f1(truth, of(events), classes=clips.classes).macro,
         }
         for name, settings in _PSDS.items():
-            row[name] = reference_psds(
-                truth,
+            counts = operating_points_of_events(
                 [of(point) for point in points[name]],
+                truth,
                 classes=clips.classes,
                 durations=durations[places],
                 settings=settings,
             )
+            row[name] = psds(counts, settings)
         rows.append(row)
     return rows

@@ -122,8 +122,6 @@ def test_an_interrupted_run_goes_on_to_the_same_end(values, report, monkeypatch)
         run_sound_event_detection(interrupted)
     monkeypatch.undo()
     assert not (interrupted.out / "model.keras").exists()
-    # psds-eval takes its seconds, and has the same scores to score.
-    monkeypatch.setattr("avkeras.experiments.detection_scores.reference_psds", lambda *args, **options: 0.0)
     again = run_sound_event_detection(interrupted)
     losses = [MetricsFile(folder / "metrics.csv").read("loss") for folder in (values.out, interrupted.out)]
     assert len(losses[0]) == 3
@@ -163,7 +161,7 @@ def test_the_report_has_the_scores_of_the_table(values, report, browser_page):
         [row["part"], str(row["clips"]), *(f"{100 * row[name]:.1f} %" for name in METRICS)] for row in report.rows
     ]
     data = page.evaluate("data")
-    # The curves are of the scores; the table's PSDS comes from psds-eval.
+    # The curves are counted from the scores, the table's PSDS from events at 50 thresholds.
     for name in ("PSDS1", "PSDS2"):
         for row in report.rows[:3]:
             if row["part"] in data["detection"][name]:

@@ -1,10 +1,40 @@
 """Mixup of clips with clips of their own supervision kind."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import tensorflow as tf
+
+
+def log_mel_silence(levels: "tf.Tensor", real: "tf.Tensor", *, top_db: float = 80.0) -> "tf.Tensor":
+    """Returns the level in dB that silence has in the log-mel spectrograms of `avkeras.features.log_mel.log_mel`.
+
+    It is what `log_mel` would have found behind a clip's end, had the clip been longer and silent there: `top_db` below
+    the clip's loudest value, and never below -100 dB.
+
+    Args:
+        levels: log-mel spectrograms `(batch, frames, bands)`, in dB.
+        real: `(batch, frames)` boolean; False: padding, which may hold anything.
+        top_db: that of `log_mel`.
+
+    Returns:
+        `(batch, 1, 1)`.
+
+    Example:
+        >>> import tensorflow as tf
+        >>> log_mel_silence(tf.constant([[[20.0], [0.0]]]), tf.constant([[True, False]])).numpy().tolist()
+        [[[-60.0]]]
+    """
+    import tensorflow as tf
+
+    floor = tf.constant(-100.0, levels.dtype)
+    loudest = tf.reduce_max(tf.where(real[..., None], levels, floor), axis=[1, 2], keepdims=True)
+    return tf.maximum(loudest - tf.cast(top_db, levels.dtype), floor)
+
+
+_SILENCE = MappingProxyType({"audio": log_mel_silence})
 
 
 def mixup(
@@ -15,6 +45,7 @@ def mixup(
     rate: float = 1 / 3,
     concentration: float = 0.2,
     per_clip: bool = False,
+    silence: Mapping[str, Callable] = _SILENCE,
 ) -> tuple[dict[str, "tf.Tensor"], dict[str, "tf.Tensor"]]:
     """Interpolates clips with other clips of the same batch and the same kind of supervision (2022, section 3.1.5).
 
@@ -22,8 +53,10 @@ def mixup(
     one ratio per kind of supervision; `per_clip` draws both for every clip.
 
     Inputs and targets are interpolated alike. A sequence is absent from a mixed clip unless both clips have it, so a
-    mixed clip has video only if both have. Otherwise its frames are real where those of either clip are and padding
-    counts as zeros: no label is lost with the longer clip's end. What lies in padded or absent frames reaches nothing.
+    mixed clip has video only if both have. Otherwise its frames are real where those of either clip are: no label is
+    lost with the longer clip's end. There the shorter clip counts as silent, at the level that silence has (0 dB of a
+    log-mel spectrogram would be a sound); embeddings and targets count as zeros. What lies in padded or absent frames
+    reaches nothing.
 
     Args:
         x: inputs `(batch, ...)`; where frames of `<name>` can be padded or absent, `<name>_mask` `(batch, frames)`.
@@ -33,6 +66,8 @@ def mixup(
         rate: share of the batches (or clips) that are mixed.
         concentration: both parameters of the beta distribution of the ratio.
         per_clip: whether each clip is mixed or not, and at a ratio, of its own.
+        silence: per input that is not zero where nothing is, a function of its values and mask that returns what it is
+            there; default: `"audio"` holds log-mel spectrograms.
 
     Returns:
         `(x, y)`, of the same names, shapes and types.
@@ -65,9 +100,10 @@ def mixup(
     ratio = tf.where(applied, ratio if per_clip else tf.gather(ratio, kinds), 1.0)
     partner = tf.where(applied, partner, tf.range(size))
 
-    def mix(value, mask=None):
+    def mix(name, value, mask=None):
         if mask is not None:
-            value = tf.where(_trailing(mask, value), value, tf.zeros((), value.dtype))
+            nothing = silence[name](value, mask) if name in silence else tf.zeros((), value.dtype)
+            value = tf.where(_trailing(mask, value), value, nothing)
         share = _trailing(tf.cast(ratio, value.dtype), value)
         return share * value + (1 - share) * tf.gather(value, partner)
 
@@ -82,7 +118,7 @@ def mixup(
             if name == "supervision"
             else mix_mask(value)
             if value.dtype.is_bool
-            else mix(value, values.get(f"{name}_mask"))
+            else mix(name, value, values.get(f"{name}_mask"))
             for name, value in values.items()
         }
 

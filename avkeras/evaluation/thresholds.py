@@ -38,7 +38,7 @@ def micro_f1(targets: ArrayLike, probabilities: ArrayLike, *, threshold: float |
 def best_global_threshold(
     targets: ArrayLike, probabilities: ArrayLike, *, grid: ArrayLike | None = None
 ) -> tuple[float, float]:
-    """The one threshold for all classes that gives the best micro-F1, found exactly (2019 paper, section 4.3).
+    """The one threshold for all classes that gives the best micro-F1, found exactly (2019 paper, section 3.2.10).
 
     Args:
         targets: 0 or 1, usually `(clips, classes)` of the validation set.

@@ -18,8 +18,10 @@ POOLING = ((2, 2), (2, 2), (2, 2), (1, 2), (1, 2), (1, 2), (1, 1))
 class ConvFrontend(keras.layers.Layer):
     """Stacks of convolution, batch normalisation, ReLU, dropout and average pooling (2022, section 3.1.2).
 
-    The stacks pool all bands into one, and 8 frames into one by default: 512 x 64 gives 64 vectors. Filters and pooling
-    are those of the DCASE 2020 baseline. The convolutions have no bias: batch normalisation would take it away again.
+    The stacks pool all bands into one, and 8 frames into one by default: 512 x 64 gives 64 vectors, as in the paper.
+    The paper's table 3 is not at hand: the filters are those of the DCASE 2020 task 4 baseline, whose architecture the
+    paper calls similar. The pooling is chosen here: the baseline's, (2, 2), (2, 2), then (1, 2) five times, makes one
+    vector of 4 frames. The convolutions have no bias: batch normalisation would take it away again.
 
     A clip gives the same vectors whether it is padded or not: padded frames are 0 before every convolution, count in no
     statistics and no average. A vector is real if any of its frames is.

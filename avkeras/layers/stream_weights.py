@@ -41,6 +41,9 @@ class StreamWeights(keras.layers.Layer):
         [[0.5, 0.25, 0.25], [1.0, 0.0, 0.0]]
     """
 
+    # Student and teacher of a `MeanTeacher`, and the replicas of a model, all use the same draw.
+    one_draw_per_batch = True
+
     def __init__(
         self,
         *,

@@ -53,6 +53,7 @@ class MultiEncoder(SequenceModel):
         momentum: of the batch normalisation, in Keras' sense.
         batch_norm_epsilon: of the batch normalisation.
         layer_norm_epsilon: of the layer normalisation.
+        dtype: policy of every layer but standardisation and output, e.g. `"mixed_float16"`; default: Keras' global one.
 
     Returns:
         A dict of float32 probabilities: `"clip"` `(batch, classes)` and `"frame"` `(batch, vectors, classes)`, 64
@@ -92,6 +93,7 @@ class MultiEncoder(SequenceModel):
         momentum: float = 0.9,
         batch_norm_epsilon: float = 1e-3,
         layer_norm_epsilon: float = 1e-6,
+        dtype: str | keras.DTypePolicy | None = None,
         **kwargs,
     ) -> None:
         visual_dims = dict(visual_dims or {})
@@ -101,7 +103,7 @@ class MultiEncoder(SequenceModel):
             raise ValueError("visual_dims names 'audio', which every model has: leave it out")
         if filters[-1] != dim:
             raise ValueError(f"the last of filters must be dim, {dim}, not {filters[-1]}")
-        policy = keras.dtype_policies.get(kwargs.get("dtype") or keras.config.dtype_policy())
+        policy = keras.dtype_policies.get(dtype or keras.config.dtype_policy())
         encoders = ("audio", *visual_dims)
         vectors = math.ceil(max_frames / math.prod(frames for frames, _ in pooling))
         shared = {
@@ -182,6 +184,7 @@ class MultiEncoder(SequenceModel):
         probabilities = keras.layers.Dense(units, activation="sigmoid", name="probabilities", dtype="float32")(x)
         frame = ops.where(masks["audio"][..., None], probabilities[:, 1:], 0.0)
         super().__init__(inputs=inputs, outputs={"clip": probabilities[:, 0], "frame": frame}, **kwargs)
+        self.dtype_policy = policy  # a functional model would forget it: loaded again, it would be another
         self._values = {
             "classes": classes if isinstance(classes, int) else list(classes),
             "visual_dims": visual_dims,

@@ -1,10 +1,13 @@
 """Mean teacher training: a student that learns from labels and from the average of its own past."""
 
 import keras
+import numpy as np
 from keras import ops
 
 # As in `avkeras.data.labels.SUPERVISION_CODES`, which numpy code uses: 0 says that no target of the clip may be used.
 _WEAK, _STRONG = 1, 2
+# What the seed of a student's noise is changed by for the teacher's where both would be the same.
+_OTHER_SEED = 0x2AAAAAAA
 
 
 @keras.saving.register_keras_serializable(package="avkeras")
@@ -18,8 +21,9 @@ class MeanTeacher(keras.Model):
 
     In training the teacher runs as the student does (Tarvainen and Valpola, 2017): with dropout noise of its own, and
     with batch normalisation over the batch. The moving statistics of its batch normalisation are therefore those of its
-    own passes, not the student's. The teacher starts as the student is when `compile` is called before the first
-    step: adapt or load the student before that.
+    own passes, not the student's. What is drawn once per batch, the fusion weight of `StreamWeights` (2022, section
+    3.2.2), is one draw for both: else they would be two models, whose answers have no reason to agree. The teacher
+    starts as the student is when `compile` is called before the first step: adapt or load the student before that.
 
     `model(x)` and `model.predict(x)` give the student's probabilities; `model.student` and `model.teacher` are ordinary
     models. Saving, checkpoints and `BackupAndRestore` keep both, the number of training `steps`, and the states of the
@@ -57,7 +61,8 @@ class MeanTeacher(keras.Model):
     ) -> None:
         if not 0 <= decay <= 1:
             raise ValueError(f"decay must be in [0, 1], not {decay}")
-        super().__init__(**{"dtype": _policy(student), **kwargs})
+        # The student casts its inputs itself, some of them after standardisation; the teacher is given them as they are.
+        super().__init__(**{"dtype": _policy(student), **kwargs}, autocast=False)
         self.student = student
         self.teacher = type(student).from_config(student.get_config())
         self.decay = decay
@@ -65,6 +70,10 @@ class MeanTeacher(keras.Model):
         self.steps = self.add_weight(shape=(), dtype="int64", initializer="zeros", trainable=False, name="steps")
         names = ("weak_bce", "strong_bce", "clip_consistency", "frame_consistency")
         self.terms = {name: keras.metrics.Mean(name=name) for name in names}
+        for own, other in self._pairs_of_generators(shared=False):
+            seed, count = ops.convert_to_numpy(other.state)
+            if seed == ops.convert_to_numpy(own.state)[0]:  # one that the student's configuration gives
+                other.state.assign(np.array([seed ^ _OTHER_SEED, count]))
         self._prepare_teacher()
         self.built = True
 
@@ -74,6 +83,10 @@ class MeanTeacher(keras.Model):
             weight.trainable = False
         if int(self.steps.numpy()) == 0:
             self.teacher.set_weights(self.student.get_weights())
+
+    def _pairs_of_generators(self, *, shared):
+        """Returns the random generators of the student's layers, each beside the teacher's."""
+        return zip(*(_generators(model, shared=shared) for model in (self.student, self.teacher)), strict=True)
 
     def compile(self, *args, jit_compile: bool | str = False, **kwargs) -> None:
         """Compiles as `keras.Model.compile` does, without XLA unless asked for; losses are not the caller's to give."""
@@ -89,6 +102,9 @@ class MeanTeacher(keras.Model):
 
     def call(self, inputs, training=False):
         """Returns the student's probabilities."""
+        if training:  # the teacher, which comes after, will draw from where the student draws now
+            for leader, follower in self._pairs_of_generators(shared=True):
+                follower.state.assign(leader.state)
         return self.student(inputs, training=training)
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
@@ -173,6 +189,17 @@ class MeanTeacher(keras.Model):
         """Builds the model anew from `get_config`."""
         student = keras.saving.deserialize_keras_object(config["student"], custom_objects=custom_objects)
         return cls(**{**config, "student": student})
+
+
+def _generators(model, *, shared):
+    """Returns the random generators of a model's layers: `shared`: those that draw once per batch; or all others."""
+    return [
+        generator
+        for layer in model._flatten_layers()
+        if getattr(layer, "one_draw_per_batch", False) == shared
+        for generator in vars(layer).values()
+        if isinstance(generator, keras.random.SeedGenerator)
+    ]
 
 
 def _policy(student):

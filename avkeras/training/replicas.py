@@ -19,7 +19,7 @@ class Replicas:
         batches: global batches, one of which builds the metrics.
 
     Attributes:
-        start: gives every replica the state of the first one, and random generators that differ.
+        start: gives every replica the state of the first one, and noise of its own.
         train: trains on the parts of one batch.
         test: scores the parts of one batch.
         average: makes the moving statistics of batch normalisation those of all replicas.
@@ -110,6 +110,9 @@ class Replicas:
         replica = tf.distribute.get_replica_context()
         index = replica.replica_id_in_sync_group
         random_states = {id(variable) for variable in self.model.variables} - {id(w) for w in self.model.weights}
+        for layer in self.model._flatten_layers():
+            if getattr(layer, "one_draw_per_batch", False):  # of the global batch, whatever part of it a replica has
+                random_states.discard(id(layer.seed_generator.state))
         for variable in [*self.model.variables, *self.model.optimizer.variables]:
             value = tf.convert_to_tensor(variable)
             value = replica.all_reduce("SUM", tf.where(tf.equal(index, 0), value, tf.zeros_like(value)))

@@ -5,7 +5,8 @@ import pytest
 import tensorflow as tf
 from scipy import stats
 
-from avkeras.data.mixup import mixup
+from avkeras.data.mixup import log_mel_silence, mixup
+from avkeras.features.log_mel import log_mel
 
 SIZE = 12
 KINDS = np.array([2, 1, 0] * 4, "int8")
@@ -114,7 +115,7 @@ def test_a_mixed_clip_has_video_only_if_both_have_and_absent_values_reach_nothin
         np.testing.assert_array_equal(video[both], np.repeat(clip[both][:, None], 2, axis=1))
 
 
-def test_a_mix_is_as_long_as_the_longer_clip_and_padding_counts_as_zeros():
+def test_a_mix_is_as_long_as_the_longer_clip_and_what_is_not_there_counts_as_zeros():
     length = np.array([3, 2, 1] * 4)[:, None]
     length = np.where(np.arange(SIZE)[:, None] < 6, length, 3)
     mask = np.arange(3) < length
@@ -122,7 +123,7 @@ def test_a_mix_is_as_long_as_the_longer_clip_and_padding_counts_as_zeros():
     x["audio_mask"], y["frame_mask"] = tf.constant(mask), tf.constant(mask)
     x["audio"] = tf.where(mask[:, :, None], x["audio"], np.inf)
     for step in range(20):
-        mixed_x, mixed_y = mixup(x, y, seed=(7, step), rate=1.0, concentration=1.0)
+        mixed_x, mixed_y = mixup(x, y, seed=(7, step), rate=1.0, concentration=1.0, silence={})
         clip = mixed_y["clip"].numpy()
         longest = np.array([length[share > 0].max() for share in clip])[:, None]
         np.testing.assert_array_equal(mixed_x["audio_mask"], np.arange(3) < longest)
@@ -130,6 +131,42 @@ def test_a_mix_is_as_long_as_the_longer_clip_and_padding_counts_as_zeros():
         expected = clip[:, None, :] * mask.T[None]
         np.testing.assert_array_equal(mixed_x["audio"], expected)
         np.testing.assert_array_equal(mixed_y["frame"], expected)
+
+
+def test_a_short_clip_is_mixed_as_if_it_were_silent_after_its_end():
+    """A clip of 1 s and the same clip with 1 s of silence behind it give the same mix with a clip of 2 s."""
+    random = np.random.default_rng(0)
+    hop, seconds = 313, 16000
+    waves = random.normal(size=(2, 2 * seconds)).astype("float32") * [[1.0], [0.1]]
+    short = waves[0, :seconds]
+    silent_behind = np.concatenate([short, np.zeros(seconds, "float32")])
+    long, extended = log_mel(waves[1]).numpy(), log_mel(silent_behind).numpy()
+    frames = 1 + (seconds - 512) // hop  # those whose window sees nothing of what comes behind the end
+    padded = np.full_like(long, np.nan)
+    padded[:frames] = log_mel(short).numpy()[:frames]
+    np.testing.assert_allclose(padded[:frames], extended[:frames], atol=1e-3)
+    silent = slice(frames + 4, None)
+    level = extended[silent].max()
+    assert extended[silent].min() == level == pytest.approx(extended.max() - 80, abs=1e-4)  # -44 dB or so, not 0
+    targets = {"supervision": np.array([1, 1]), "clip": np.eye(2, dtype="float32")}
+
+    def mixed(first, length):
+        x = {"audio": np.stack([first, long]), "audio_mask": np.arange(len(long)) < [[length], [len(long)]]}
+        x, y = ({name: tf.constant(value) for name, value in part.items()} for part in (x, targets))
+        x, y = mixup(x, y, seed=(0, 3), rate=1.0, concentration=1.0)
+        return x["audio"].numpy(), x["audio_mask"].numpy(), y["clip"].numpy()
+
+    one, mask, share = mixed(padded, frames)
+    other, _, _ = mixed(extended, len(long))
+    assert 0.1 < share[0, 0] < 0.9  # these two clips are mixed
+    assert mask.all()
+    np.testing.assert_allclose(one[:, silent], other[:, silent], atol=1e-3)
+    np.testing.assert_allclose(one[0, silent], share[0, 0] * level + share[0, 1] * long[silent], atol=1e-3)
+
+
+def test_a_clip_of_digital_silence_stays_at_the_lowest_level():
+    levels = log_mel(np.zeros(16000, "float32"))[None]
+    assert log_mel_silence(levels, tf.ones(levels.shape[:2], "bool")).numpy().item() == levels.numpy().max() == -100
 
 
 def test_runs_in_tf_data_with_unknown_batch_size_and_half_precision():

@@ -162,6 +162,8 @@ def test_half_precision_keeps_float32_probabilities(block, policy):
     copy_weights(full, half)
     wanted, outputs = full(clips), half(clips)
     assert half.get_layer("decoder_1").compute_dtype == policy.removeprefix("mixed_")
+    copy = MultiEncoder.from_config(half.get_config())
+    assert copy.get_layer("decoder_1").compute_dtype == half.get_layer("decoder_1").compute_dtype
     for name, values in outputs.items():
         assert values.dtype == np.float32
         np.testing.assert_allclose(values, wanted[name], atol=0.05)

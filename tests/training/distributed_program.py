@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from avkeras.layers.dropout import Dropout
+from avkeras.layers.stream_weights import StreamWeights
 from avkeras.models.audiovisual_transformer import AudiovisualTransformer
 from avkeras.models.multi_encoder import MultiEncoder
 from avkeras.training import distribute
@@ -46,6 +47,19 @@ def student(*, dropout=0.0, dtype="float32"):
     frame = keras.layers.Dense(CLASSES, activation="sigmoid", dtype="float32")(x)
     clip = keras.layers.GlobalAveragePooling1D(dtype="float32")(frame)
     return keras.Model({"audio": audio}, {"clip": clip, "frame": frame})
+
+
+def fusing():
+    """A detector of two sequences whose weight is drawn once per batch, and that has noise of its own beside."""
+    audio, video = (keras.Input((FRAMES, DIM), name=name) for name in ("audio", "video"))
+    present = keras.ops.ones_like(audio[:, 0, :2], dtype="bool")
+    weights = StreamWeights(encoders=("audio", "video"), seed=5)(present)
+    x = sum(weights[:, i, None, None] * keras.layers.Dense(8)(each) for i, each in enumerate((audio, video)))
+    frame = keras.layers.Dense(CLASSES, activation="sigmoid")(x)
+    clip = keras.layers.GlobalAveragePooling1D()(frame)
+    model = MeanTeacher(keras.Model({"audio": audio, "video": video}, {"clip": clip, "frame": frame}), decay=0.9)
+    model.compile(RectifiedAdam(1e-2, epsilon=1e-3))
+    return model
 
 
 def tagging():
@@ -103,6 +117,8 @@ def batches(name):
     """The global batches of a model, for ever."""
     if name in ("plain", "statistics", "clipping", "scaling"):
         data = ({"audio": CLIPS["audio"]}, TARGETS["clip"])
+    elif name == "fusing":
+        data = (CLIPS, TARGETS)
     elif name == "tagging":
         data = (CLIPS, TARGETS["clip"])
     elif name == "normalised":
@@ -121,6 +137,7 @@ BUILD = {
     "clipping": lambda: plain(Adam(global_clipnorm=1.0)),
     "scaling": lambda: plain(keras.optimizers.LossScaleOptimizer(Adam())),
     "detection": detection,
+    "fusing": fusing,
     "noisy": lambda: detection(dropout=0.5),
     "float16": lambda: detection(dtype="mixed_float16"),
     "normalised": normalised,
@@ -182,7 +199,7 @@ def on_two_devices(folder):
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
     one, two = tf.distribute.get_strategy(), tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
     found = {}
-    for name in ("plain", "detection"):
+    for name in ("plain", "detection", "fusing"):
         for devices, strategy in (("one", one), ("two", two)):
             found[f"{name} {devices}"] = state(train(name, strategy))
     found["float16 two"] = state(train("float16", two))

@@ -73,8 +73,9 @@ def two_devices(tmp_path_factory):
     return read(folder / "found.npz")
 
 
-@pytest.mark.parametrize("name", ["plain", "detection"])
+@pytest.mark.parametrize("name", ["plain", "detection", "fusing"])
 def test_two_devices_end_where_one_does(two_devices, name):
+    """Fusing too, as its weight is one draw for all replicas: drawn apart, they would end elsewhere."""
     one, two = (two_devices[f"{name} {devices}"] for devices in ("one", "two"))
     assert_close(one, two)
     moved = [np.abs(np.diff(value)).max() for key, value in one.items() if key.startswith("history") and "loss" in key]

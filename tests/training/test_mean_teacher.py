@@ -13,6 +13,7 @@ from keras import ops
 from avkeras.data.mixup import mixup
 from avkeras.data.streams import StreamSampler, stream_dataset
 from avkeras.layers.dropout import Dropout
+from avkeras.models.multi_encoder import MultiEncoder
 from avkeras.models.sequence_model import SequenceModel
 from avkeras.training.mean_teacher import MeanTeacher
 from avkeras.training.rectified_adam import RectifiedAdam
@@ -177,6 +178,71 @@ def test_student_and_teacher_draw_dropout_of_their_own():
     x, _ = make_data()
     assert np.any(model.student(x, training=True)["frame"] != model.teacher(x, training=True)["frame"])
     np.testing.assert_array_equal(model.student(x)["frame"], model.teacher(x)["frame"])
+
+
+def make_fusing_student(dtype="float32"):
+    """A detector of two encoders whose weight is drawn once per batch, without dropout."""
+    return MultiEncoder(
+        classes=CLASSES, visual_dims={"video": DIM}, bands=8, max_frames=16, blocks=1, dim=8, key_dim=4, hidden_dim=8,
+        dropout=0.0, filters=(4, 8), pooling=((2, 2), (2, 4)), dtype=dtype,
+    )  # fmt: skip
+
+
+def make_fusing_data(size=6):
+    random = np.random.default_rng(4)
+    x = {
+        "audio": random.normal(-40, 20, (size, 16, 8)).astype("float32"),
+        "video": random.standard_normal((size, 4, DIM)).astype("float32"),
+        "video_mask": np.repeat([[True]] * (size - 1) + [[False]], 4, axis=1),
+    }
+    y = {
+        "supervision": np.zeros(size, "int8"),
+        "clip": np.zeros((size, CLASSES), "float32"),
+        "frame": np.zeros((size, 4, CLASSES), "float32"),
+    }
+    return x, y
+
+
+@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16", "mixed_float16"])
+def test_a_teacher_equal_to_the_student_agrees_exactly_whatever_fusion_weight_is_drawn(policy):
+    """One draw per batch, the same for student and teacher (2022, section 3.2.2)."""
+    model = make_model(keras.optimizers.SGD(0.0), student=make_fusing_student(policy))
+    x, y = make_fusing_data()
+    batches = tf.data.Dataset.from_tensors((x, y)).repeat()
+    draws = []
+    for _ in range(2):
+        history = model.fit(batches, steps_per_epoch=2, shuffle=False, verbose=0).history
+        assert history["clip_consistency"] == history["frame_consistency"] == [0.0]
+        draws.append(np.asarray(model.student(x, training=True)["clip"], "float32"))  # moves the student's generator on
+    assert np.any(draws[0] != draws[1])
+
+
+def test_half_precision_takes_inputs_as_they_are_until_the_student_casts_them():
+    model = make_model(student=make_fusing_student("mixed_float16"))
+    x, _ = make_fusing_data()
+    x["audio"] += 1e5  # beyond float16, until standardised
+    model.student.adapt([x])
+    found, expected = model(x), model.student(x)
+    assert np.isfinite(found["frame"]).all()
+    assert_equal(found.values(), expected.values())
+
+
+def test_compiled_by_xla_they_agree_within_rounding():
+    model = make_model(student=make_fusing_student())
+    model.compile(keras.optimizers.SGD(0.0), jit_compile=True)
+    x, y = make_fusing_data()
+    history = model.fit(tf.data.Dataset.from_tensors((x, y)), shuffle=False, verbose=0).history
+    # XLA may order the sums of the two passes otherwise; weights that differ by 0.1 give 1e-5 and more.
+    assert max(history["clip_consistency"][0], history["frame_consistency"][0]) < 1e-12
+
+
+def test_noise_of_a_given_seed_is_not_the_same_for_both():
+    audio = keras.Input((FRAMES, DIM), name="audio")
+    frame = keras.layers.Dense(CLASSES, activation="sigmoid")(Dropout(0.5, seed=7)(audio))
+    clip = keras.layers.GlobalAveragePooling1D()(frame)
+    model = make_model(student=SequenceModel(inputs={"audio": audio}, outputs={"clip": clip, "frame": frame}))
+    x, _ = make_data()
+    assert np.any(model.student(x, training=True)["frame"] != model.teacher(x, training=True)["frame"])
 
 
 # --- gradients

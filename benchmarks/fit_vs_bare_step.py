@@ -23,7 +23,7 @@ def main():
     import tensorflow as tf
     from stores import read_records
 
-    from avkeras.data.untuned import without_tuning
+    from avkeras.data.dataset_options import as_written
     from avkeras.models.audiovisual_transformer import AudiovisualTransformer
     from avkeras.training.adam import Adam
 
@@ -47,7 +47,7 @@ def main():
 
     step = model.train_function
 
-    memory = iter(without_tuning(tf.data.Dataset.from_tensors((inputs, targets)).cache().repeat()))
+    memory = iter(as_written(tf.data.Dataset.from_tensors((inputs, targets)).cache().repeat()))
     step(memory)
     for _ in range(options.rounds):
         with Clock("bare step"):

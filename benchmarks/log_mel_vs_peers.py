@@ -34,7 +34,7 @@ def write_clips(folder, count):
 def avkeras_runner(paths, cores):
     import tensorflow as tf
 
-    from avkeras.data.untuned import without_tuning
+    from avkeras.data.dataset_options import as_written
     from avkeras.features.log_mel import log_mel
     from avkeras.media.audio_in_graph import decode_audio
 
@@ -43,7 +43,7 @@ def avkeras_runner(paths, cores):
         return log_mel(waveform)
 
     clips = tf.data.Dataset.from_tensor_slices(paths).map(spectrogram, num_parallel_calls=cores).prefetch(2)
-    clips = without_tuning(clips)
+    clips = as_written(clips)
     return lambda: [levels.numpy() for levels in clips]
 
 

@@ -1,17 +1,21 @@
-"""Two stores of embeddings on 50,000 clips of 10 x (128 + 4096) half-precision values: TFRecord and random access.
+"""Stores of embeddings, 20,000 clips of 10 x (128 + 4096) half-precision values: TFRecord and random access.
 
-    python benchmarks/stores.py --clips 50000 --folder FOLDER
+    python benchmarks/stores.py --folder FOLDER [--clips 50000] [--cold]
 
-Both feed balanced batches of 40. TFRecord cannot be read at random, so its balanced pipeline is the usual one: a file
-per class, shuffled within a buffer, drawn by weight. avkeras.data.records reads each clip where it lies. Reported:
-batches per second, and the resident memory of the process that reads (each store is read in a process of its own).
+All feed balanced batches of 40. TFRecord cannot be read at random, so its balanced pipeline is the usual one: a file
+per class, shuffled within a buffer, drawn by weight. avkeras.data.records reads each clip where it lies: `mapped` is
+what avkeras does, the file as a tensor; `tensorflow-io` reads the same files by calls of that package's `IO>FileRead`,
+and is left out where it does not load. Reported: batches per second, and the most anonymous memory (what the system
+could not drop: not the mapped file itself) of the process that reads; each store is read in a process of its own.
+`--cold` first drops the files from the system's cache.
 """
 
 import argparse
 import json
-import resource
+import os
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -61,7 +65,7 @@ def write(folder, clips):
     print(f"tfrecord  written in {time.perf_counter() - start:6.1f} s")
 
 
-def read_records(folder, clips):
+def read_mapped(folder, clips):
     from avkeras.data.clip_set import ClipSet
     from avkeras.data.manifest import Clip
     from avkeras.data.records import RecordReader
@@ -71,6 +75,40 @@ def read_records(folder, clips):
     rows = [Clip(str(n), Path("x"), None, "train", (names[label],)) for n, label in enumerate(classes_of(clips))]
     clip_set = ClipSet(rows, {name: RecordReader(folder / "records" / name) for name in DIMS}, names)
     return clip_set.training_dataset(BalancedSampler(clip_set.targets), steps=10_000)
+
+
+def read_tensorflow_io(folder, clips):
+    """The same batches of the same files, each clip read by a call of tensorflow-io's operation."""
+    import tensorflow as tf
+    from tensorflow_io.python.ops import core_ops
+
+    from avkeras.data import clip_set
+
+    def embedding_reader(store, ids):
+        path, row_bytes = str(store.folder / "data.f16"), 2 * store.dim
+        records = [store.records[id] for id in ids]
+        counts = np.array([record.frames for record in records], np.int64)
+        with tf.init_scope():
+            rows = tf.constant(np.array([record.row for record in records], np.int64))
+            counts = tf.constant(counts)
+
+        def read(indices):
+            count = tf.gather(counts, indices)
+            most = tf.reduce_max(count)
+            data = tf.map_fn(
+                lambda place: core_ops.io_file_read(path, place[0], place[1], compression=""),
+                (tf.gather(rows, indices) * row_bytes, count * row_bytes),
+                fn_output_signature=tf.string,
+                parallel_iterations=1,
+            )
+            numbers = tf.io.decode_raw(data, tf.uint16, fixed_length=tf.cast(most, tf.int32) * row_bytes)
+            values = tf.reshape(tf.bitcast(numbers, tf.float16), (-1, most, store.dim))
+            return values, tf.range(most) < count[:, None]
+
+        return read
+
+    clip_set.embedding_reader = embedding_reader
+    return read_mapped(folder, clips)
 
 
 def read_tfrecord(folder, clips):
@@ -94,9 +132,36 @@ def read_tfrecord(folder, clips):
     return drawn.batch(40).map(parse, num_parallel_calls=2).prefetch(4)
 
 
+READERS = {"mapped": read_mapped, "tensorflow-io": read_tensorflow_io, "tfrecord": read_tfrecord}
+
+
+def anonymous():
+    """Gigabytes of this process that are in no file."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("RssAnon")) / 1e6
+
+
+def drop_from_cache(folder):
+    for file in folder.rglob("*.*"):
+        opened = os.open(file, os.O_RDONLY)
+        os.posix_fadvise(opened, 0, 0, os.POSIX_FADV_DONTNEED)
+        os.close(opened)
+
+
 def read(store, folder, clips, batches):
+    import tensorflow as tf
+
+    tf.constant(0)
+    peak, stop, before = [0.0], threading.Event(), anonymous()
+
+    def watch():
+        while not stop.wait(0.01):
+            peak[0] = max(peak[0], anonymous())
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
     start = time.perf_counter()
-    iterator = iter({"records": read_records, "tfrecord": read_tfrecord}[store](folder, clips))
+    iterator = iter(READERS[store](folder, clips))
     next(iterator)
     first = time.perf_counter() - start
     for _ in range(batches // 10):
@@ -105,35 +170,51 @@ def read(store, folder, clips, batches):
     for _ in range(batches):
         next(iterator)
     rate = batches / (time.perf_counter() - start)
-    resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    stop.set()
+    watcher.join()
     print(
         json.dumps(
-            {"first batch s": round(first, 2), "batches per s": round(rate, 1), "resident GB": round(resident, 2)}
+            {
+                "first batch s": round(first, 2),
+                "batches per s": round(rate, 1),
+                "anonymous GB": round(peak[0], 2),
+                "before GB": round(before, 2),
+            }
         )
     )
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--clips", type=int, default=50_000)
+    parser.add_argument("--clips", type=int, default=20_000)
     parser.add_argument("--batches", type=int, default=400)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--folder", type=Path, required=True, help="about 9 GB for 50,000 clips; kept")
-    parser.add_argument("--read", choices=("records", "tfrecord"), help=argparse.SUPPRESS)
+    parser.add_argument("--folder", type=Path, required=True, help="about 4 GB for 20,000 clips; kept")
+    parser.add_argument("--cold", action="store_true", help="drop the files from the system's cache before each reading")
+    parser.add_argument("--read", choices=READERS, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.read:
         read(options.read, options.folder, options.clips, options.batches)
         return
     if not (options.folder / "tfrecord").exists():
         write(options.folder, options.clips)
-    found = {"records": [], "tfrecord": []}
+    found = {name: [] for name in READERS}
     for _ in range(options.rounds):
         for store, rows in found.items():
+            if options.cold:
+                drop_from_cache(options.folder)
             command = [sys.executable, *sys.argv, "--read", store]
-            rows.append(json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout))
-            print(f"{store:9} {rows[-1]}", flush=True)
-    ratios = [a["batches per s"] / b["batches per s"] for a, b in zip(found["records"], found["tfrecord"], strict=True)]
-    print(f"records feed {np.median(ratios):.2f} times as many batches as TFRecord (median of {options.rounds} rounds)")
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            if done.returncode:
+                print(f"{store:13} does not run here: {done.stderr.strip().splitlines()[-1]}", flush=True)
+                continue
+            rows.append(json.loads(done.stdout.splitlines()[-1]))
+            print(f"{store:13} {rows[-1]}", flush=True)
+    for store in ("tensorflow-io", "tfrecord"):
+        if found[store]:
+            pairs = zip(found["mapped"], found[store], strict=True)
+            ratio = np.median([a["batches per s"] / b["batches per s"] for a, b in pairs])
+            print(f"mapped feeds {ratio:.2f} times as many batches as {store} (median of {options.rounds} rounds)")
 
 
 if __name__ == "__main__":

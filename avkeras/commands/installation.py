@@ -53,7 +53,7 @@ def run_checks() -> Iterator[Check]:
     yield from _check("python", _python, needed=True)
     for name, package in _PACKAGES.items():
         yield from _check(name, lambda package=package: _import(*package), needed=True)
-    yield from _check("tensorflow-io", _tensorflow_io, needed=True)
+    yield from _check("tensorflow-io", _tensorflow_io)
     yield from _check("codecs", _codecs, needed=True)
     yield from _check("devices", _devices, needed=True)
     yield from _check("cache", _cache, needed=True)

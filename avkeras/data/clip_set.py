@@ -11,7 +11,7 @@ from avkeras.data.labels import clip_targets
 from avkeras.data.manifest import Clip
 from avkeras.data.records import RecordReader
 from avkeras.data.sampling import BalancedSampler
-from avkeras.data.untuned import without_tuning
+from avkeras.data.dataset_options import as_written
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -122,4 +122,4 @@ class ClipSet:
 
         targets = tf.constant(self.targets)
         batches = indices.map(lambda some: (self.inputs(some), tf.gather(targets, some)), num_parallel_calls=2)
-        return without_tuning(batches.prefetch(2))
+        return as_written(batches.prefetch(2))

@@ -11,7 +11,7 @@ from avkeras.data.embedding_tensors import embedding_reader
 from avkeras.data.labels import SUPERVISION_CODES, frame_targets
 from avkeras.data.manifest import Clip, Event
 from avkeras.data.records import RecordReader
-from avkeras.data.untuned import without_tuning
+from avkeras.data.dataset_options import as_written
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -123,4 +123,4 @@ class DetectionSet(ClipSet):
         import tensorflow as tf
 
         indices = tf.data.Dataset.range(len(self)).batch(batch_size)
-        return without_tuning(indices.map(self.inputs).prefetch(2))
+        return as_written(indices.map(self.inputs).prefetch(2))

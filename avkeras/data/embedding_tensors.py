@@ -1,6 +1,7 @@
-"""Embeddings of clips as tensors, read by TensorFlow's own operations while a model trains.
+"""Embeddings of clips as tensors, gathered from the files of a store while a model trains.
 
-No Python runs here: it would compete with the training step for the interpreter, and a tf.data iterator that is
+A store is mapped, so that it takes no memory but the system's cache, and may be larger than the memory there is. No
+Python runs here: it would compete with the training step for the interpreter, and a tf.data iterator that is
 dropped while one of its functions waits for Python never ends, as TensorFlow keeps the interpreter locked meanwhile.
 """
 
@@ -44,38 +45,47 @@ def embedding_reader(
         (TensorShape([2, 3, 2]), True)
     """
     import tensorflow as tf
-    from tensorflow_io.python.ops import core_ops
 
     records = [store.records[id] for id in ids]
     if frames is not None and (longer := [record for record in records if record.frames > frames]):
         raise ValueError(f"clip {longer[0].id} has {longer[0].frames} frames of {store.folder.name}, not {frames}")
-    path = str(store.folder / "data.f16")
-    row_bytes = 2 * store.dim
-    rows = np.array([record.row for record in records], np.int64)
+    first_rows = np.array([record.row for record in records], np.int64)
     counts = np.array([record.frames for record in records], np.int64)
-    masks = np.frombuffer("".join(record.mask for record in records).encode(), np.uint8) == ord("1")
-    masks = np.append(masks, False)  # for clips without frames at the end
+    seen = np.frombuffer("".join(record.mask for record in records).encode(), np.uint8) == ord("1")
+    seen = np.append(seen, False)  # for clips without frames at the end
     starts = np.append(0, np.cumsum(counts)[:-1]) if records else counts
     with tf.init_scope():  # also when first called inside a function: then they are not copied into its graph
-        rows, counts, starts, masks = (tf.constant(values) for values in (rows, counts, starts, masks))
+        first_rows, counts, starts, seen = (tf.constant(values) for values in (first_rows, counts, starts, seen))
+        with tf.device("CPU:0"):
+            stored = tf.constant(_Mapped(store))
 
     def read(indices):
-        count = tf.gather(counts, indices)
+        count = tf.gather(counts, indices)[:, None]
         most = tf.maximum(tf.reduce_max(count), 1) if frames is None else tf.constant(frames, tf.int64)
-        data = tf.map_fn(
-            lambda place: core_ops.io_file_read(path, place[0], place[1], compression=""),
-            (tf.gather(rows, indices) * row_bytes, count * row_bytes),
-            fn_output_signature=tf.string,
-            parallel_iterations=1,
-        )
-        # Padding exists for integers only, so the half-precision numbers pass through as such.
-        numbers = tf.io.decode_raw(data, tf.uint16, fixed_length=tf.cast(most, tf.int32) * row_bytes)
-        values = tf.reshape(tf.bitcast(numbers, tf.float16), (-1, most, store.dim))
         steps = tf.range(most)
-        there = steps < count[:, None]
-        mask = there & tf.gather(masks, tf.where(there, tf.gather(starts, indices)[:, None] + steps, 0))
+        there = steps < count
+        rows = tf.where(there, tf.gather(first_rows, indices)[:, None] + steps, 0)
+        values = tf.where(there[:, :, None], tf.gather(stored, rows), tf.zeros((), stored.dtype))
+        mask = there & tf.gather(seen, tf.where(there, tf.gather(starts, indices)[:, None] + steps, 0))
         batch = tf.convert_to_tensor(indices).shape[0]
-        values = tf.ensure_shape(values, (batch, frames, store.dim))
-        return values, tf.ensure_shape(mask, (batch, frames))
+        return tf.ensure_shape(values, (batch, frames, store.dim)), tf.ensure_shape(mask, (batch, frames))
 
     return read
+
+
+class _Mapped:
+    """The rows of a store, `(rows, dim)`, in the memory of its file.
+
+    TensorFlow copies arrays that it makes constants of, and keeps the memory of what is not an array but gives one.
+    `tf.raw_ops.ImmutableConst` maps files too, but the folding of constants holds a copy of all of it for a while.
+    """
+
+    def __init__(self, store: RecordReader) -> None:
+        rows = max((record.row + record.frames for record in store.records.values()), default=0)
+        if rows:
+            self.rows = np.memmap(store.folder / "data.f16", "<f2", mode="r", shape=(rows, store.dim))
+        else:  # an empty file cannot be mapped
+            self.rows = np.zeros((1, store.dim), np.float16)
+
+    def __array__(self, dtype=None, copy=None) -> np.ndarray:
+        return self.rows

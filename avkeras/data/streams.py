@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from avkeras.data.labels import SUPERVISION_CODES
-from avkeras.data.untuned import without_tuning
+from avkeras.data.dataset_options import as_written
 
 if TYPE_CHECKING:
     import keras
@@ -106,4 +106,4 @@ def stream_dataset(
         return tf.data.Dataset.range(tf.cast(start_step, tf.int64), tf.int64.max)
 
     numbers = tf.data.Dataset.range(1).flat_map(from_start)
-    return without_tuning(numbers.map(batch, num_parallel_calls=parallel, deterministic=True).prefetch(2))
+    return as_written(numbers.map(batch, num_parallel_calls=parallel, deterministic=True).prefetch(2))

@@ -28,8 +28,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from avkeras.commands.terminal import one_line_errors
 
     arguments = sys.argv[1:] if arguments is None else list(arguments)
-    options = build_parser(arguments).parse_args(arguments)
-    with one_line_errors():
+    parser = build_parser(arguments)
+    options = parser.parse_args(arguments)
+    with one_line_errors(parser.options()):
         try:
             importlib.import_module(f"avkeras.commands.{options.command}").run(options[options.command])
         except UsageError as error:

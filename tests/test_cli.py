@@ -10,11 +10,9 @@ from pathlib import Path
 import pytest
 
 from avkeras.cli import COMMANDS, build_parser, main
-from avkeras.commands import terminal
-from avkeras.experiments.detection import SoundEventDetection
-from avkeras.experiments.resume import values_of_run
-from avkeras.experiments.tagging import AudioTagging
-from avkeras.runs.run_folder import pin_values
+from avkeras.commands import finish_run, recipe
+from avkeras.experiments.configs import EXPERIMENTS, AudioTagging, SoundEventDetection
+from avkeras.runs.run_folder import pin_values, values_of_run
 
 RECIPES = Path(__file__).parents[1] / "recipes"
 
@@ -40,7 +38,7 @@ def refused(arguments, capsys):
 def ran(monkeypatch):
     """The values of the experiments that were to be run."""
     values = []
-    monkeypatch.setattr(terminal, "run_experiment", values.append)
+    monkeypatch.setattr(finish_run, "run_experiment", values.append)
     return values
 
 
@@ -124,16 +122,15 @@ def test_values_come_from_defaults_then_a_file_then_options(tmp_path, ran):
 
 
 @pytest.mark.parametrize(
-    ("recipe", "experiment"), [("dcase2017_av", "tagging"), ("dcase2020_multi_encoder", "detection")]
+    ("name", "experiment"), [("dcase2017_av", "tagging"), ("dcase2020_multi_encoder", "detection")]
 )
-def test_a_recipes_values_can_be_written_and_given_to_train(recipe, experiment, tmp_path, ran, capsys):
-    spec = importlib.util.spec_from_file_location(recipe, RECIPES / f"{recipe}.py")
+def test_a_recipes_values_can_be_written_and_given_to_train(name, experiment, tmp_path, ran, capsys):
+    spec = importlib.util.spec_from_file_location(name, RECIPES / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     for preset, values in module.PRESETS.items():
-        run = terminal.run_recipe if experiment == "tagging" else terminal.run_detection_recipe
         with pytest.raises(SystemExit) as ended:
-            run(module.PRESETS, description="", arguments=["--preset", preset, "--print_config"])
+            recipe.run_recipe(module.PRESETS, description="", arguments=["--preset", preset, "--print_config"])
         assert ended.value.code == 0
         (tmp_path / "values.yaml").write_text(capsys.readouterr().out)
         main(["train", experiment, "--config", str(tmp_path / "values.yaml")])
@@ -154,7 +151,7 @@ def as_json(values):
 def test_a_run_folder_holds_all_that_a_run_needs(values, tmp_path, ran, monkeypatch):
     monkeypatch.chdir(tmp_path)
     pin_values(values, values.out)
-    pin_values(values_of_run(values.out), values.out)  # the values are the same
+    pin_values(values_of_run(values.out, tuple(EXPERIMENTS.values())), values.out)  # the values are the same
     main(["train", "--resume", str(values.out)])
     assert ran.pop() == values
     experiment = "tagging" if isinstance(values, AudioTagging) else "detection"
@@ -181,7 +178,7 @@ def test_the_folder_of_a_table_is_no_run_to_resume(tmp_path):
 
 def test_an_unknown_preset_is_answered_with_the_nearest():
     with pytest.raises(SystemExit, match=r"--preset: 'smal' is none of small, paper; did you mean small\?"):
-        terminal.run_recipe(dict.fromkeys(["small", "paper"]), description="", arguments=["--preset", "smal"])
+        recipe.run_recipe(dict.fromkeys(["small", "paper"]), description="", arguments=["--preset", "smal"])
 
 
 def test_visualize_hands_its_options_on_and_names_the_files(monkeypatch, capsys):

@@ -14,56 +14,48 @@ import avkeras
 
 ROOT = Path(avkeras.__file__).parent
 MODULES = sorted(info.name for info in pkgutil.walk_packages([str(ROOT)], "avkeras."))
-# Each package may import itself and those named here (and the modules of none, such as avkeras.errors).
-MAY_IMPORT = {
-    "layers": set(),
-    "models": {"layers"},
-    "media": set(),
-    "data": {"media"},
-    "datasets": {"data", "media"},
-    "features": {"data", "media", "runs"},
-    "training": {"layers", "models", "data"},
-    "evaluation": {"data"},
-    "runs": {"features"},
-    "experiments": {
-        "layers",
-        "models",
-        "training",
-        "data",
-        "features",
-        "evaluation",
-        "datasets",
-        "runs",
-        "serving",
-        "reports",
-    },
-    "serving": {
-        "layers",
-        "models",
-        "data",
-        "features",
-        "evaluation",
-        "media",
-        "runs",
-        "experiments",
-        "tables",
-        "reports",
-    },
-    "reports": {"models", "data", "features", "evaluation", "media", "runs", "experiments", "serving", "training"},
-    "tables": {"data", "features", "evaluation", "runs", "experiments", "training", "models", "datasets", "serving"},
-    "commands": {"data", "datasets", "evaluation", "experiments", "features", "runs", "serving", "reports", "tables"},
+# The rooms and root modules, from the lowest to the highest: each may import those before it, and none after.
+ORDER = (
+    "errors",
+    "registration",
+    "runs",
+    "media",
+    "data",
+    "datasets",
+    "features",
+    "evaluation",
+    "layers",
+    "models",
+    "training",
+    "experiments",
+    "serving",
+    "reports",
+    "tables",
+    "commands",
+    "cli",
+)
+FILES = {
+    ".".join(("avkeras", *path.relative_to(ROOT).with_suffix("").parts)).removesuffix(".__init__"): path
+    for path in sorted(ROOT.rglob("*.py"))
 }
 HEAVY = {"tensorflow", "keras", "tensorflow_hub", "tensorflow_io", "av", "librosa", "matplotlib", "pandas", "sed_eval"}
 
 
 def imported(path):
-    """Names of the modules of avkeras that a file imports, inside functions too."""
+    """Returns the modules of avkeras that a file imports: in functions and for type checks too."""
+    found = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path} imports by a relative name"
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+            names = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= (names & set(FILES)) or {node.module}
+    return {name for name in found if name.split(".")[0] == "avkeras"}
+
+
+def room(module):
+    return [*module.split("."), ""][1]
 
 
 def loaded_by(*statements):
@@ -103,24 +95,25 @@ def test_every_registered_class_is_public():
     assert {name.split(">")[1] for name in registered if name.startswith("avkeras>")} <= public
 
 
-def packages():
-    return sorted(path.name for path in ROOT.iterdir() if (path / "__init__.py").is_file())
+def test_every_room_and_root_module_has_its_place():
+    there = {path.name for path in ROOT.iterdir() if (path / "__init__.py").is_file()}
+    there |= {path.stem for path in ROOT.glob("*.py") if path.stem != "__init__"}
+    assert there == set(ORDER)
 
 
-def test_every_package_has_its_place():
-    assert set(packages()) == set(MAY_IMPORT)
+@pytest.mark.parametrize("module", [name for name in FILES if name != "avkeras"])
+def test_imports_go_one_way(module):
+    allowed = {"", *ORDER[: ORDER.index(room(module)) + 1]}  # "": avkeras itself, which holds its version
+    assert not [name for name in imported(FILES[module]) if room(name) not in allowed]
 
 
-@pytest.mark.parametrize("package", MAY_IMPORT)
-def test_imports_go_one_way(package):
-    allowed = MAY_IMPORT[package] | {package}
-    wrong = [
-        f"{path.relative_to(ROOT)} imports {name}"
-        for path in sorted((ROOT / package).rglob("*.py"))
-        for name in imported(path)
-        if name.startswith("avkeras.") and name.split(".")[1] in MAY_IMPORT and name.split(".")[1] not in allowed
-    ]
-    assert not wrong, "\n".join(wrong)
+def test_no_files_import_each_other_in_a_circle():
+    graph = {name: imported(path) & set(FILES) - {name} for name, path in FILES.items()}
+    left = dict(graph)
+    while free := [name for name, needs in left.items() if not needs & set(left)]:
+        for name in free:
+            del left[name]
+    assert not left, f"these files, or some of them, import each other: {', '.join(left)}"
 
 
 @pytest.mark.parametrize("package", ["layers", "models"])

@@ -56,25 +56,25 @@ class CommandParser(ArgumentParser):
             option = next((word.split("=")[0] for word in words if word.startswith("-")), None)
             if option is None:
                 return f"unexpected argument '{words[0]}'"
-            return f"unknown option {option}{did_you_mean(option, self._options())}"
+            return f"unknown option {option}{did_you_mean(option, self.options())}"
         if found := re.search(r"invalid choice: '?([^']*?)'? \(choose from (.*)\)", message):
             name = message.removeprefix("argument ").split(":")[0].split(".")[-1]
             choices = [choice.strip(" '") for choice in found[2].split(",")]
             return f"{name.lower()}: '{found[1]}' is none of {', '.join(choices)}{did_you_mean(found[1], choices)}"
         if found := re.search(r"does not accept (?:nested key|option) '([^']+)'", message):
-            known = [option.removeprefix("--") for option in self._options()]
+            known = [option.removeprefix("--") for option in self.options()]
             return f"unknown option '{found[1]}'{did_you_mean(found[1], known)}"
         if found := re.search(r"required: (.*)", message):
             names = [name.split(".")[-1] for name in found[1].split(", ")]
-            return f"missing: {', '.join(f'--{name}' if f'--{name}' in self._options() else name for name in names)}"
+            return f"missing: {', '.join(f'--{name}' if f'--{name}' in self.options() else name for name in names)}"
         if found := re.match(r"expected \"(\w+)\" to be one of", message):
             return f"no {found[1]} given"
         return " ".join(re.sub(r"Parser key \"([\w.]+)\"", r"--\1", message).split()).rstrip(".")
 
-    def _options(self) -> list[str]:
+    def options(self) -> list[str]:
         """Returns the long options of this parser and of the subcommand that was chosen."""
         own = [option for action in self._actions for option in action.option_strings if option.startswith("--")]
-        return own + [option for child in self.children for option in child._options()]
+        return own + [option for child in self.children for option in child.options()]
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -1,21 +1,23 @@
-"""What commands and recipes share in the terminal: one line per error, progress bars, an experiment run and shown."""
+"""What commands and recipes share in the terminal: one line per error, and progress bars."""
 
-import argparse
 import logging
 import os
+import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable
 from contextlib import contextmanager
-from typing import Any
 
 from avkeras.errors import AvkerasError
 
 
 @contextmanager
-def one_line_errors():
+def one_line_errors(options: Iterable[str] = ()):
     """Ends the program with one line and status 1 for an error that the user can mend; TensorFlow tells errors only.
 
     `AVKERAS_TRACEBACK=1` in the environment shows where an error came from.
+
+    Args:
+        options: of the command, such as `--out`; the library's errors speak of arguments, see `with_options`.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
@@ -27,7 +29,29 @@ def one_line_errors():
         if os.environ.get("AVKERAS_TRACEBACK"):
             raise
         named = isinstance(error, OSError) and error.filename and error.strerror
-        sys.exit(f"error: {error.filename}: {error.strerror}" if named else f"error: {error}")
+        text = f"{error.filename}: {error.strerror}" if named else with_options(str(error), options)
+        sys.exit(f"error: {text}")
+
+
+def with_options(text: str, options: Iterable[str]) -> str:
+    """Returns an error of the library with its arguments as the options that the command has for them.
+
+    The library names arguments at the beginning (`rows 13: ...`, `first, second: ...`) and in brackets (`(out)`).
+
+    Example:
+        >>> with_options("runs/a: holds another run; give another folder (out)", ["--out"])
+        'runs/a: holds another run; give another folder (--out)'
+        >>> with_options("visual_frames 0: at least 1 is wanted", ["--visual-frames"])
+        '--visual-frames 0: at least 1 is wanted'
+    """
+    known = {option.removeprefix("--").replace("-", "_"): option for option in options}
+
+    def options_of(words: re.Match) -> str:
+        names = words["names"].split(", ")
+        return ", ".join(known[name] for name in names) if set(names) <= set(known) else words["names"]
+
+    text = re.sub(r"^(?P<names>\w+(, \w+)*)(?=[: ])", options_of, text)
+    return re.sub(r"(?<=\()(?P<names>\w+(, \w+)*)(?=\))", options_of, text)
 
 
 @contextmanager
@@ -50,77 +74,3 @@ def progress_bars():
             return moved
 
         yield step
-
-
-def run_recipe(presets: Mapping[str, Any], *, description: str, arguments: Sequence[str] | None = None) -> None:
-    """Reads the command line over a 2019 recipe's presets, runs the experiment and shows its table.
-
-    Args:
-        presets: `AudioTagging` values by name; `demo` is the default without `--data`, `paper` with it.
-        description: for `--help`.
-        arguments: of the command line; default: the program's.
-    """
-    with one_line_errors():
-        run_experiment(_parse(presets, description, arguments, default="demo"))
-
-
-def run_detection_recipe(
-    presets: Mapping[str, Any], *, description: str, arguments: Sequence[str] | None = None
-) -> None:
-    """Reads the command line over a 2022 recipe's presets, runs the experiment and shows its table.
-
-    Args:
-        presets: `SoundEventDetection` values by name; `small` is the default without `--data`, `paper` with it.
-        description: for `--help`.
-        arguments: of the command line; default: the program's.
-    """
-    with one_line_errors():
-        run_experiment(_parse(presets, description, arguments, default="small"))
-
-
-def run_experiment(values: Any) -> None:
-    """Runs an experiment with progress bars and shows its table.
-
-    Args:
-        values: `AudioTagging` or `SoundEventDetection`.
-    """
-    from avkeras.experiments.detection import run_sound_event_detection
-    from avkeras.experiments.tagging import AudioTagging, run_audio_tagging
-
-    if isinstance(values, AudioTagging):
-        from avkeras.commands.train_view import show_report as show
-
-        run = run_audio_tagging
-        if (os.cpu_count() or 1) <= 2:
-            # These models' operations are small: threads inside them cost more than they give (benchmarks/README.md).
-            os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
-    else:
-        from avkeras.commands.train_view import show_detection_report as show
-
-        run = run_sound_event_detection
-    with progress_bars() as step:
-        report = run(values, progress=step, verbose=1 if sys.stdout.isatty() else 2)
-    show(report)
-
-
-def _parse(presets: Mapping[str, Any], description: str, arguments: Sequence[str] | None, *, default: str) -> Any:
-    """Returns the values of the chosen preset with the command line and `--config` laid over them."""
-    from avkeras.commands.parser import CommandParser, did_you_mean
-    from avkeras.commands.values import add_values, values_of
-
-    peek = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    peek.add_argument("--data")
-    peek.add_argument("--preset")
-    seen, rest = peek.parse_known_args(arguments)
-    chosen = seen.preset or ("paper" if seen.data else default)
-    if chosen not in presets:
-        raise AvkerasError(f"--preset: '{chosen}' is none of {', '.join(presets)}{did_you_mean(chosen, presets)}")
-    values = presets[chosen]
-    parser = CommandParser(description.strip())
-    parser.add_config()
-    # For `--help`; it is no value, so that the values can be given to `avkeras train`.
-    parser.add_argument(
-        "--preset", default=argparse.SUPPRESS, help=f"one of {', '.join(presets)}; paper is meant for --data"
-    )
-    add_values(parser, values)
-    return values_of(type(values), parser.parse_args([*rest, *(["--data", seen.data] if seen.data else [])]))

@@ -8,6 +8,7 @@ from avkeras.commands.values import add_values, values_of
 HELP = "train, tune and score on a manifest: the papers' experiments"
 EXAMPLES = """  avkeras train tagging --data my.tsv --embedders vggish vgg16 --out runs/mine
   avkeras train tagging --data my.tsv --systems audio audio+video --attention softmax --out runs/softmax
+  avkeras train tagging --data my.tsv --first audio --second video --positions video --out runs/figure7
   avkeras train detection --data my.tsv --visual openl3 tce --block conformer --out runs/conformer
   avkeras train detection --config runs/conformer/config.json --seed 1 --out runs/conformer_1
   avkeras train --resume runs/conformer
@@ -30,32 +31,25 @@ def add_arguments(parser) -> None:
     )
     experiment = next((word for word in parser.arguments if word in _EXPERIMENTS), None)
     if experiment:
+        from avkeras.experiments.configs import EXPERIMENTS
+
         parser.prog = f"avkeras train {experiment}"
         parser.add_config()
-        add_values(parser, _values(experiment)())
-
-
-def _values(experiment: str) -> type:
-    if experiment == "tagging":
-        from avkeras.experiments.tagging import AudioTagging
-
-        return AudioTagging
-    from avkeras.experiments.detection import SoundEventDetection
-
-    return SoundEventDetection
+        add_values(parser, EXPERIMENTS[experiment]())
 
 
 def run(options) -> None:
     """Runs the experiment; on a folder that holds a part of it, what is left."""
-    from avkeras.commands.terminal import run_experiment
+    from avkeras.commands.finish_run import run_experiment
+    from avkeras.experiments.configs import EXPERIMENTS
 
     if options.resume and options.experiment:
         raise UsageError("--resume takes all values from the run: give no experiment with it")
     if options.resume:
-        from avkeras.experiments.resume import values_of_run
+        from avkeras.runs.run_folder import values_of_run
 
-        run_experiment(values_of_run(options.resume))
+        run_experiment(values_of_run(options.resume, tuple(EXPERIMENTS.values())))
     elif options.experiment:
-        run_experiment(values_of(_values(options.experiment), options))
+        run_experiment(values_of(EXPERIMENTS[options.experiment], options))
     else:
         raise UsageError("name an experiment, tagging or detection, or a run with --resume; see avkeras train --help")

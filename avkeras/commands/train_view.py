@@ -5,23 +5,39 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from avkeras.experiments.detection import DetectionReport
-    from avkeras.experiments.tagging import Report
-    from avkeras.features.extract import Summary
+    from avkeras.experiments.tagging import TaggingReport
+    from avkeras.features.write_clips import Summary
+
+# of each system of a tagging run
+_TAGGING_FILES = (
+    "metrics.csv",
+    "epochs/",
+    "model.keras",
+    "predictions.csv",
+    "curves.png",
+    "attention/",
+    "saved_model/",
+)
+_DETECTION_FILES = (
+    "report.html (curves, classes, thresholds, examples with highest loss, in a browser)",
+    "model.keras (the student), teacher.keras, classes.txt, inputs.json (embedders)",
+    "tuning.json (audio weight, thresholds, filters), metrics.csv (losses per epoch), config.json",
+    "extraction.csv (clips that were padded, cut or failed), left_out.csv",
+    "predictions.tsv, ground_truth.tsv, durations.tsv, scores/ (for `avkeras evaluate`), clip_probabilities.csv",
+)
 
 
-def show_report(report: "Report") -> None:
+def show_tagging_report(report: "TaggingReport") -> None:
     """Shows what an experiment reached, what it left out, and where its files are."""
     from rich.console import Console
     from rich.table import Table
 
-    from avkeras.experiments.tagging_values import FILES, REPORT_FILE
-
     console = Console(soft_wrap=True, highlight=False)
     results = report.results
-    _show_summary(console, report.summary, report.values.out)
+    _show_summary(console, report.features.summary, report.values.out)
     for system, reason in report.skipped:
         console.print(f"  not trained: {system}: {reason}", markup=False)
-    embedders = " and ".join(report.embedders)
+    embedders = " and ".join(one.spec.name for one in report.features.embedders.values())
     table = Table(title=f"Micro-F1 on test, {report.manifest.path}, {embedders}")
     accuracy = any(result.accuracy is not None for result in results)
     names = ["system", "micro-F1", "with video", "clips", "threshold", "epochs", *(["accuracy"] * accuracy)]
@@ -33,13 +49,13 @@ def show_report(report: "Report") -> None:
         row += [str(result.epochs), *([f"{100 * (result.accuracy or 0):.1f} %"] * accuracy)]
         table.add_row(*row)
     console.print(table)
-    for name in report.stand_ins:
+    for name in report.features.stand_ins:
         console.print(f"{name} is a stand-in, not a pretrained network: these scores say nothing of the papers'.")
     out = report.values.out
-    console.print(f"To look at in a browser: {out / REPORT_FILE}")
+    console.print(f"To look at in a browser: {out / 'report.html'}")
     console.print(f"Files: values in {out / 'config.json'}, this table in {out / 'results.csv'}, and per system")
     for result in results:
-        console.print(f"  {result.folder}/: {', '.join(FILES)}")
+        console.print(f"  {result.folder}/: {', '.join(_TAGGING_FILES)}")
     if results:
         best = max(results, key=lambda result: result.f1)
         console.print(f"Your own file: avkeras predict clip.mp4 --model {best.folder / 'saved_model'}")
@@ -50,12 +66,11 @@ def show_detection_report(report: "DetectionReport") -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from avkeras.experiments.detection import FILES
     from avkeras.experiments.detection_scores import METRICS
 
     console = Console(soft_wrap=True, highlight=False)
     out, tuning = report.values.out, report.tuning
-    _show_summary(console, report.summary, out)
+    _show_summary(console, report.features.summary, out)
     _show_lines(console, "left out", report.left_out, out / "left_out.csv")
     if report.cut_events:
         console.print(f"{report.cut_events} events begin after the 10 s that the model sees of their clip")
@@ -68,10 +83,10 @@ def show_detection_report(report: "DetectionReport") -> None:
     for row in report.rows:
         table.add_row(row["part"], str(row["clips"]), *(f"{100 * row[name]:.1f}" for name in METRICS))
     console.print(table)
-    for name in report.stand_ins:
+    for name in report.features.stand_ins:
         console.print(f"{name} is a stand-in, not a pretrained network: these scores say nothing of the papers'.")
     console.print(f"Files: this table in {out / 'results.csv'}; in {out}/ also")
-    for line in FILES:
+    for line in _DETECTION_FILES:
         console.print(f"  {line}", markup=False)
 
 

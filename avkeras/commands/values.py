@@ -11,6 +11,13 @@ _WORDS = {
         "help": "of the sound and of the pictures: names, TF Hub handles or folders",
     },
     "systems": {"nargs": "+", "choices": ("audio", "video", "audio+video"), "help": "which to train"},
+    "first": {"choices": ("audio", "video"), "help": "input of the encoder; with --second, in place of --systems"},
+    "second": {"choices": ("audio", "video"), "help": "input of the decoder"},
+    "positions": {
+        "nargs": "*",
+        "choices": ("audio", "video"),
+        "help": "inputs with positional encodings, perhaps none",
+    },
     "attention": {"choices": ("softmax", "sigmoid", "normalized_sigmoid"), "help": "function of the attention"},
     "aggregation": {"choices": ("mean", "max"), "help": "of the frames"},
     "visual": {"nargs": "*", "help": "embedders of the pictures: names, TF Hub handles or folders; none: audio only"},
@@ -29,8 +36,8 @@ def add_values(parser, defaults: Any) -> None:
     values = {field.name: getattr(defaults, field.name) for field in dataclasses.fields(defaults)}
     words = {name: options for name, options in _WORDS.items() if name in values}
     for name, options in words.items():
-        default = values[name] if isinstance(values[name], str) else list(values[name])
-        shown = default if isinstance(default, str) else " ".join(default)
+        default = values[name] if values[name] is None or isinstance(values[name], str) else list(values[name])
+        shown = " ".join(default) if isinstance(default, list) else default
         help = f"{options['help']}; default: {shown}" if shown else options["help"]
         parser.add_argument(f"--{name}", **options | {"default": default, "help": help})
     parser.add_class_arguments(type(defaults), skip=set(words))

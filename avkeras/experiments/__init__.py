@@ -1,4 +1,4 @@
-"""The papers' experiments, prediction and export."""
+"""The papers' experiments: they train, tune, score and write a run's folder."""
 
 from lazy_loader import attach_stub
 

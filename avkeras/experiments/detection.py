@@ -1,7 +1,9 @@
 """The 2022 experiment: train a multi-encoder model by a mean teacher, tune it on validation and score it on test."""
 
-import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,30 +12,73 @@ from avkeras.data.manifest import SUPERVISION, Clip, Manifest, read_manifest
 from avkeras.data.records import RecordReader
 from avkeras.datasets.demo_data import demo_manifest
 from avkeras.errors import AvkerasError
-from avkeras.experiments.detection_files import write_inputs, write_predictions, write_results
+from avkeras.experiments.configs import SoundEventDetection
+from avkeras.experiments.detection_files import write_predictions, write_results
 from avkeras.experiments.detection_scores import Tuning, score, tune
-from avkeras.experiments.detection_training import build_mean_teacher, train_mean_teacher
-from avkeras.experiments.detection_values import (
-    FILES,
-    INPUTS_FILE,
-    POOLING,
-    DetectionFeatures,
-    DetectionReport,
-    SoundEventDetection,
-    VisualInput,
-)
+from avkeras.experiments.inputs import Features, UsedEmbedder, write_inputs
 from avkeras.features.extract_detection import HOP, MAX_FRAMES, SAMPLE_RATE, extract_detection
-from avkeras.reports.detection_report import write_detection_report
-from avkeras.runs.run_folder import pin_values, write_extraction, write_rows, write_text
+from avkeras.features.write_clips import write_extraction
+from avkeras.runs.files import read_json, write_json, write_rows
+from avkeras.runs.run_folder import pin_values
+
+if TYPE_CHECKING:
+    from avkeras.training.mean_teacher import MeanTeacher
 
 __all__ = [
-    "FILES",
-    "INPUTS_FILE",
     "POOLING",
     "DetectionReport",
     "SoundEventDetection",
+    "build_mean_teacher",
+    "detection_features",
+    "detection_set",
+    "run_on_features",
     "run_sound_event_detection",
+    "train_mean_teacher",
+    "with_video",
 ]
+
+POOLING = 8  # log-mel frames make one vector of the model
+RESULT_FILE = "result.json"  # of a run that is trained and scored
+
+
+@dataclass
+class DetectionReport:
+    """What a run did.
+
+    Args:
+        values: of the experiment.
+        manifest: the clips.
+        features: of the clips.
+        tuning: what was chosen on validation.
+        rows: metrics per part of the test clips.
+        left_out: id and reason of each clip that was not used.
+        cut_events: events that begin after the 10 s that the model sees of their clip.
+    """
+
+    values: SoundEventDetection
+    manifest: Manifest
+    features: Features
+    tuning: Tuning | None = None
+    rows: list[dict] = field(default_factory=list)
+    left_out: list[tuple[str, str]] = field(default_factory=list)
+    cut_events: int = 0
+
+    @property
+    def model_name(self) -> str:
+        """What was trained, in a few words."""
+        return model_name(self.values.block, [name for name in self.features.stores if name != "audio"])
+
+
+def model_name(block: str, visual: Sequence[str]) -> str:
+    """Returns what a model is, in a few words.
+
+    Example:
+        >>> model_name("conformer", ["openl3"])
+        'bi-encoder conformer with openl3'
+    """
+    kinds = {0: "audio only", 1: "bi-encoder", 2: "tri-encoder"}
+    kind = kinds.get(len(visual), f"{1 + len(visual)} encoders")
+    return f"{kind} {block}" + (f" with {' and '.join(visual)}" if visual else "")
 
 
 def run_sound_event_detection(
@@ -50,23 +95,32 @@ def run_sound_event_detection(
         verbose: of `fit`.
 
     Returns:
-        A `DetectionReport`; `results.csv` in `values.out` holds its rows, and `report.html` all that a person wants to
-        see.
+        A `DetectionReport`; `results.csv` in `values.out` holds its rows.
 
     Raises:
         AvkerasError: the data or the values do not fit, with what to do.
     """
     step = progress or (lambda name: None)
-    manifest = _manifest(values, step)
+    if values.data is None:
+        manifest = demo_manifest(
+            values.out.parent,
+            task="dcase2020",
+            clips=values.demo_clips,
+            seed=values.seed,
+            progress=step("demo soundscapes"),
+        )
+    else:
+        manifest = read_manifest(values.data)
     _check(values, manifest)
     pin_values(values, values.out)  # now, not after hours of extraction
-    features = detection_features(values, manifest, progress=step("features"))
-    return run_on_features(values, manifest, features, verbose=verbose)
+    return run_on_features(
+        values, manifest, detection_features(values, manifest, progress=step("features")), verbose=verbose
+    )
 
 
 def detection_features(
     values: SoundEventDetection, manifest: Manifest, *, progress: Callable[[int, int], None] | None = None
-) -> DetectionFeatures:
+) -> Features:
     """Extracts what is missing of the features of all clips.
 
     Args:
@@ -84,7 +138,7 @@ def detection_features(
     visual = {embedder.spec.name: embedder for embedder in loaded}
     if len(visual) < len(loaded):
         raise AvkerasError(f"visual: {', '.join(values.visual)} names an embedder twice")
-    folders, summary = extract_detection(
+    stores, summary = extract_detection(
         manifest.clips,
         values.records or manifest.path.parent / "records",
         visual=visual,
@@ -93,15 +147,14 @@ def detection_features(
         workers=values.workers,
         progress=progress,
     )
-    inputs = {
-        name: VisualInput(str(given), embedder.spec, embedder.fingerprint)
-        for given, (name, embedder) in zip(wanted, visual.items(), strict=True)
+    used = {
+        name: UsedEmbedder.of(given, embedder) for given, (name, embedder) in zip(wanted, visual.items(), strict=True)
     }
-    return DetectionFeatures(folders, inputs, summary)
+    return Features(stores, used, summary).checked()
 
 
 def run_on_features(
-    values: SoundEventDetection, manifest: Manifest, features: DetectionFeatures, *, verbose: int | str = 0
+    values: SoundEventDetection, manifest: Manifest, features: Features, *, verbose: int | str = 0
 ) -> DetectionReport:
     """Trains, tunes and scores on features that are there; several runs may do so side by side.
 
@@ -113,42 +166,114 @@ def run_on_features(
     """
     pin_values(values, values.out)
     write_extraction(values.out / "extraction.csv", features.summary)
-    specs = [one.spec for one in features.visual.values()]
-    report = DetectionReport(
-        values,
-        manifest,
-        inputs=tuple(features.stores),
-        stand_ins=[spec.name for spec in specs if spec.stand_in],
-        summary=features.summary,
-    )
-    stores = {name: RecordReader(folder) for name, folder in features.stores.items()}
-    sets = {name: _detection_set(name, manifest, stores, values, report) for name in ("train", "validation", "test")}
+    report = DetectionReport(values, manifest, features)
+    stores = features.readers()
+    sets = {name: detection_set(name, manifest, stores, report) for name in ("train", "validation", "test")}
     write_rows(values.out / "left_out.csv", [{"clip": clip, "reason": reason} for clip, reason in report.left_out])
-    finished = values.out / "result.json"
+    visual = {name: {"embedder": one.given, "fingerprint": one.fingerprint} for name, one in features.embedders.items()}
+    seen = with_video(sets["test"], features)
+    write_inputs(
+        values.out,
+        manifest,
+        features,
+        visual=visual,
+        visual_frames=values.visual_frames,
+        max_frames=MAX_FRAMES,
+        with_video=[clip.id for clip, there in zip(sets["test"].clips, seen, strict=True) if there],
+    )
+    finished = values.out / RESULT_FILE
     if not finished.exists():
         model = build_mean_teacher(
-            values, visual_dims={name: stores[name].dim for name in features.visual}, classes=manifest.classes
+            values, visual_dims={name: stores[name].dim for name in features.embedders}, classes=manifest.classes
         )
         train_mean_teacher(model, sets["train"], values, verbose=verbose)
-        tuning, rows = _tune_and_score(model.student, sets, values)
-        write_results(model, tuning, rows, values.out)
-        write_inputs(values, features.visual)
-        write_text(finished, json.dumps(rows) + "\n")
+        rows = _tune_and_score(model.student, sets, values, features)
+        write_results(model, manifest.classes, rows, values.out)
+        write_json(finished, rows)
     report.tuning = Tuning.read(values.out / "tuning.json")
-    report.rows = json.loads(finished.read_text())
-    write_detection_report(report, stores=stores, specs=specs)
+    report.rows = read_json(finished)
     return report
 
 
-def _manifest(values: SoundEventDetection, step) -> Manifest:
-    if values.data is not None:
-        return read_manifest(values.data)
-    return demo_manifest(
-        values.out.parent,
-        task="dcase2020",
-        clips=values.demo_clips,
-        seed=values.seed,
-        progress=step("demo soundscapes"),
+def build_mean_teacher(
+    values: SoundEventDetection, *, visual_dims: Mapping[str, int], classes: Sequence[str]
+) -> "MeanTeacher":
+    """Returns a compiled `MeanTeacher` of a `MultiEncoder` (2022, section 3.1.5).
+
+    Args:
+        values: of the experiment.
+        visual_dims: width of the embeddings per visual input.
+        classes: names of the classes.
+    """
+    import keras
+
+    from avkeras.models.multi_encoder import MultiEncoder
+    from avkeras.training.mean_teacher import MeanTeacher
+    from avkeras.training.rectified_adam import RectifiedAdam
+
+    keras.utils.set_random_seed(values.seed)
+    student = MultiEncoder(
+        classes=list(classes),
+        visual_dims=visual_dims,
+        block=values.block,
+        training_weight=values.training_weight,
+        max_frames=MAX_FRAMES,
+        blocks=values.blocks,
+        dim=values.dim,
+        num_heads=values.num_heads,
+        key_dim=values.key_dim,
+        hidden_dim=values.hidden_dim,
+        dropout=values.dropout,
+        filters=values.filters,
+        dtype=values.precision,
+    )
+    model = MeanTeacher(student, decay=values.teacher_decay, consistency_weight=values.consistency_weight)
+    model.compile(
+        RectifiedAdam(
+            keras.optimizers.schedules.ExponentialDecay(values.learning_rate, values.decay_steps, values.decay_rate)
+        )
+    )
+    return model
+
+
+def train_mean_teacher(
+    model: "MeanTeacher", training: DetectionSet, values: SoundEventDetection, *, verbose: int | str = 0
+) -> None:
+    """Trains to the last epoch; it can be killed and goes on, see `avkeras.training.run.resumable_fit`.
+
+    Args:
+        model: from `build_mean_teacher`.
+        training: clips of the three kinds of supervision.
+        values: of the experiment; `metrics.csv`, `epochs` and the logs for TensorBoard go to its `out`.
+        verbose: of `fit`.
+    """
+    from avkeras.data.mixup import mixup
+    from avkeras.data.streams import StreamSampler, stream_dataset
+    from avkeras.training.run import resumable_fit
+
+    def standardise():
+        model.student.adapt(training.dataset(batch_size=sum(values.batch)))
+        with model.distribute_strategy.scope():
+            model.compile(model.optimizer)  # the teacher takes the statistics over
+
+    def batches(first_step: int):
+        counts = dict(zip(SUPERVISION, values.batch, strict=True))
+        return stream_dataset(
+            StreamSampler(training.supervision, counts=counts, seed=values.seed),
+            training.load,
+            steps=values.epochs * values.steps_per_epoch,
+            start_step=first_step,
+            augment=partial(mixup, rate=values.mixup_rate) if values.mixup_rate else None,
+        )
+
+    resumable_fit(
+        model,
+        batches,
+        folder=values.out,
+        epochs=values.epochs,
+        steps_per_epoch=values.steps_per_epoch,
+        before_first=standardise,
+        verbose=verbose,
     )
 
 
@@ -179,15 +304,27 @@ def _overlap(clip: Clip) -> str:
     return ""
 
 
-def _detection_set(split: str, manifest: Manifest, stores, values, report: DetectionReport) -> DetectionSet:
+def detection_set(
+    split: str, manifest: Manifest, stores: Mapping[str, RecordReader], report: DetectionReport
+) -> DetectionSet:
+    """Returns the clips of a split that a model is trained, tuned or scored on; notes in the report what is left out.
+
+    Raises:
+        AvkerasError: there are none.
+    """
     clips = manifest.split(split)
     if split != "train":
         report.left_out += [
             (c.id, f"{split}, but its events are not known") for c in clips if c.supervision != "strong"
         ]
         clips = tuple(clip for clip in clips if clip.supervision == "strong")
+    values, failed = report.values, report.features.failed
     lengths = {name: MAX_FRAMES if name == "audio" else values.visual_frames for name in stores}
     found = DetectionSet(clips, stores, manifest.classes, lengths=lengths, pooling=POOLING, hop=HOP / SAMPLE_RATE)
+    if elsewhere := [clip.id for clip in found.clips if clip.id in failed]:  # of inputs that this model does not take
+        clips = tuple(clip for clip in clips if clip.id not in failed)
+        report.left_out += [(id, "failed for an input that models beside this one take") for id in elsewhere]
+        found = DetectionSet(clips, stores, manifest.classes, lengths=lengths, pooling=POOLING, hop=HOP / SAMPLE_RATE)
     if not len(found):
         raise AvkerasError(
             f"{manifest.path}: no clip of split {split} can be used; see {values.out / 'extraction.csv'}"
@@ -197,26 +334,40 @@ def _detection_set(split: str, manifest: Manifest, stores, values, report: Detec
     return found
 
 
+def with_video(test: DetectionSet, features: Features) -> np.ndarray:
+    """Returns which clips have video, `(clips,)`: by their features, or by the manifest where no model sees."""
+    if features.with_video is None:
+        return np.array([clip.video is not None for clip in test.clips], bool)
+    return np.array([clip.id in features.with_video for clip in test.clips], bool)
+
+
 def _predict(student, clips: DetectionSet, values: SoundEventDetection, weight: float) -> dict[str, np.ndarray]:
     student.set_inference_weight(weight)
     return student.predict(clips.dataset(batch_size=sum(values.batch)), verbose=0)
 
 
-def _tune_and_score(student, sets, values) -> tuple[Tuning, list[dict]]:
-    """Returns what validation chose, and the rows of the table; writes what is predicted for the test clips."""
-    visual = [name for name in sets["test"].stores if name != "audio"]
+def _tune_and_score(student, sets, values: SoundEventDetection, features: Features) -> list[dict]:
+    """Returns the rows of the table; writes what validation chose and what is predicted for the test clips.
+
+    What the 2022 paper's table 7 calls video ignored is the audio encoder's weight forced to 1. The paper does not say
+    which thresholds and filters are used then: there is a row with those of the chosen weight, and one with those that
+    are best on validation where video is ignored there too.
+    """
+    validation, test = sets["validation"], sets["test"]
+    visual = len(test.stores) > 1
     weights = values.weights if visual else (1.0,)
-    tuning = tune(
-        sets["validation"], {weight: _predict(student, sets["validation"], values, weight) for weight in weights}
-    )
-    test = sets["test"]
+    tuning = tune(validation, {weight: _predict(student, validation, values, weight) for weight in weights})
     predicted = _predict(student, test, values, tuning.weight)
-    seen = test.has(visual[0]) if visual else np.array([clip.video is not None for clip in test.clips])
+    seen = with_video(test, features)
     parts = {"all": np.ones(len(test), bool), "with video": seen, "without video": ~seen}
     rows = score(test, predicted, tuning, parts=parts)
     if visual and seen.any():
         ignored = _predict(student, test, values, 1.0)
         rows += score(test, ignored, tuning, parts={"with video, video ignored": seen})
+        own = tune(validation, {1.0: _predict(student, validation, values, 1.0)})
+        rows += score(test, ignored, own, parts={"with video, video ignored, own tuning": seen})
+        own.write(values.out / "tuning_video_ignored.json")
         student.set_inference_weight(tuning.weight)
+    tuning.write(values.out / "tuning.json")
     write_predictions(test, predicted, tuning, values.out)
-    return tuning, rows
+    return rows

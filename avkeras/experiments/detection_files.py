@@ -1,14 +1,12 @@
-"""What a detection run writes beside its scores: predictions in DCASE's form, models, what the inputs are."""
+"""What a detection run writes beside its scores: predictions in DCASE's form, and models."""
 
-import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from avkeras.data.detection_set import DetectionSet
 from avkeras.experiments.detection_scores import Tuning
-from avkeras.experiments.detection_values import INPUTS_FILE, SoundEventDetection, VisualInput
-from avkeras.features.extract_detection import MAX_FRAMES
-from avkeras.runs.run_folder import write_rows, write_text
+from avkeras.runs.files import write_rows, write_text
 
 if TYPE_CHECKING:
     from avkeras.training.mean_teacher import MeanTeacher
@@ -35,17 +33,9 @@ def write_predictions(test: DetectionSet, predicted, tuning: Tuning, folder: Pat
     write_rows(folder / "clip_probabilities.csv", probabilities)
 
 
-def write_results(model: "MeanTeacher", tuning: Tuning, rows, folder: Path) -> None:
-    """Writes student and teacher, what validation chose, and the table of the results."""
+def write_results(model: "MeanTeacher", classes: Sequence[str], rows, folder: Path) -> None:
+    """Writes student and teacher, the classes, and the table of the results."""
     model.student.save(folder / "model.keras")
     model.teacher.save(folder / "teacher.keras")
-    write_text(folder / "classes.txt", "\n".join(tuning.classes) + "\n")
-    tuning.write(folder / "tuning.json")
+    write_text(folder / "classes.txt", "\n".join(classes) + "\n")
     write_rows(folder / "results.csv", rows)
-
-
-def write_inputs(values: SoundEventDetection, visual: dict[str, VisualInput]) -> None:
-    """Writes what a prediction needs to know of the model's inputs."""
-    embedders = {name: {"embedder": one.given, "fingerprint": one.fingerprint} for name, one in visual.items()}
-    inputs = {"visual": embedders, "visual_frames": values.visual_frames, "max_frames": MAX_FRAMES}
-    write_text(values.out / INPUTS_FILE, json.dumps(inputs, indent=1) + "\n")

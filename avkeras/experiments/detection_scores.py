@@ -1,7 +1,6 @@
 """Post-processing tuned on validation, and the five metrics of the 2022 paper on any part of the test clips."""
 
 import dataclasses
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from avkeras.evaluation.postprocess import THRESHOLDS, decode_events
 from avkeras.evaluation.psds import PSDS1, PSDS2, THRESHOLDS as PSDS_THRESHOLDS, psds
 from avkeras.evaluation.search import search_settings
 from avkeras.evaluation.thresholds import best_class_thresholds
+from avkeras.runs.files import read_json, write_json
 
 METRICS = ("CBF1", "SBF1", "EBF1", "PSDS1", "PSDS2")
 _PSDS = {"PSDS1": PSDS1, "PSDS2": PSDS2}
@@ -53,12 +53,12 @@ class Tuning:
 
     def write(self, path: Path) -> None:
         """Writes it as JSON."""
-        path.write_text(json.dumps(dataclasses.asdict(self), indent=1) + "\n", encoding="utf-8")
+        write_json(path, dataclasses.asdict(self))
 
     @classmethod
     def read(cls, path: Path) -> "Tuning":
         """Reads what `write` wrote."""
-        fields = json.loads(path.read_text(encoding="utf-8"))
+        fields = read_json(path)
         filters = {name: tuple(sizes) for name, sizes in fields.pop("psds_filters").items()}
         fields = {name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()}
         return cls(**fields, psds_filters=filters)

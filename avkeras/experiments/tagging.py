@@ -1,7 +1,8 @@
-"""The 2019 experiment: train and compare audiovisual transformers on a manifest, from media files to served models."""
+"""The 2019 experiment: train audiovisual transformers on a manifest, choose their thresholds and score them."""
 
-import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,18 +13,75 @@ from avkeras.data.records import RecordReader
 from avkeras.datasets.demo_data import demo_manifest
 from avkeras.errors import AvkerasError
 from avkeras.evaluation.thresholds import best_global_threshold, micro_f1
-from avkeras.experiments.tagging_values import FILES, SYSTEMS, AudioTagging, Report, SystemResult
+from avkeras.experiments.configs import SYSTEMS, AudioTagging
+from avkeras.experiments.inputs import Features, UsedEmbedder, write_inputs
 from avkeras.features.extract import extract
-from avkeras.reports.tagging_report import write_tagging_report
-from avkeras.runs.run_folder import pin_values, write_extraction, write_rows, write_text
-from avkeras.serving.card_facts import data_lines, limit_lines, tagging_scores
+from avkeras.features.write_clips import write_extraction
+from avkeras.runs.files import read_json, write_json, write_rows
+from avkeras.runs.run_folder import INPUTS_FILE, pin_values
 
-__all__ = ["FILES", "SYSTEMS", "AudioTagging", "Report", "SystemResult", "build_model", "run_audio_tagging"]
+__all__ = [
+    "SYSTEMS",
+    "AudioTagging",
+    "SystemResult",
+    "TaggingReport",
+    "build_model",
+    "clip_sets",
+    "run_audio_tagging",
+    "run_on_features",
+    "score_tagging",
+    "tagging_features",
+    "wanted_systems",
+]
+
+RESULT_FILE = "result.json"  # of a system that is trained and scored
+
+
+@dataclass
+class SystemResult:
+    """What one system reached.
+
+    Args:
+        system: its name.
+        folder: its files: `metrics.csv`, `epochs`, `model.keras`, `predictions.csv`, `inputs.json`, `result.json`.
+        threshold: the global one that is best on validation.
+        f1: micro-F1 on all test clips that it can be scored on.
+        f1_with_video: micro-F1 on the test clips with video; None: there are none.
+        clips: how many test clips `f1` is of.
+        accuracy: share of the test clips whose one label is the most probable class; None: clips have several labels.
+        epochs: that it was trained for.
+        validation: micro-F1 on validation at the threshold; None: of a run of an older version.
+    """
+
+    system: str
+    folder: Path
+    threshold: float
+    f1: float
+    f1_with_video: float | None
+    clips: int
+    accuracy: float | None
+    epochs: int
+    validation: float | None = None
+
+    def row(self) -> dict[str, Any]:
+        """Returns it as `result.json` and `results.csv` have it."""
+        return {**vars(self), "folder": self.folder.name}
+
+
+@dataclass
+class TaggingReport:
+    """What a run did: values, clips, features, the systems' results, and what was left out and why."""
+
+    values: AudioTagging
+    manifest: Manifest
+    features: Features
+    results: list[SystemResult] = field(default_factory=list)
+    skipped: list[tuple[str, str]] = field(default_factory=list)
 
 
 def run_audio_tagging(
     values: AudioTagging, *, progress: Callable[[str], Callable[[int, int], None]] | None = None, verbose: int | str = 0
-) -> Report:
+) -> TaggingReport:
     """Runs the experiment; on a folder that holds a part of it, does only what is left.
 
     Args:
@@ -32,58 +90,173 @@ def run_audio_tagging(
         verbose: of `fit`.
 
     Returns:
-        A `Report`; `results.csv` in `values.out` holds its rows, and `report.html` all that a person wants to see.
+        A `TaggingReport`; `results.csv` in `values.out` holds its rows.
+
+    Raises:
+        AvkerasError: the data or the values do not fit, with what to do.
+    """
+    step = progress or (lambda name: None)
+    wanted_systems(values)
+    if values.data is None:
+        manifest = demo_manifest(
+            values.out.parent,
+            task="dcase2017",
+            clips=values.demo_clips,
+            seed=values.seed,
+            progress=step("demo soundscapes"),
+        )
+    else:
+        manifest = read_manifest(values.data)
+    _check(values, manifest)
+    pin_values(values, values.out)  # now, not after hours of extraction
+    return run_on_features(
+        values, manifest, tagging_features(values, manifest, progress=step("embeddings")), verbose=verbose
+    )
+
+
+def wanted_systems(values: AudioTagging) -> dict[str, tuple[str, str, tuple[str, ...]]]:
+    """Returns first input, second input and modalities with positions of each model to train, by its name.
+
+    Raises:
+        AvkerasError: a name is not known, or only one of `first` and `second` is given.
+
+    Example:
+        >>> wanted_systems(AudioTagging(first="video", second="audio", positions=()))
+        {'video-audio': ('video', 'audio', ())}
+    """
+    if (values.first is None) != (values.second is None):
+        raise AvkerasError("first, second: give both, for a model of these inputs, or neither, to train systems")
+    if values.first is not None:
+        places = (values.first, values.second)
+        if unknown := set(places) - {"audio", "video"}:
+            raise AvkerasError(f"first, second: '{unknown.pop()}' is none of audio, video")
+        systems = {"-".join(places): places}
+    else:
+        if unknown := [name for name in values.systems if name not in SYSTEMS]:
+            raise AvkerasError(f"systems: '{unknown[0]}' is none of {', '.join(SYSTEMS)}")
+        systems = {name: SYSTEMS[name] for name in values.systems}
+    if unknown := set(values.positions) - {"audio", "video"}:
+        raise AvkerasError(f"positions: '{unknown.pop()}' is none of audio, video")
+    return {
+        name: (*places, tuple(modality for modality in values.positions if modality in places))
+        for name, places in systems.items()
+    }
+
+
+def _check(values: AudioTagging, manifest: Manifest) -> None:
+    """Refuses, before any work, what would fail or mean nothing after hours of it."""
+    for split in ("train", "validation", "test"):
+        clips = manifest.split(split)
+        if not clips:
+            raise AvkerasError(f"{manifest.path}: no clip is of split {split}; training needs all three splits")
+        if not any(clip.labels for clip in clips):
+            raise AvkerasError(f"{manifest.path}: no {split} clip has a label")
+    if any(clip.video for clip in manifest.clips):
+        return
+    seeing = [name for name, inputs in wanted_systems(values).items() if "video" in inputs[:2]]
+    if seeing and (values.first or tuple(values.systems) != tuple(SYSTEMS)):
+        raise AvkerasError(f"{manifest.path}: no clip has video, which {', '.join(seeing)} takes; ask for audio alone")
+
+
+def tagging_features(
+    values: AudioTagging, manifest: Manifest, *, progress: Callable[[int, int], None] | None = None
+) -> Features:
+    """Extracts what is missing of the embeddings of all clips.
+
+    Args:
+        values: of the experiment.
+        manifest: the clips.
+        progress: called with (clips done, clips in all).
+
+    Raises:
+        AvkerasError: an embedder cannot be had.
     """
     from avkeras.features.embedders import load_embedder
 
-    step = progress or (lambda name: None)
-    unknown = [name for name in values.systems if name not in SYSTEMS]
-    if unknown:
-        raise AvkerasError(f"systems: '{unknown[0]}' is none of {', '.join(SYSTEMS)}")
-    manifest = _manifest(values, step)
-    pin_values(values, values.out)
-    wants_video = any("video" in name for name in values.systems) and any(clip.video for clip in manifest.clips)
-    audio_embedder = load_embedder(values.embedders[0], modality="audio")
-    video_embedder = load_embedder(values.embedders[1], modality="video") if wants_video else None
-    embedders = {"audio": audio_embedder} | ({"video": video_embedder} if video_embedder else {})
-    folders, summary = extract(
+    sees = any("video" in inputs[:2] for inputs in wanted_systems(values).values())
+    modalities = ("audio", "video") if sees and any(clip.video for clip in manifest.clips) else ("audio",)
+    given = dict(zip(modalities, values.embedders, strict=False))
+    embedders = {modality: load_embedder(name, modality=modality) for modality, name in given.items()}
+    stores, summary = extract(
         manifest.clips,
         values.records or manifest.path.parent / "records",
-        audio_embedder=audio_embedder,
-        video_embedder=video_embedder,
+        audio_embedder=embedders["audio"],
+        video_embedder=embedders.get("video"),
         workers=values.workers,
-        progress=step("embeddings"),
+        progress=progress,
     )
-    stores = {modality: RecordReader(folder) for modality, folder in folders.items()}
-    write_extraction(values.out / "extraction.csv", summary)
-    report = Report(
-        values,
-        manifest,
-        embedders=[embedder.spec.name for embedder in embedders.values()],
-        stand_ins=[embedder.spec.name for embedder in embedders.values() if embedder.spec.stand_in],
-        summary=summary,
-    )
-    for name in values.systems:
-        result, reason = _run_system(name, values, manifest, stores, embedders, verbose)
-        if result:
-            report.results.append(result)
+    used = {modality: UsedEmbedder.of(given[modality], embedder) for modality, embedder in embedders.items()}
+    return Features(stores, used, summary)
+
+
+def run_on_features(
+    values: AudioTagging, manifest: Manifest, features: Features, *, verbose: int | str = 0
+) -> TaggingReport:
+    """Trains, tunes and scores on features that are there; several runs may do so side by side.
+
+    Args:
+        values: of the experiment.
+        manifest: the clips.
+        features: from `tagging_features`.
+        verbose: of `fit`.
+    """
+    pin_values(values, values.out)
+    write_extraction(values.out / "extraction.csv", features.summary)
+    report = TaggingReport(values, manifest, features)
+    stores = features.readers()
+    systems = wanted_systems(values)
+    sets = {}
+    for name, (first, second, _) in systems.items():
+        try:
+            sets[name] = clip_sets(manifest, stores, {first, second}, complete_only=values.complete_only)
+        except AvkerasError as error:
+            report.skipped.append((name, str(error)))
+    if not sets:
+        raise AvkerasError(f"{manifest.path}: nothing can be trained: {report.skipped[0][1]}")
+    write_inputs(values.out, manifest, features, skipped=report.skipped)
+    for name, of_system in sets.items():
+        folder = values.out / name
+        if (folder / RESULT_FILE).exists():
+            result = SystemResult(**read_json(folder / RESULT_FILE) | {"folder": folder})
         else:
-            report.skipped.append((name, reason))
-    write_rows(values.out / "results.csv", [_row(result) for result in report.results])
-    write_tagging_report(report, stores=stores, specs=[embedder.spec for embedder in embedders.values()])
+            result = _run_system(name, systems[name], values, of_system, features, stores, verbose)
+        report.results.append(result)
+    write_rows(values.out / "results.csv", [result.row() for result in report.results])
     return report
 
 
-def _manifest(values: AudioTagging, step) -> Manifest:
-    if values.data is not None:
-        return read_manifest(values.data)
-    return demo_manifest(
-        values.out.parent,
-        task="dcase2017",
-        clips=values.demo_clips,
-        seed=values.seed,
-        progress=step("demo soundscapes"),
-    )
+def clip_sets(
+    manifest: Manifest, stores: Mapping[str, RecordReader], modalities: set[str], *, complete_only: bool
+) -> dict[str, ClipSet]:
+    """Returns the clips of each split that a model is trained, tuned and scored on, with what it takes of them.
+
+    Args:
+        manifest: the clips.
+        stores: of all modalities.
+        modalities: that the model takes.
+        complete_only: leave out clips that lack any modality of the stores, whether the model takes it or not; where
+            no model sees, those for which the manifest names no video. A model that only sees leaves out clips without
+            video anyway.
+
+    Raises:
+        AvkerasError: a modality has no store, or a split no clip.
+    """
+    if missing := sorted(modalities - set(stores)):
+        raise AvkerasError(f"no clip has {missing[0]}")
+    used = {modality: store for modality, store in stores.items() if modality in modalities}
+    by_manifest = complete_only and "video" not in stores and any(clip.video for clip in manifest.clips)
+    sets = {}
+    for split in ("train", "validation", "test"):
+        clips = manifest.split(split)
+        if by_manifest:
+            clips = tuple(clip for clip in clips if clip.video)
+        if complete_only:
+            clips = ClipSet(clips, stores, manifest.classes, complete_only=True).clips
+        sets[split] = ClipSet(clips, used, manifest.classes, complete_only=complete_only or "audio" not in modalities)
+        if not len(sets[split]):
+            lacking = " and ".join(sorted(stores if complete_only else modalities))
+            raise AvkerasError(f"no clip of split {split} has {lacking}")
+    return sets
 
 
 def build_model(
@@ -116,35 +289,48 @@ def build_model(
     return model
 
 
-def _run_system(name, values, manifest, stores, embedders, verbose) -> tuple[SystemResult | None, str]:
-    from avkeras.reports.curves import training_curves
-    from avkeras.reports.tagging_figures import write_attention_figures
-    from avkeras.serving.export import export_model
+def score_tagging(
+    sets: Mapping[str, ClipSet], probabilities: Mapping[str, np.ndarray], *, with_video: np.ndarray
+) -> dict[str, Any]:
+    """Chooses the threshold on validation and scores the test clips by it (2019, section 3.2.10).
+
+    Args:
+        sets: `validation` and `test`.
+        probabilities: of their clips, `(clips, classes)`.
+        with_video: which test clips have video, `(clips,)`.
+
+    Returns:
+        The fields of a `SystemResult` that are scores.
+    """
+    threshold, validation = best_global_threshold(sets["validation"].targets, probabilities["validation"])
+    targets, found = sets["test"].targets, probabilities["test"]
+    one_label = bool((targets.sum(axis=1) == 1).all())
+    seen = micro_f1(targets[with_video], found[with_video], threshold=threshold) if with_video.any() else None
+    return {
+        "threshold": float(threshold),
+        "f1": micro_f1(targets, found, threshold=threshold),
+        "f1_with_video": seen,
+        "clips": len(targets),
+        "accuracy": float((found.argmax(1) == targets.argmax(1)).mean()) if one_label else None,
+        "validation": float(validation),
+    }
+
+
+def clips_with_video(clips: ClipSet, stores: Mapping[str, RecordReader]) -> np.ndarray:
+    """Returns which clips have video, `(clips,)`, whether a model takes it or not."""
+    records = stores["video"].records if "video" in stores else {}
+    return np.array([clip.id in records and records[clip.id].frames > 0 for clip in clips.clips], bool)
+
+
+def _run_system(name, inputs, values, sets, features, stores, verbose) -> SystemResult:
+    from avkeras.training.callbacks import LastEpochs
     from avkeras.training.run import epoch_ensemble, train
 
-    modalities = set(SYSTEMS[name][:2])
-    if missing := modalities - set(stores):
-        return None, f"no clip has {missing.pop()}"
-    kept = {modality: store for modality, store in stores.items() if modality in modalities or values.complete_only}
-    sets = {
-        split: ClipSet(
-            manifest.split(split), kept, manifest.classes, complete_only=values.complete_only or name == "video"
-        )
-        for split in ("train", "validation", "test")
-    }
-    if empty := [split for split, clips in sets.items() if not len(clips)]:
-        return None, f"no clip of split {empty[0]} has {' and '.join(sorted(modalities))}"
     folder = values.out / name
-    if (folder / "result.json").exists():
-        return SystemResult(**json.loads((folder / "result.json").read_text()) | {"folder": folder}), ""
-    first, second, positions = SYSTEMS[name]
+    first, second, positions = inputs
+    classes = sets["train"].classes
     model = build_model(
-        values,
-        first=first,
-        second=second,
-        positions=positions,
-        dims=sets["train"].dims,
-        classes=len(manifest.classes),
+        values, first=first, second=second, positions=positions, dims=sets["train"].dims, classes=len(classes)
     )
     files = train(
         model,
@@ -166,59 +352,25 @@ def _run_system(name, values, manifest, stores, embedders, verbose) -> tuple[Sys
         split: averaged.predict(sets[split].dataset(batch_size=values.batch_size), verbose=0)
         for split in ("validation", "test")
     }
-    threshold, _ = best_global_threshold(sets["validation"].targets, probabilities["validation"])
-    result = _score(name, folder, sets["test"], probabilities["test"], threshold, stores)
-    result.epochs = int(files[-1].name[6:9])
+    scores = score_tagging(sets, probabilities, with_video=clips_with_video(sets["test"], stores))
+    result = SystemResult(system=name, folder=folder, epochs=LastEpochs(folder / "epochs").done(), **scores)
+    rows = zip(sets["test"].clips, probabilities["test"], strict=True)
     write_rows(
         folder / "predictions.csv",
         [
-            {"id": clip.id, **{label: f"{value:.6f}" for label, value in zip(manifest.classes, row, strict=True)}}
-            for clip, row in zip(sets["test"].clips, probabilities["test"], strict=True)
+            {"id": clip.id, **{label: f"{value:.6f}" for label, value in zip(classes, row, strict=True)}}
+            for clip, row in rows
         ],
     )
-    training_curves(folder / "metrics.csv", folder / "curves.png", patience=values.patience, keep=values.keep)
-    write_attention_figures(folder / "attention", model, sets["test"], probabilities["test"], embedders=embedders)
-    used = {modality: embedder for modality, embedder in embedders.items() if modality in {"audio", *modalities}}
-    export_model(
-        averaged,
-        folder / "saved_model",
-        classes=manifest.classes,
-        threshold=threshold,
-        embedders=used,
-        frames=sets["train"].frames,
-        metadata={
-            "experiment": "audio tagging (Boes and Van hamme, 2019)",
-            "system": name,
-            "seed": values.seed,
-            "data": data_lines(vars(values)),
-            "scores": tagging_scores(vars(result)),
-            "limits": limit_lines(vars(values), inputs=sorted(modalities)),
+    used = {modality: one for modality, one in features.embedders.items() if modality in {"audio", first, second}}
+    write_json(
+        folder / INPUTS_FILE,
+        {
+            "classes": classes,
+            "inputs": {modality: sets["train"].dims[modality] for modality in sets["train"].stores},
+            "frames": sets["train"].frames,
+            "embedders": {modality: one.as_json() for modality, one in used.items()},
         },
-        overwrite=True,
     )
-    write_text(folder / "result.json", json.dumps(_row(result)) + "\n")
-    return result, ""
-
-
-def _score(name, folder, test: ClipSet, probabilities, threshold, stores) -> SystemResult:
-    targets = test.targets
-    with_video = np.zeros(len(test), bool)
-    if "video" in stores:
-        with_video = np.array([stores["video"].records[clip.id].frames > 0 for clip in test.clips])
-    one_label = bool((targets.sum(axis=1) == 1).all())
-    return SystemResult(
-        system=name,
-        folder=folder,
-        threshold=float(threshold),
-        f1=micro_f1(targets, probabilities, threshold=threshold),
-        f1_with_video=micro_f1(targets[with_video], probabilities[with_video], threshold=threshold)
-        if with_video.any()
-        else None,
-        clips=len(test),
-        accuracy=float((probabilities.argmax(1) == targets.argmax(1)).mean()) if one_label else None,
-        epochs=0,
-    )
-
-
-def _row(result: SystemResult) -> dict:
-    return {**vars(result), "folder": result.folder.name}
+    write_json(folder / RESULT_FILE, result.row())
+    return result

@@ -28,7 +28,8 @@ class Embedder:
         function: TensorFlow callable from a waveform or a batch of pictures to `(frames, dim)`.
         fingerprint: names what computes the embeddings; changes whenever they may change.
         module: the object that holds the weights. A `tf.Module` that calls `function` and is saved must hold it too.
-        folder: that it was loaded from; it is loaded from there again in another process.
+        folder: that it was loaded from.
+        load_again: loads it from there in another process: takes folder, spec and fingerprint.
 
     Example:
         >>> from avkeras.features.embedders import load_embedder
@@ -45,20 +46,20 @@ class Embedder:
         fingerprint: str,
         module: Any = None,
         folder: Path | None = None,
+        load_again: Callable[..., Embedder] | None = None,
     ) -> None:
         self.spec = spec
         self.function = function
         self.fingerprint = fingerprint
         self.module = module
         self.folder = folder
+        self.load_again = load_again
 
     def __reduce__(self) -> tuple:
         """Pickle as the folder that it was loaded from."""
-        if self.folder is None:
+        if self.folder is None or self.load_again is None:
             raise AvkerasError(f"{self.spec.name}: was not loaded from a folder, so other processes cannot have it.")
-        from avkeras.features.embedders import load_same
-
-        return load_same, (str(self.folder.resolve()), self.spec, self.fingerprint)
+        return self.load_again, (str(self.folder.resolve()), self.spec, self.fingerprint)
 
     def __call__(self, array: np.ndarray) -> np.ndarray:
         """Embed the waveform or the pictures of one clip.

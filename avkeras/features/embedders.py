@@ -161,7 +161,7 @@ def _load(name: str, folder: Path, spec: EmbedderSpec | None, modality: str | No
     if spec.output is not None:  # another output of the same model is another embedding
         identity = hashlib.sha256(f"{identity} {spec.output}".encode()).hexdigest()
     function = one_output(module, spec.output, name)
-    return Embedder(spec, function, fingerprint=identity, module=module, folder=Path(folder))
+    return Embedder(spec, function, fingerprint=identity, module=module, folder=Path(folder), load_again=load_same)
 
 
 @functools.cache  # once per process, however many clips bring it along

@@ -10,7 +10,7 @@ from avkeras.data.manifest import read_manifest
 from avkeras.errors import AvkerasError
 from avkeras.features.extract import Summary, extract
 from avkeras.features.extract_detection import extract_detection
-from avkeras.runs.run_folder import write_extraction
+from avkeras.features.write_clips import write_extraction
 
 if TYPE_CHECKING:
     from avkeras.features.embedders import Embedder

@@ -14,6 +14,7 @@ from avkeras.features.clip_pipeline import ClipPipeline
 from avkeras.features.clip_reading import ClipReader, failure_reason
 from avkeras.features.cluster import ClusterLost, ClusterPipeline, ClusterPool
 from avkeras.features.embedder import BATCH_PICTURES
+from avkeras.runs.files import write_rows
 
 
 @dataclass
@@ -33,6 +34,12 @@ class Summary:
     without_video: int = 0
     notes: list[tuple[str, str]] = field(default_factory=list)
     errors: list[tuple[str, str]] = field(default_factory=list)
+
+
+def write_extraction(path: Path, summary: Summary) -> None:
+    """Writes a row for every clip that was padded, cut, lacks something or failed."""
+    kinds = (("note", summary.notes), ("error", summary.errors))
+    write_rows(path, [{"clip": clip, "kind": kind, "text": text} for kind, lines in kinds for clip, text in lines])
 
 
 @dataclass

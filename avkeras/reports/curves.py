@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
 import numpy as np
 
 from avkeras.errors import AvkerasError
 from avkeras.reports.drawing import ACCENT, DOTS_PER_INCH, INK, save_figure
+from avkeras.runs.files import read_rows
 
 _TRAINING, _VALIDATION = "#7a8ba0", "#1f5fa8"
 
@@ -75,11 +75,8 @@ def training_curves(
 
 def _read_losses(metrics: str | Path) -> tuple[list[int], list[float], list[float]]:
     try:
-        with open(metrics, newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
+        rows = read_rows(metrics)
         columns = [[float(row[name]) for row in rows] for name in ("epoch", "loss", "val_loss")]
-    except OSError as error:
-        raise AvkerasError(f"{metrics}: cannot be read: {error.strerror}") from error
     except KeyError as error:
         raise AvkerasError(f"{metrics}: has no column {error}; epoch, loss and val_loss are wanted.") from error
     except (TypeError, ValueError) as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +12,10 @@ from avkeras.data.labels import clip_targets
 from avkeras.evaluation.metrics import clip_f1, event_f1, segment_f1
 from avkeras.evaluation.operating_points import operating_points
 from avkeras.evaluation.psds import PSDS1, PSDS2, PsdsSettings, psd_roc
-from avkeras.experiments.detection_scores import METRICS
-from avkeras.experiments.detection_values import REPORT_FILE, DetectionReport
+from avkeras.experiments.detection import model_name
+from avkeras.experiments.detection_scores import METRICS, Tuning
 from avkeras.reports.report import (
+    REPORT_FILE,
     counts_by_part,
     loss_table,
     named_clips,
@@ -32,85 +33,83 @@ from avkeras.reports.report_tables import (
     stand_in_warnings,
     version_table,
 )
+from avkeras.reports.run_facts import RunFacts
+from avkeras.runs.files import read_json
 
 if TYPE_CHECKING:
     from avkeras.data.manifest import Clip
-    from avkeras.data.records import RecordReader
     from avkeras.evaluation.score_files import FrameScores
-    from avkeras.features.embedders import EmbedderSpec
 
 
-def write_detection_report(
-    report: DetectionReport, *, stores: Mapping[str, RecordReader], specs: Sequence[EmbedderSpec]
-) -> Path:
-    """Write `report.html` of a run from its files, also of one that was finished before.
+def write_detection_report(folder: str | Path) -> Path:
+    """Write `report.html` of a detection run from the files in its folder.
 
     Args:
-        report: what the run did, with tuning and rows.
-        stores: of the features, by input; they say which clips have video.
-        specs: of the visual embedders.
+        folder: of the run.
 
     Returns:
         The file.
+
+    Raises:
+        AvkerasError: the folder holds no finished run, or its clips or features are not there any more.
     """
     from avkeras.evaluation.score_files import read_scores
 
-    out, classes = report.values.out, report.tuning.classes
+    out = Path(folder)
+    run, tuning = RunFacts(out), Tuning.read(out / "tuning.json")
+    rows = read_json(out / "result.json")
+    classes = tuning.classes
     scores = read_scores(out / "scores")
     ids, probabilities = read_probabilities(out / "clip_probabilities.csv", classes)
     # The scores come in the order of their files' names.
     places = {id: place for place, id in enumerate(ids)}
     probabilities = probabilities[[places[id] for id in scores.clips]]
-    clips = named_clips(report.manifest, scores.clips, file=out / "scores")
+    clips = named_clips(run.manifest, scores.clips, file=out / "scores")
     targets = np.array([clip_targets(clip.labels, classes) for clip in clips])
-    visual = next((store for name, store in stores.items() if name != "audio"), None)
-    # As in the results: without visual inputs, the manifest says which clips have video.
-    with_video = np.array(
-        [clip.video is not None if visual is None else visual.records[clip.id].frames > 0 for clip in clips], bool
-    )
+    with_video = np.array([clip.id in set(run.inputs["with_video"]) for clip in clips], bool)  # as in the results
+    name = model_name(run.config["block"], [name for name in run.stores if name != "audio"])
     system = {
-        "name": report.model_name,
-        "thresholds": report.tuning.clip_thresholds,
+        "name": name,
+        "thresholds": tuning.clip_thresholds,
         "training": read_columns(out / "metrics.csv"),
         "trainingNote": "means over the batches of an epoch; the student of the last epoch is kept",
         "counts": counts_by_part(targets, probabilities, with_video),
-        "losses": loss_table(clips, targets, probabilities, report.tuning.labels(probabilities), folder=out),
+        "losses": loss_table(clips, targets, probabilities, tuning.labels(probabilities), folder=out),
     }
     return write_report(
         out / REPORT_FILE,
         title=f"Sound event detection: {out.name}",
-        lead=f"The multi-encoder model of Boes and Van hamme (2022), {report.model_name}, on the test clips.",
-        warnings=stand_in_warnings(specs),
+        lead=f"The multi-encoder model of Boes and Van hamme (2022), {name}, on the test clips.",
+        warnings=stand_in_warnings(run.specs),
         classes=classes,
         systems=[system],
         results=table(
-            f"Results on test, split by availability of video. Audio weight {report.tuning.weight:g}, chosen by "
+            f"Results on test, split by availability of video. Audio weight {tuning.weight:g}, chosen by "
             "event-based F1 on validation",
             {"clips are": "text", "clips": "count", **dict.fromkeys(METRICS, "percent")},
-            [(row["part"], row["clips"], *(row[name] for name in METRICS)) for row in report.rows],
+            [(row["part"], row["clips"], *(row[name] for name in METRICS)) for row in rows],
         ),
-        classTables=_class_tables(report, scores, clips, probabilities),
+        classTables=_class_tables(tuning, scores, clips, probabilities),
         weightTable=table(
             "Event-based F1 on validation by the audio encoder's weight in inference",
             {"audio weight": "number", "EBF1": "percent"},
-            [(float(weight), score) for weight, score in report.tuning.weight_scores.items()],
+            [(float(weight), score) for weight, score in tuning.weight_scores.items()],
         ),
-        detection=_psd_curves(report, scores, clips, with_video),
+        detection=_psd_curves(tuning, scores, clips, with_video),
         trainingLabel="loss",
-        notes=problem_lines(report.summary, report.left_out),
+        notes=problem_lines(run),
         tables=[
             setting_table(out),
             version_table(out),
-            embedder_table(specs),
-            data_table(report.manifest, out, audio=stores["audio"], video=visual),
+            embedder_table(run.specs),
+            data_table(run.manifest, out, audio=run.stores["audio"], video=run.visual),
         ],
     )
 
 
 def _class_tables(
-    report: DetectionReport, scores: FrameScores, clips: Sequence[Clip], probabilities: np.ndarray
+    tuning: Tuning, scores: FrameScores, clips: Sequence[Clip], probabilities: np.ndarray
 ) -> list[dict[str, Any]]:
-    tuning = report.tuning
     truth = [clip.events for clip in clips]
     options = {"durations": scores.durations}
     found = {
@@ -142,7 +141,7 @@ def _class_tables(
 
 
 def _psd_curves(
-    report: DetectionReport, scores: FrameScores, clips: Sequence[Clip], with_video: np.ndarray
+    tuning: Tuning, scores: FrameScores, clips: Sequence[Clip], with_video: np.ndarray
 ) -> dict[str, dict[str, Any]]:
     """Return PSD-ROC curves by metric and part: of each class, and the one that the score is the area under."""
     curves = {}
@@ -155,11 +154,11 @@ def _psd_curves(
             points = operating_points(
                 scores.scores[places],
                 [clips[place].events for place in places],
-                classes=report.tuning.classes,
+                classes=tuning.classes,
                 seconds_per_frame=scores.seconds_per_frame,
                 settings=settings,
                 durations=scores.durations[places],
-                filters=report.tuning.psds_filters[name],
+                filters=tuning.psds_filters[name],
             )
             roc = psd_roc(points, alpha_ct=settings.alpha_ct, alpha_st=settings.alpha_st, max_efpr=settings.max_efpr)
             each = {label: _staircase(*curve, settings) for label, curve in roc.classes.items()}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from avkeras.errors import AvkerasError
+from avkeras.runs.files import whole_file
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -117,9 +118,6 @@ def save_figure(figure: Figure, path: str | Path) -> Path:
     path = Path(path)
     if path.suffix not in (".png", ".svg", ".pdf"):
         raise AvkerasError(f"{path}: figures are written as .png, .svg or .pdf.")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path)
-    except OSError as error:
-        raise AvkerasError(f"{path}: cannot be written: {error.strerror or error}") from error
+    with whole_file(path) as partial:
+        figure.savefig(partial)
     return path

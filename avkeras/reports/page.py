@@ -9,7 +9,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from avkeras.errors import AvkerasError
+from avkeras.runs.files import write_text
 
 # Nothing is loaded from anywhere, whatever a name in the data says.
 _POLICY = (
@@ -46,15 +46,8 @@ def write_page(path: str | Path, template: str, *, title: str, data: Any, script
     # Cut at the marks rather than replaced one after the other: what was put in may look like a mark.
     pieces = _read(f"{template}.html").split("%%")
     text = "".join(piece if place % 2 == 0 else parts[piece] for place, piece in enumerate(pieces))
-    path = Path(path)
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(path)
-    except OSError as error:
-        raise AvkerasError(f"{path}: cannot be written: {error.strerror or error}") from error
-    return path
+    write_text(path, text)
+    return Path(path)
 
 
 def to_script(data: Any) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,7 +13,9 @@ import numpy as np
 from avkeras.data.manifest import Clip, Manifest
 from avkeras.errors import AvkerasError
 from avkeras.reports.page import write_page
+from avkeras.runs.files import read_rows
 
+REPORT_FILE = "report.html"
 BINS = 1000  # thresholds that the report's slider has
 EXAMPLES = 20  # clips with the highest loss that are shown
 _LEAST = 1e-7  # probability that a loss is taken of, as in Keras
@@ -163,14 +164,12 @@ def relative_path(path: str | Path, folder: str | Path) -> str:
 
 def read_columns(path: Path) -> dict[str, list[float | None]]:
     """Return the columns of a table of numbers, such as `metrics.csv`."""
-    with open(path, newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
+    rows = read_rows(path)
     return {name: [float(row[name]) if row[name] else None for row in rows] for name in (rows[0] if rows else ())}
 
 
 def read_probabilities(path: Path, classes: Sequence[str]) -> tuple[list[str], np.ndarray]:
     """Return clip ids and probabilities `(clips, classes)` of a table with a column per class."""
-    with open(path, newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
+    rows = read_rows(path)
     values = [[float(row[name]) for name in classes] for row in rows]
     return [row["id"] for row in rows], np.array(values, np.float64).reshape(-1, len(classes))

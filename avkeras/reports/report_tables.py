@@ -11,17 +11,19 @@ from typing import TYPE_CHECKING, Any
 from avkeras.data.manifest import Manifest
 from avkeras.reports.report import relative_path, table
 from avkeras.runs.environment import FILE, environment
+from avkeras.runs.files import JsonLines, read_rows
+from avkeras.runs.run_folder import read_config
 
 if TYPE_CHECKING:
     from avkeras.data.records import RecordReader
     from avkeras.features.embedders import EmbedderSpec
-    from avkeras.features.extract import Summary
+    from avkeras.reports.run_facts import RunFacts
 
 
 def setting_table(folder: Path) -> dict[str, Any]:
     """Return the values of a run from its `config.json`; paths are told as seen from the run's folder."""
     rows = []
-    for name, value in json.loads((folder / "config.json").read_text(encoding="utf-8")).items():
+    for name, value in read_config(folder).items():
         if isinstance(value, list):
             value = ", ".join(_local(one, folder) for one in value)
         rows.append((name, "–" if value is None else "." if name == "out" else _local(value, folder)))
@@ -36,9 +38,8 @@ def _local(value: Any, folder: Path) -> str:
 
 def version_table(folder: Path) -> dict[str, Any]:
     """Return the versions that the run was last started with; of an old run that does not tell, the current ones."""
-    file = folder / FILE
-    lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
-    made = json.loads(lines[-1]) if lines else environment()
+    lines, _ = JsonLines(folder / FILE).read()
+    made = lines[-1] if lines else environment()
     caption = f"Software at the last of {len(lines)} starts" if lines else "Software that wrote this report"
     rows = [("avkeras", made["avkeras"]), ("Python", made["python"]), ("system", made["platform"])]
     rows += [(name, version or "not installed") for name, version in made["packages"].items()]
@@ -95,10 +96,13 @@ def data_table(manifest: Manifest, folder: Path, *, audio: RecordReader, video: 
     return table(f"Clips of {where}, {len(manifest.classes)} classes", columns, rows)
 
 
-def problem_lines(summary: Summary, left_out: Sequence[tuple[str, str]] = ()) -> list[str]:
+def problem_lines(run: RunFacts) -> list[str]:
     """Return what was padded, failed or left out in the run, in a few lines."""
-    lines = [f"{len(summary.notes)} notes and {len(summary.errors)} errors in the extraction: see extraction.csv."]
-    lines += [f"Failed: {clip}: {reason}" for clip, reason in summary.errors[:5]]
-    if left_out:
-        lines.append(f"{len(left_out)} clips were left out, for instance {left_out[0][0]}: {left_out[0][1]}.")
+    notes, errors = run.noted("note"), run.noted("error")
+    lines = [f"{len(notes)} notes and {len(errors)} errors in the extraction: see extraction.csv."]
+    lines += [f"Failed: {clip}: {reason}" for clip, reason in errors[:5]]
+    file = run.folder / "left_out.csv"
+    if left_out := [row for row in read_rows(file) if "clip" in row] if file.is_file() else []:
+        first = left_out[0]
+        lines.append(f"{len(left_out)} clips were left out, for instance {first['clip']}: {first['reason']}.")
     return lines

@@ -1,20 +1,20 @@
 """Which test clips of a tagging run are drawn with their attention, and why these."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from avkeras.data.clip_set import ClipSet
+from avkeras.data.labels import clip_targets
 from avkeras.errors import MediaError
-from avkeras.runs.run_folder import write_rows
+from avkeras.reports.report import named_clips, read_probabilities
+from avkeras.reports.run_facts import RunFacts, load_embedders
+from avkeras.runs.files import file_name, read_json, read_rows, write_rows
+from avkeras.runs.run_folder import INPUTS_FILE
 
 if TYPE_CHECKING:
-    import keras
-
     from avkeras.data.manifest import Clip
-    from avkeras.features.embedders import Embedder
 
 FIGURES = 3
 CONTRAST = 20.0  # standard deviation of brightness, of 255: below, a picture is all but of one colour
@@ -27,60 +27,75 @@ _LOOKED_AT = 30  # clips whose pictures are looked at
 _PICTURE_TIMES = (0.5, 1.5, 2.5, 4.5, 8.5)  # seconds
 
 
-def write_attention_figures(
-    folder: Path,
-    model: "keras.Model",
-    test: ClipSet,
-    probabilities: np.ndarray,
-    *,
-    embedders: Mapping[str, "Embedder"],
-) -> None:
+def write_attention_figures(run: RunFacts, system: str) -> list[Path]:
     """Draws the attention in the clips that `choose_clips` chooses (2019, figures 4 to 7), and writes `chosen.csv`.
 
     Args:
-        folder: for the pictures.
-        model: what is asked for its attention.
-        test: clips to choose from.
-        probabilities: of these clips, `(clips, classes)`.
-        embedders: by modality.
+        run: a finished tagging run.
+        system: which of its models is asked: the last epoch of its ensemble.
+
+    Returns:
+        The pictures.
+
+    Raises:
+        AvkerasError: the run's model, clips or embedders cannot be had.
     """
+    import keras
+
+    import avkeras.models.audiovisual_transformer
+    import avkeras.models.ensemble  # noqa: F401 - registers the models' classes
     from avkeras.reports.visualize import clip_attention_figure
 
-    rows = choose_clips(test, probabilities)
-    folder.mkdir(parents=True, exist_ok=True)
+    source, classes = run.folder / system, run.manifest.classes
+    folder = source / "attention"
+    ids, probabilities = read_probabilities(source / "predictions.csv", classes)
+    clips = named_clips(run.manifest, ids, file=source / "predictions.csv")
+    seen = np.array([run.visual is not None and run.visual.records[id].frames > 0 for id in ids], bool)
+    rows = choose_clips(clips, np.array([clip_targets(clip.labels, classes) for clip in clips]) * probabilities, seen)
     write_rows(
         folder / "chosen.csv",
-        [
-            {"clip": test.clips[row["place"]].id, "probability": row["probability"], "contrast": row["contrast"]}
-            for row in rows
-        ],
+        [{"clip": ids[row["place"]], "probability": row["probability"], "contrast": row["contrast"]} for row in rows],
     )
+    embedders = load_embedders(read_json(source / INPUTS_FILE), folder=source)
+    model = keras.saving.load_model(source / "model.keras", compile=False)
+    files = []
     for row in rows:
-        clip = test.clips[row["place"]]
-        clip_attention_figure(
-            folder / f"{clip.id}.png",
-            model,
-            audio=clip.audio,
-            video=clip.video,
-            audio_embedder=embedders["audio"],
-            video_embedder=embedders.get("video"),
-            title=f"{clip.id}: {', '.join(clip.labels)}",
+        clip = clips[row["place"]]
+        files.append(
+            clip_attention_figure(
+                folder / f"{file_name(clip.id)}.png",
+                model,
+                audio=clip.audio,
+                video=clip.video,
+                audio_embedder=embedders["audio"],
+                video_embedder=embedders.get("video"),
+                title=f"{clip.id}: {', '.join(clip.labels)}",
+            )
         )
+    return files
 
 
-def choose_clips(test: ClipSet, probabilities: np.ndarray) -> list[dict]:
+def has_attention_figures(folder: Path) -> bool:
+    """Returns whether a system's folder holds all the pictures that `chosen.csv` names."""
+    chosen = folder / "attention" / "chosen.csv"
+    if not chosen.is_file():
+        return False
+    return all((chosen.parent / f"{file_name(row['clip'])}.png").is_file() for row in read_rows(chosen))
+
+
+def choose_clips(clips: Sequence["Clip"], probabilities: np.ndarray, seen: np.ndarray) -> list[dict]:
     """Returns place, probability and contrast of the clips to draw: sure ones whose pictures show something.
 
     Args:
-        test: clips to choose from; where there are stores of video, only those with video.
-        probabilities: of these clips, `(clips, classes)`.
+        clips: to choose from; where some have video, only these.
+        probabilities: of their own labels, `(clips, classes)`; 0 for other classes.
+        seen: which clips have video, `(clips,)`.
     """
-    seen = test.has("video") if "video" in test.stores else np.zeros(len(test), bool)
-    certainty = (probabilities * test.targets).max(axis=1)
+    certainty = probabilities.max(axis=1)
     order = [place for place in np.argsort(-certainty, kind="stable") if seen[place] or not seen.any()]
     looked = []
     for place in order[:_LOOKED_AT]:
-        row = {"place": int(place), "probability": float(certainty[place]), "contrast": contrast(test.clips[place])}
+        row = {"place": int(place), "probability": float(certainty[place]), "contrast": contrast(clips[place])}
         looked.append(row)
         enough = looked if not seen.any() else [row for row in looked if row["contrast"] >= CONTRAST]
         if len(enough) == FIGURES:

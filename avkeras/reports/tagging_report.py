@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from avkeras.data.labels import clip_targets
 from avkeras.evaluation.metrics import clip_f1
-from avkeras.experiments.tagging_values import REPORT_FILE, Report, SystemResult
+from avkeras.experiments.tagging import RESULT_FILE
 from avkeras.reports.report import (
+    REPORT_FILE,
     counts_by_part,
     loss_table,
     named_clips,
@@ -29,92 +30,83 @@ from avkeras.reports.report_tables import (
     stand_in_warnings,
     version_table,
 )
+from avkeras.reports.run_facts import RunFacts
 from avkeras.reports.tagging_figures import HOW_CHOSEN
-
-if TYPE_CHECKING:
-    from avkeras.data.records import RecordReader
-    from avkeras.features.embedders import EmbedderSpec
+from avkeras.runs.files import read_json, read_rows
 
 
-def write_tagging_report(report: Report, *, stores: Mapping[str, RecordReader], specs: Sequence[EmbedderSpec]) -> Path:
-    """Write `report.html` of a run from its files, also of one that was finished before.
+def write_tagging_report(folder: str | Path) -> Path:
+    """Write `report.html` of a tagging run from the files in its folder.
 
     Args:
-        report: what the run did.
-        stores: of the embeddings, by modality; they say which clips have video.
-        specs: of the embedders.
+        folder: of the run.
 
     Returns:
         The file.
+
+    Raises:
+        AvkerasError: the folder holds no finished run, or its clips or features are not there any more.
     """
-    out = report.values.out
-    classes = report.manifest.classes
-    systems = [_system(result, report, stores.get("video")) for result in report.results]
+    out = Path(folder)
+    run = RunFacts(out)
+    results = [read_json(out / row["folder"] / RESULT_FILE) for row in read_rows(out / "results.csv")]
+    systems = [_system(result, run) for result in results]
     parts = [(system["name"], *row) for system in systems for row in system.pop("parts")]
     metrics = {"precision": "percent", "recall": "percent", "F1": "percent"}
     return write_report(
         out / REPORT_FILE,
         title=f"Audio tagging: {out.name}",
         lead="The audiovisual transformer of Boes and Van hamme (2019), systems side by side, on the test clips.",
-        warnings=stand_in_warnings(specs) + [f"{name} was not trained: {reason}." for name, reason in report.skipped],
-        classes=classes,
+        warnings=stand_in_warnings(run.specs)
+        + [f"{name} was not trained: {reason}." for name, reason in run.inputs["skipped"]],
+        classes=run.manifest.classes,
         systems=systems,
-        results=_result_table(report),
+        results=_result_table(results),
         partTable=table(
             "Test clips split by availability of video, at each system's threshold (micro average)",
             {"system": "text", "clips are": "text", "clips": "count", **metrics},
             parts,
         ),
         trainingLabel="loss (binary cross-entropy)",
-        notes=[*problem_lines(report.summary), f"Attention pictures: {HOW_CHOSEN}"],
+        notes=[*problem_lines(run), f"Attention pictures: {HOW_CHOSEN}"],
         pictures=[
-            (f"{result.system}: {picture.stem}", f"{result.folder.name}/attention/{picture.name}")
-            for result in report.results
-            for picture in sorted((out / result.folder.name / "attention").glob("*.png"))
+            (f"{result['system']}: {picture.stem}", f"{result['folder']}/attention/{picture.name}")
+            for result in results
+            for picture in sorted((out / result["folder"] / "attention").glob("*.png"))
         ],
         tables=[
             setting_table(out),
             version_table(out),
-            embedder_table(specs),
-            data_table(report.manifest, out, audio=stores["audio"], video=stores.get("video")),
+            embedder_table(run.specs),
+            data_table(run.manifest, out, audio=run.stores["audio"], video=run.visual),
         ],
     )
 
 
-def _result_table(report: Report) -> dict[str, Any]:
+def _result_table(results: Sequence[dict[str, Any]]) -> dict[str, Any]:
     columns = {"system": "text", "clips": "count", "micro-F1": "percent", "micro-F1, clips with video": "percent"}
     columns |= {"accuracy (clips of one label)": "percent", "threshold": "number", "epochs": "count"}
-    rows = [
-        (
-            result.system,
-            result.clips,
-            result.f1,
-            result.f1_with_video,
-            result.accuracy,
-            result.threshold,
-            result.epochs,
-        )
-        for result in report.results
-    ]
+    names = ("system", "clips", "f1", "f1_with_video", "accuracy", "threshold", "epochs")
+    rows = [tuple(result[name] for name in names) for result in results]
     caption = "Results on test; the threshold is the one for all classes that is best on validation (section 4.3)"
     return table(caption, columns, rows)
 
 
-def _system(result: SystemResult, report: Report, video: RecordReader | None) -> dict[str, Any]:
-    classes = report.manifest.classes
-    folder = report.values.out / result.folder.name
+def _system(result: dict[str, Any], run: RunFacts) -> dict[str, Any]:
+    classes, video = run.manifest.classes, run.visual
+    folder, threshold = run.folder / result["folder"], result["threshold"]
     ids, probabilities = read_probabilities(folder / "predictions.csv", classes)
-    clips = named_clips(report.manifest, ids, file=folder / "predictions.csv")
+    clips = named_clips(run.manifest, ids, file=folder / "predictions.csv")
     targets = np.array([clip_targets(clip.labels, classes) for clip in clips])
-    predicted = [tuple(np.array(classes)[row]) for row in np.asarray(probabilities, np.float64) >= result.threshold]
+    predicted = [tuple(np.array(classes)[row]) for row in np.asarray(probabilities, np.float64) >= threshold]
     scored = clip_f1([clip.labels for clip in clips], predicted, classes=classes)
     with_video = np.array([video is not None and video.records[id].frames > 0 for id in ids], bool)
     training = read_columns(folder / "metrics.csv")
     return {
-        "name": result.system,
-        "threshold": result.threshold,
+        "name": result["system"],
+        "threshold": threshold,
         "training": training,
-        "trainingNote": _training_note(training, report.values),
+        "trainingNote": _training_note(training, run.config),
         "counts": counts_by_part(targets, probabilities, with_video),
         "perClass": [
             {
@@ -128,10 +120,10 @@ def _system(result: SystemResult, report: Report, video: RecordReader | None) ->
             for name, count in scored.counts.items()
         ],
         "parts": [
-            (part, int(chosen.sum()), *_scores(targets[chosen] > 0.5, probabilities[chosen] >= result.threshold))
+            (part, int(chosen.sum()), *_scores(targets[chosen] > 0.5, probabilities[chosen] >= threshold))
             for part, chosen in parts_of(with_video).items()
         ],
-        "losses": loss_table(clips, targets, probabilities, predicted, folder=report.values.out),
+        "losses": loss_table(clips, targets, probabilities, predicted, folder=run.folder),
     }
 
 
@@ -143,13 +135,13 @@ def _scores(truth: np.ndarray, claimed: np.ndarray) -> tuple[float | None, float
     return precision, recall, float(2 * correct / max(truth.sum() + claimed.sum(), 1))
 
 
-def _training_note(training: dict[str, list[float | None]], values: Any) -> str:
+def _training_note(training: dict[str, list[float | None]], config: dict[str, Any]) -> str:
     from avkeras.training.callbacks import should_stop
 
     losses = [float("nan") if loss is None else loss for loss in training["val_loss"]]
     lowest = int(np.argmin(np.nan_to_num(losses, nan=np.inf)))
-    stopped = "by the early stop" if should_stop(losses, patience=values.patience) else "the most epochs"
+    stopped = "by the early stop" if should_stop(losses, patience=config["patience"]) else "the most epochs"
     return (
         f"{len(losses)} epochs ({stopped}); lowest validation loss {losses[lowest]:.4f} in epoch {lowest + 1}; "
-        f"the last {min(values.keep, len(losses))} epochs make the ensemble"
+        f"the last {min(config['keep'], len(losses))} epochs make the ensemble"
     )

@@ -2,7 +2,6 @@
 
 import datetime
 import importlib.metadata
-import json
 import os
 import platform
 import shlex
@@ -10,6 +9,7 @@ import sys
 from pathlib import Path
 
 import avkeras
+from avkeras.runs.files import JsonLines
 
 FILE = "environment.jsonl"
 # What can change a result.
@@ -75,14 +75,7 @@ def record_environment(folder: Path) -> None:
         >>> len((folder / FILE).read_text().splitlines())
         1
     """
-    file, now, before = folder / FILE, environment(), ""
-    if file.exists():
-        before = file.read_text(encoding="utf-8")
-        try:
-            last = json.loads(before.splitlines()[-1])
-        except (IndexError, ValueError):  # cut short by a kill
-            last = {}
-        if last | {"time": None} == now | {"time": None}:
-            return
-    with open(file, "a", encoding="utf-8") as opened:
-        opened.write("\n" * bool(before and not before.endswith("\n")) + json.dumps(now) + "\n")
+    file, now = JsonLines(folder / FILE), environment()
+    before, _ = file.read()
+    if not before or before[-1] | {"time": None} != now | {"time": None}:
+        file.add(now)

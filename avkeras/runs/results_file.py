@@ -1,20 +1,14 @@
 """The results of many runs, a line each: only ever added to, by several processes, killed at any moment."""
 
-import fcntl
-import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from avkeras.errors import AvkerasError
+from avkeras.runs.files import JsonLines
 
 
 class ResultsFile:
-    """A file of one JSON object per line, which `pandas.read_json(path, lines=True)` reads.
-
-    A line is written whole by one call and is on disk when `add` returns. A line that a kill or a full disk cut short
-    is left where it is and counted; its run is simply not there.
+    """A file of one run per line, see `JsonLines`; a run whose line was cut short is simply not there.
 
     Args:
         path: of the file; it need not be there yet.
@@ -36,19 +30,7 @@ class ResultsFile:
         Raises:
             AvkerasError: the file cannot be written.
         """
-        line = json.dumps(run, ensure_ascii=False).encode() + b"\n"
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            with open(self.path, "ab+", buffering=0) as file:
-                fcntl.flock(file, fcntl.LOCK_EX)
-                if size := file.seek(0, os.SEEK_END):
-                    file.seek(size - 1)
-                    if file.read(1) != b"\n":  # another run's line was cut short
-                        line = b"\n" + line
-                file.write(line)
-                os.fsync(file.fileno())
-        except OSError as error:
-            raise AvkerasError(f"{self.path}: the run cannot be added: {error.strerror or error}") from error
+        JsonLines(self.path).add(run)
 
     def runs(self) -> dict[tuple[str, int], dict[str, Any]]:
         """Returns the runs by cell and seed; of a run that is there twice the first."""
@@ -59,15 +41,11 @@ class ResultsFile:
         return self._read()[1]
 
     def _read(self) -> tuple[dict, int]:
-        runs, damaged = {}, 0
-        if not self.path.exists():
-            return runs, damaged
-        for line in self.path.read_text(encoding="utf-8", errors="replace").split("\n"):
-            if not line.strip():
-                continue
+        runs = {}
+        lines, damaged = JsonLines(self.path).read()
+        for run in lines:
             try:
-                run = json.loads(line)
                 runs.setdefault((run["cell"], run["seed"]), run)
-            except (ValueError, KeyError, TypeError):
+            except (KeyError, TypeError):
                 damaged += 1
         return runs, damaged

@@ -1,6 +1,5 @@
-"""What every experiment does with the folder of its run: values that must stay, tables that are whole or absent."""
+"""What every experiment does with the folder of its run: values that must stay and that a resumed run takes up."""
 
-import csv
 import dataclasses
 import json
 from collections.abc import Sequence
@@ -8,14 +7,18 @@ from pathlib import Path
 from typing import Any
 
 from avkeras.errors import AvkerasError
-from avkeras.features.extract import Summary
 from avkeras.runs.environment import record_environment
+from avkeras.runs.files import write_json
+
+CONFIG_FILE = "config.json"  # the run's values
+INPUTS_FILE = "inputs.json"  # what its models take: data, features, embedders
 
 
 def pin_values(values: Any, folder: Path, *, free: Sequence[str] = ("workers",)) -> None:
     """Writes a run's values to `config.json`, and refuses a folder that holds a run with others.
 
-    `environment.jsonl` gets a line with versions, command line and machine, where they are not those of the last.
+    `environment.jsonl` gets a line with versions, command line and machine, where they are not those of the last. A
+    value that the run's version of avkeras did not have counts as its default.
 
     Args:
         values: dataclass of the experiment's values.
@@ -36,39 +39,79 @@ def pin_values(values: Any, folder: Path, *, free: Sequence[str] = ("workers",))
         {'seed': 0}
     """
     folder.mkdir(parents=True, exist_ok=True)
-    file = folder / "config.json"
-    fields = json.loads(json.dumps(dataclasses.asdict(values), default=str))
+    file = folder / CONFIG_FILE
+    fields = _as_json(dataclasses.asdict(values))
+    defaults = _as_json({field.name: field.default for field in dataclasses.fields(values)})
     for name in free:
         fields.pop(name, None)
     if file.exists():
-        before = json.loads(file.read_text())
+        before = {name: value for name, value in defaults.items() if name in fields} | read_config(folder)
         changed = sorted(name for name in fields.keys() | before.keys() if before.get(name) != fields.get(name))
         if changed:
-            raise AvkerasError(f"{folder}: holds a run with another {', '.join(changed)}; give another --out")
-    write_text(file, json.dumps(fields, indent=1) + "\n")
+            raise AvkerasError(f"{folder}: holds a run with another {', '.join(changed)}; give another folder (out)")
+    write_json(file, fields)
     record_environment(folder)
 
 
-def write_extraction(path: Path, summary: Summary) -> None:
-    """Writes a row for every clip that was padded, cut, lacks something or failed."""
-    kinds = (("note", summary.notes), ("error", summary.errors))
-    write_rows(path, [{"clip": clip, "kind": kind, "text": text} for kind, lines in kinds for clip, text in lines])
+def values_of_run(folder: str | Path, kinds: Sequence[type]) -> Any:
+    """Returns the values that a run was started with.
 
+    Args:
+        folder: the `out` of the run.
+        kinds: dataclasses of experiments' values; the first that has all of the run's values is taken. Values that the
+            run's version of avkeras did not have are the defaults.
 
-def write_rows(path: Path, rows: Sequence[dict], *, delimiter: str = ",") -> None:
-    """Writes a table, whole or not at all."""
-    partial = path.with_suffix(".partial")
-    with open(partial, "w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(
-            file, fieldnames=list(rows[0]) if rows else ["none"], delimiter=delimiter, lineterminator="\n"
+    Raises:
+        AvkerasError: the folder holds no run, or one that was started from another working directory.
+
+    Example:
+        >>> import tempfile
+        >>> @dataclasses.dataclass
+        ... class Values:
+        ...     out: Path
+        ...     seed: int = 0
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> pin_values(Values(folder, seed=3), folder)
+        >>> values_of_run(folder, [Values]).seed
+        3
+    """
+    folder = Path(folder)
+    given = read_config(folder)
+    file = folder / CONFIG_FILE
+    for kind in kinds:
+        fields = {field.name for field in dataclasses.fields(kind)}
+        if given.keys() <= fields:
+            break
+    else:
+        unknown = sorted(given.keys() - fields)
+        raise AvkerasError(f"{file}: no experiment has {', '.join(unknown)}; was it written by another version?")
+    if "out" not in given:
+        raise AvkerasError(f"{folder}: holds the runs of a table; give the command of avkeras reproduce again")
+    if Path(given["out"]).resolve() != folder.resolve():
+        raise AvkerasError(
+            f"{folder}: its run was started as {given['out']}, from elsewhere or before it was moved; go there, "
+            f"or start a new one from the values in {file} in another folder (out)"
         )
-        writer.writeheader()
-        writer.writerows(rows)
-    partial.replace(path)
+    # JSON has no tuples, and paths are text in it.
+    paths = {name: Path(given[name]) for name in ("data", "out", "records") if given.get(name) is not None}
+    lists = {name: tuple(value) for name, value in given.items() if isinstance(value, list)}
+    return kind(**given | paths | lists)
 
 
-def write_text(path: Path, text: str) -> None:
-    """Writes a text file, whole or not at all."""
-    partial = path.with_suffix(".partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
+def read_config(folder: str | Path) -> dict[str, Any]:
+    """Returns the values in a run's `config.json`.
+
+    Raises:
+        AvkerasError: the folder holds none.
+    """
+    file = Path(folder) / CONFIG_FILE
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise AvkerasError(f"{folder}: holds no run ({file.name}: {error.strerror})") from error
+    except ValueError as error:
+        raise AvkerasError(f"{file}: is damaged: {error}") from error
+
+
+def _as_json(values: dict[str, Any]) -> dict[str, Any]:
+    return json.loads(json.dumps(values, default=lambda value: None if value is dataclasses.MISSING else str(value)))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from avkeras.errors import AvkerasError
-from avkeras.experiments.resume import read_config
+from avkeras.runs.run_folder import INPUTS_FILE, read_config
 from avkeras.serving.card_facts import data_lines, detection_scores, limit_lines, repeated_scores, tagging_scores
 
 if TYPE_CHECKING:
@@ -79,7 +79,12 @@ def _export_tagging(folder: Path, directory: Path, repeated: list, bundle: bool,
     from avkeras.serving.predict import load_predictor
 
     config = read_config(folder.parent)
-    description = read_description(folder / "saved_model")
+    result = json.loads((folder / "result.json").read_text(encoding="utf-8"))
+    if (folder / INPUTS_FILE).is_file():
+        description = json.loads((folder / INPUTS_FILE).read_text(encoding="utf-8"))
+    else:  # of a version whose experiment wrote the SavedModel itself
+        description = read_description(folder / "saved_model")
+        result["threshold"] = description["threshold"]
     if bundle:
         embedders = load_predictor(folder / "saved_model", embedders=_in_folders(config)).embedders
     else:  # only what they are is written
@@ -87,9 +92,9 @@ def _export_tagging(folder: Path, directory: Path, repeated: list, bundle: bool,
             modality: Embedder(EmbedderSpec(**given["spec"]), None, fingerprint=given["fingerprint"])
             for modality, given in description["embedders"].items()
         }
-    result = json.loads((folder / "result.json").read_text(encoding="utf-8"))
     metadata = {
-        **description["metadata"],
+        "experiment": "audio tagging (Boes and Van hamme, 2019)",
+        "system": folder.name,
         "run": str(folder),
         "seed": config["seed"],
         "data": data_lines(config),
@@ -100,7 +105,7 @@ def _export_tagging(folder: Path, directory: Path, repeated: list, bundle: bool,
         keras.saving.load_model(folder / "model.keras", compile=False),
         directory,
         classes=description["classes"],
-        threshold=description["threshold"],
+        threshold=result["threshold"],
         embedders=embedders,
         bundle=bundle,
         frames=description["frames"],

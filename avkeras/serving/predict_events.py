@@ -12,10 +12,10 @@ import numpy as np
 
 from avkeras.data.manifest import Event
 from avkeras.errors import AvkerasError, MediaError
-from avkeras.experiments.detection import INPUTS_FILE
 from avkeras.experiments.detection_scores import Tuning
 from avkeras.features.extract_detection import HOP, LEAST_SAMPLES, SAMPLE_RATE, picture_times
 from avkeras.features.pictures import embed_pictures, load_pictures
+from avkeras.runs.run_folder import INPUTS_FILE
 from avkeras.serving.export import read_description
 
 if TYPE_CHECKING:

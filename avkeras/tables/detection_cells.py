@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from avkeras.data.manifest import read_manifest
-from avkeras.experiments.detection_values import DetectionFeatures, SoundEventDetection
+from avkeras.experiments.configs import SoundEventDetection
+from avkeras.experiments.inputs import Features
 from avkeras.runs.results_file import ResultsFile
 from avkeras.tables.paper_tables import METRICS, Cell
 
@@ -28,7 +29,7 @@ class DetectionTask:
     cell: Cell
     seeds: Sequence[int]
     values: SoundEventDetection
-    features: DetectionFeatures
+    features: Features
     results: Path
     notes: dict[str, str]
 

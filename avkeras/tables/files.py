@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from avkeras.runs.run_folder import write_rows, write_text
+from avkeras.runs.files import write_rows, write_text
 
 if TYPE_CHECKING:
     from avkeras.tables.numbers import Number
-    from avkeras.tables.reproduce import Reproduction
+    from avkeras.tables.reproduction import Reproduction
 
 # Micro-F1 that the 2019 paper compares with (its table 2 and section 4.1.3); audio only are on all clips.
 PRIOR = (
@@ -42,7 +42,7 @@ def table_lines(report: Reproduction, notes: Mapping[str, str]) -> list[str]:
     lines = [f"# {table.name}: {table.title}, in %", ""]
     lines += [f"Data: {notes['data']} (SHA-256 {notes['data_sha256']}...), preset {report.preset}."]
     lines += [f"Embedders: {notes['embedders']}.", f"Runs: {report.done} of {report.wanted}."]
-    lines += [f"Note: {note}." for note in report.notes]
+    lines += [f"Note: {note}." for note in (*table.notes, *report.notes)]
     known = any(place.published is not None for place in table.places)
     if known and report.preset == "paper":
         lines += [

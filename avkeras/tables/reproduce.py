@@ -4,7 +4,6 @@ import dataclasses
 import hashlib
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,46 +11,55 @@ import avkeras
 from avkeras.data.manifest import Manifest, read_manifest
 from avkeras.datasets.demo_data import demo_manifest
 from avkeras.errors import AvkerasError
+from avkeras.experiments.configs import EXPERIMENTS
 from avkeras.experiments.detection import detection_features
-from avkeras.features.extraction import extract_manifest
+from avkeras.experiments.tagging import tagging_features
+from avkeras.features.write_clips import write_extraction
 from avkeras.runs.results_file import ResultsFile
-from avkeras.runs.run_folder import pin_values, write_extraction
+from avkeras.runs.run_folder import pin_values
 from avkeras.tables.files import write_table
-from avkeras.tables.numbers import Number, table_numbers
-from avkeras.tables.paper_tables import PaperTable, paper_table
-from avkeras.tables.presets import DEMO_RUNS, PRESETS
+from avkeras.tables.numbers import table_numbers
+from avkeras.tables.paper_tables import paper_table
+from avkeras.tables.reproduction import Reproduction
 from avkeras.tables.run_tasks import run_tasks
 
 RESULTS_FILE = "results.jsonl"
-
-
-@dataclass
-class Reproduction:
-    """What has been made of a table.
-
-    Args:
-        table: the table, or the rows of it that were asked for.
-        out: folder of the results.
-        preset: `paper` or `demo`.
-        wanted: runs in all.
-        found: of them, runs that were there before.
-        done: of them, runs that are there now.
-        numbers: of the table.
-        files: the table as written.
-        failed: cell, seeds and reason of what could not be run; the same command tries it again.
-        notes: what was left out of the data, or is not what the paper used.
-    """
-
-    table: PaperTable
-    out: Path
-    preset: str
-    wanted: int = 0
-    found: int = 0
-    done: int = 0
-    numbers: list[Number] = field(default_factory=list)
-    files: list[Path] = field(default_factory=list)
-    failed: list[tuple[str, str]] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
+DEMO_RUNS = 2
+# What a table changes of the papers' values, which `avkeras.experiments.configs` holds and the recipes show. On demo
+# soundscapes runs are few and short: they show that a table can be made, and no more.
+_CHANGES = {
+    ("tagging", "paper"): {},
+    ("tagging", "demo"): {
+        "embedders": ("vggish_stand_in", "efficientnet_lite0"),
+        "epochs": 4,
+        "steps_per_epoch": 30,
+        "keep": 2,
+        "learning_rate": 0.003,
+        "blocks": 1,
+        "dim": 32,
+        "demo_clips": (320, 80, 120),
+    },
+    ("detection", "paper"): {"visual": ("openl3", "tce", "vgg16")},
+    ("detection", "demo"): {
+        "visual": ("efficientnet_lite0", "picture_stand_in"),
+        "visual_frames": 8,
+        "weights": (0.5, 0.875),
+        "blocks": 1,
+        "dim": 32,
+        "num_heads": 2,
+        "key_dim": 16,
+        "hidden_dim": 32,
+        "filters": (8, 8, 16, 16, 32, 32, 32),
+        "epochs": 4,
+        "steps_per_epoch": 15,
+        "batch": (4, 4, 4),
+        "learning_rate": 0.003,
+        "decay_steps": 1000,
+        "decay_rate": 0.3,
+        "teacher_decay": 0.9,
+        "demo_clips": (72, 24, 32),
+    },
+}
 
 
 def reproduce(
@@ -95,15 +103,16 @@ def reproduce(
     step = progress or (lambda name: None)
     system = paper_table(name).system
     preset = preset or ("paper" if data else "demo")
-    if preset not in PRESETS[system]:
-        raise AvkerasError(f"--preset {preset}: is none of {', '.join(PRESETS[system])}")
+    if (system, preset) not in _CHANGES:
+        raise AvkerasError(f"preset: '{preset}' is none of paper, demo")
     if runs is not None and runs < 1:
-        raise AvkerasError(f"--runs {runs}: at least 1 is wanted")
-    values = dataclasses.replace(PRESETS[system][preset], precision=precision, workers=os.cpu_count() or 1)
+        raise AvkerasError(f"runs {runs}: at least 1 is wanted")
+    values = table_values(system, preset)
+    values = dataclasses.replace(values, precision=precision, workers=os.cpu_count() or 1)
     if embedders:
         values = dataclasses.replace(values, **{"embedders" if system == "tagging" else "visual": tuple(embedders)})
     if system == "tagging" and len(values.embedders) != 2:
-        raise AvkerasError(f"--embedders {' '.join(values.embedders)}: {name} takes one of sound and one of pictures")
+        raise AvkerasError(f"embedders: {name} takes one of sound and one of pictures, not {len(values.embedders)}")
     grid = {} if system == "tagging" else {"visual": values.visual, "weights": values.weights}
     table = paper_table(name, **grid).of_rows(rows)
     values.out = Path(out or f"runs/reproduce-{name[:4]}")
@@ -111,20 +120,16 @@ def reproduce(
     values.data = manifest.path
     pin_values(values, values.out, free=("workers", "out"))  # the mean of runs with other values would say nothing
 
-    used = values.embedders if system == "tagging" else values.visual
     if system == "tagging":
-        extraction = extract_manifest(manifest.path, embedders=used, progress=progress)[0]
-        features, summary, stand_ins = extraction.stores, extraction.summary, extraction.stand_ins
+        features = tagging_features(values, manifest, progress=step("embeddings"))
     else:
         features = detection_features(values, manifest, progress=step("features"))
-        summary = features.summary
-        stand_ins = [one.spec.name for one in features.visual.values() if one.spec.stand_in]
-    write_extraction(values.out / "extraction.csv", summary)
+    write_extraction(values.out / "extraction.csv", features.summary)
     results = ResultsFile(values.out / RESULTS_FILE)
     report = Reproduction(table, values.out, preset)
-    if summary.errors:
-        report.notes.append(f"{len(summary.errors)} clips failed and are left out, see extraction.csv")
-    report.notes += [f"{name} is a stand-in, not a pretrained network" for name in stand_ins]
+    if errors := features.summary.errors:
+        report.notes.append(f"{len(errors)} clips failed and are left out, see extraction.csv")
+    report.notes += [f"{name} is a stand-in, not a pretrained network" for name in features.stand_ins]
     seeds = range(runs or (DEMO_RUNS if preset == "demo" else table.runs))
     before = results.runs()
     missing = {cell: [seed for seed in seeds if (cell.key, seed) not in before] for cell in table.cells}
@@ -134,7 +139,7 @@ def reproduce(
         "preset": preset,
         "data": manifest.path.name,
         "data_sha256": _digest(manifest),
-        "embedders": ", ".join(used),
+        "embedders": ", ".join(values.embedders if system == "tagging" else values.visual),
         "avkeras": avkeras.__version__,
     }
     report.failed = run_tasks(
@@ -155,6 +160,20 @@ def reproduce(
     report.numbers = table_numbers(table, found)
     report.files = write_table(report, notes)
     return report
+
+
+def table_values(system: str, preset: str) -> Any:
+    """Returns the values of the experiment that a table is made of.
+
+    Args:
+        system: `tagging` or `detection`.
+        preset: `paper` or `demo`.
+
+    Example:
+        >>> table_values("tagging", "demo").epochs
+        4
+    """
+    return EXPERIMENTS[system](**_CHANGES[system, preset])
 
 
 def _manifest(values: Any, data: Path | None, system: str, step) -> Manifest:

@@ -6,12 +6,11 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from pathlib import Path
 from typing import Any
 
 from avkeras.errors import AvkerasError
-from avkeras.experiments.detection_values import DetectionFeatures
-from avkeras.experiments.tagging_values import AudioTagging
+from avkeras.experiments.configs import AudioTagging
+from avkeras.experiments.inputs import Features
 from avkeras.runs.results_file import ResultsFile
 from avkeras.tables.detection_cells import DetectionTask, run_detection_task
 from avkeras.tables.paper_tables import Cell
@@ -25,7 +24,7 @@ def run_tasks(
     missing: Mapping[Cell, Sequence[int]],
     values: Any,
     *,
-    features: Mapping[str, Path] | DetectionFeatures,
+    features: Features,
     results: ResultsFile,
     notes: Mapping[str, str],
     jobs: int | None = None,
@@ -41,7 +40,7 @@ def run_tasks(
     Args:
         missing: seeds by cell.
         values: of the experiment.
-        features: folder of the embeddings per modality, or those of a detection experiment.
+        features: of the clips, for all cells.
         results: where the lines go.
         notes: for each line.
         jobs: processes; None: as many as cores, or GPUs, and memory allow.

@@ -1,17 +1,17 @@
-"""Runs of a cell of the 2019 paper's table 1: train, choose the threshold, score, add the line."""
+"""Runs of a cell of the 2019 paper's table 1: each the experiment of its own, and a line of results."""
 
 import dataclasses
+import shutil
 import time
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from avkeras.data.clip_set import ClipSet
-from avkeras.data.manifest import read_manifest
-from avkeras.data.records import RecordReader
-from avkeras.errors import AvkerasError
-from avkeras.evaluation.thresholds import best_global_threshold, micro_f1
-from avkeras.experiments.tagging_values import AudioTagging
+from avkeras.data.manifest import Manifest, read_manifest
+from avkeras.experiments.configs import AudioTagging
+from avkeras.experiments.inputs import Features
+from avkeras.runs.files import file_name
 from avkeras.runs.results_file import ResultsFile
 from avkeras.tables.paper_tables import Cell
 
@@ -23,8 +23,8 @@ class TaggingTask:
     Args:
         cell: of table 1.
         seeds: one run each.
-        values: of the experiment; `data` is set.
-        stores: folder of the embeddings per modality.
+        values: of the experiment; `data` is set, `out` is the folder of all runs' folders.
+        features: of the clips, of both modalities.
         results: file that the runs are added to.
         together: all runs in one program, see `avkeras.training.many_seeds`; None: if that is measured to be faster.
         notes: what each line tells besides: embedders, data, versions.
@@ -33,7 +33,7 @@ class TaggingTask:
     cell: Cell
     seeds: Sequence[int]
     values: AudioTagging
-    stores: dict[str, Path]
+    features: Features
     results: Path
     together: bool | None
     notes: dict[str, str]
@@ -45,32 +45,58 @@ class TaggingTask:
 
 def run_tagging_task(task: TaggingTask) -> None:
     """Trains and scores the runs of a task, and adds each one's line as soon as it is known (2019, table 1)."""
-    from avkeras.experiments.tagging import build_model
+    values = dataclasses.replace(task.values, **task.cell.values)
+    manifest = read_manifest(values.data)
+    if task.together is False or len(task.seeds) < 2 or not _run_together(task, values, manifest):
+        _run_apart(task, values, manifest)
+
+
+def _run_apart(task: TaggingTask, values: AudioTagging, manifest: Manifest) -> None:
+    """Runs the experiment per seed in a folder of its own, where an interrupted one goes on.
+
+    A table has hundreds of runs with the weights of several epochs each: what is in the line needs no folder any more.
+    `avkeras train tagging` trains any cell's model to keep.
+    """
+    from avkeras.experiments.tagging import run_on_features
+
+    for seed in task.seeds:
+        start = time.monotonic()
+        folder = values.out / "runs" / f"{file_name(task.cell.key)}-seed{seed}"
+        (result,) = run_on_features(dataclasses.replace(values, seed=seed, out=folder), manifest, task.features).results
+        _add(task, seed, vars(result), result.epochs, start)
+        shutil.rmtree(folder)
+
+
+def _run_together(task: TaggingTask, values: AudioTagging, manifest: Manifest) -> bool:
+    """Trains the experiment's models of all seeds in one program; returns False where that is not the faster way."""
+    from avkeras.experiments.tagging import build_model, clip_sets, clips_with_video, score_tagging, wanted_systems
     from avkeras.training.many_seeds import faster_together, train_seeds
 
-    wanted = dict(task.cell.values)
-    all_clips = wanted.pop("all_clips")
-    values = dataclasses.replace(task.values, attention=wanted.pop("attention"), aggregation=wanted.pop("aggregation"))
-    sets = _clip_sets(task, {wanted["first"], wanted["second"]}, all_clips)
+    ((first, second, positions),) = wanted_systems(values).values()
+    stores = task.features.readers()
+    sets = clip_sets(manifest, stores, {first, second}, complete_only=values.complete_only)
 
     def build(seed: int):
         return build_model(
             dataclasses.replace(values, seed=seed),
+            first=first,
+            second=second,
+            positions=positions,
             dims=sets["train"].dims,
-            classes=len(sets["train"].classes),
-            **wanted,
+            classes=len(manifest.classes),
         )
 
-    together = task.together
-    if together is None:
-        together = faster_together(build, sets["train"], seeds=task.seeds, batch_size=values.batch_size)
+    if task.together is None and not faster_together(
+        build, sets["train"], seeds=task.seeds, batch_size=values.batch_size
+    ):
+        return False
     start = time.monotonic()
     runs = train_seeds(
         build,
         sets["train"],
         {name: sets[name] for name in ("validation", "test")},
         seeds=task.seeds,
-        together=together,
+        together=True,
         epochs=values.epochs,
         steps_per_epoch=values.steps_per_epoch,
         batch_size=values.batch_size,
@@ -78,40 +104,26 @@ def run_tagging_task(task: TaggingTask) -> None:
         patience=values.patience,
         keep=values.keep,
     )
+    with_video = clips_with_video(sets["test"], stores)
     for run in runs:
-        threshold, validation_f1 = best_global_threshold(sets["validation"].targets, run.probabilities["validation"])
-        seconds, start = time.monotonic() - start, time.monotonic()
-        ResultsFile(task.results).add(
-            {
-                "cell": task.cell.key,
-                "seed": run.seed,
-                "micro_f1": micro_f1(sets["test"].targets, run.probabilities["test"], threshold=threshold),
-                "validation": validation_f1,
-                "threshold": float(threshold),
-                "epochs": len(run.losses),
-                "test_clips": len(sets["test"]),
-                "seconds": round(seconds, 2),
-                **wanted,
-                "attention": values.attention,
-                "aggregation": values.aggregation,
-                "all_clips": all_clips,
-                **task.notes,
-            }
-        )
+        scores = score_tagging(sets, run.probabilities, with_video=with_video)
+        _add(task, run.seed, scores, len(run.losses), start)
+        start = time.monotonic()
+    return True
 
 
-def _clip_sets(task: TaggingTask, modalities: set[str], all_clips: bool) -> dict[str, ClipSet]:
-    """Reads only the modalities that the model takes, of all clips that have these, or of those that have both."""
-    manifest = read_manifest(task.values.data)
-    stores = {modality: RecordReader(folder) for modality, folder in task.stores.items()}
-    used = {modality: stores[modality] for modality in sorted(modalities)}
-    sets = {}
-    for split in ("train", "validation", "test"):
-        clips = manifest.split(split)
-        if not all_clips:
-            clips = ClipSet(clips, stores, manifest.classes, complete_only=True).clips
-        sets[split] = ClipSet(clips, used, manifest.classes, complete_only=True)
-        if not len(sets[split]):
-            what = " and ".join(sorted(modalities if all_clips else stores))
-            raise AvkerasError(f"{manifest.path}: no clip of split {split} has {what}")
-    return sets
+def _add(task: TaggingTask, seed: int, scores: dict[str, Any], epochs: int, start: float) -> None:
+    ResultsFile(task.results).add(
+        {
+            "cell": task.cell.key,
+            "seed": seed,
+            "micro_f1": scores["f1"],
+            "validation": scores["validation"],
+            "threshold": scores["threshold"],
+            "epochs": epochs,
+            "test_clips": scores["clips"],
+            "seconds": round(time.monotonic() - start, 2),
+            **task.cell.values,
+            **task.notes,
+        }
+    )

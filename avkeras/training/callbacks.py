@@ -1,10 +1,11 @@
 """Early stopping and epoch-level ensembling (2019, sections 3.2.8 and 3.2.9), from files that a resumed run reads."""
 
-import csv
 from collections.abc import Sequence
 from pathlib import Path
 
 import keras
+
+from avkeras.runs.files import read_rows, whole_file, write_rows
 
 
 def should_stop(losses: Sequence[float], *, patience: int = 7) -> bool:
@@ -43,22 +44,14 @@ class MetricsFile(keras.callbacks.Callback):
         """Adds the epoch's row; the file is replaced as a whole."""
         rows = [row for row in self._rows() if int(row["epoch"]) <= epoch]
         rows.append({"epoch": epoch + 1, **{name: repr(float(value)) for name, value in (logs or {}).items()}})
-        partial = self.path.with_suffix(".partial")
-        with open(partial, "w", newline="") as file:
-            writer = csv.DictWriter(file, fieldnames=list(dict.fromkeys(name for row in rows for name in row)))
-            writer.writeheader()
-            writer.writerows(rows)
-        partial.replace(self.path)
+        write_rows(self.path, rows)
 
     def read(self, name: str, *, epochs: int | None = None) -> list[float]:
         """Returns one column, of all epochs or of the first `epochs`."""
         return [float(row[name]) for row in self._rows() if epochs is None or int(row["epoch"]) <= epochs]
 
     def _rows(self) -> list[dict]:
-        if not self.path.exists():
-            return []
-        with open(self.path, newline="") as file:
-            return list(csv.DictReader(file))
+        return read_rows(self.path) if self.path.exists() else []
 
 
 class StopWhenWorse(keras.callbacks.Callback):
@@ -105,11 +98,10 @@ class LastEpochs(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         """Saves the weights, then deletes those that are too old or of epochs that are run again."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        file = self.folder / f"epoch-{epoch + 1:03d}.weights.h5"
-        partial = self.folder / "partial.weights.h5"
-        self.model.save_weights(partial)
-        partial.replace(file)
+        with whole_file(self.folder / f"epoch-{epoch + 1:03d}.weights.h5") as partial:
+            self.model.save_weights(partial)
+        for left_by_a_kill in self.folder.glob(".partial-*"):
+            left_by_a_kill.unlink()
         kept = {f"epoch-{number:03d}.weights.h5" for number in range(epoch + 2 - self.keep, epoch + 2)}
         for old in self.folder.glob("epoch-*.weights.h5"):
             if old.name not in kept:
@@ -118,3 +110,8 @@ class LastEpochs(keras.callbacks.Callback):
     def files(self) -> list[Path]:
         """Returns the kept files, oldest first."""
         return sorted(self.folder.glob("epoch-*.weights.h5"))
+
+    def done(self) -> int:
+        """Returns the number of the last whole epoch; 0: there is none."""
+        files = self.files()
+        return int(files[-1].name.split("-")[1].split(".")[0]) if files else 0

@@ -1,7 +1,8 @@
 """Training that can be killed at any moment and resumed to the same end."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import keras
 
@@ -11,6 +12,80 @@ from avkeras.models.ensemble import ensemble
 from avkeras.models.sequence_model import SequenceModel
 from avkeras.training.callbacks import LastEpochs, MetricsFile, StopWhenWorse, should_stop
 from avkeras.training.distribute import fit, is_chief
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+
+def resumable_fit(
+    model: keras.Model,
+    batches: Callable[[int], "tf.data.Dataset"],
+    *,
+    folder: str | Path,
+    epochs: int,
+    steps_per_epoch: int,
+    validation: "tf.data.Dataset | None" = None,
+    patience: int | None = None,
+    keep: int = 1,
+    before_first: Callable[[], None] = lambda: None,
+    tensorboard: bool = True,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    verbose: int | str = "auto",
+) -> list[Path]:
+    """Trains a compiled model to its last epoch, from the last whole one that the folder holds.
+
+    What is needed to go on is in `folder`: `metrics.csv` and the last `keep` epochs' weights with the state of the
+    optimizer and of dropout. A call on a folder that holds some epochs goes on to the same end as a run that was never
+    interrupted; a kill at any moment costs one epoch at most. (Not `BackupAndRestore`: a kill while it writes spoils
+    the only copy; here whole files are replaced.)
+
+    On several devices, build the model in the scope of `avkeras.training.distribute.strategy()`; several machines share
+    the folder, and the first one writes to it.
+
+    Args:
+        model: compiled, with the same initial weights in every call: set the seed before building it.
+        batches: takes the number of a step, gives the batches from that step on.
+        folder: of this run.
+        epochs: at most.
+        steps_per_epoch: batches per epoch.
+        validation: whose loss decides when to stop.
+        patience: epochs to compare with, see `should_stop`; None: all epochs are trained.
+        keep: epochs whose weights are kept.
+        before_first: called before the first epoch, and never when a run goes on.
+        tensorboard: write logs for TensorBoard to `tensorboard` in the folder.
+        callbacks: further ones.
+        verbose: as in `fit`.
+
+    Returns:
+        The files of the kept weights, oldest first.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    metrics = MetricsFile(folder / "metrics.csv")
+    last_epochs = LastEpochs(folder / "epochs", keep=keep)
+    if done := last_epochs.done():
+        model.load_weights(last_epochs.files()[-1])
+    else:
+        before_first()
+    writers = [metrics, last_epochs]
+    stopped = False
+    if patience is not None:
+        writers.append(StopWhenWorse(metrics, patience=patience))
+        stopped = should_stop(metrics.read("val_loss", epochs=done), patience=patience)
+    if tensorboard:
+        writers.append(keras.callbacks.TensorBoard(str(folder / "tensorboard"), write_graph=False))
+    if done < epochs and not stopped:
+        fit(
+            model,
+            batches(done * steps_per_epoch),
+            validation_data=validation,
+            epochs=epochs,
+            initial_epoch=done,
+            steps_per_epoch=steps_per_epoch,
+            callbacks=[*(writers if is_chief(model.distribute_strategy) else ()), *callbacks],
+            verbose=verbose,
+        )
+    return last_epochs.files()
 
 
 def train(
@@ -32,12 +107,7 @@ def train(
 ) -> list[Path]:
     """Trains a compiled model on balanced batches with the 2019 paper's early stop (sections 3.2.2 and 3.2.8).
 
-    What is needed to go on is in `folder`: `metrics.csv` and the last `keep` epochs' weights with the state of the
-    optimizer and of dropout. A call on a folder that holds some epochs goes on after the last whole one, to the same
-    end as a run that was never interrupted.
-
-    On several devices, build the model in the scope of `avkeras.training.distribute.strategy()`; several machines share
-    the folder, and the first one writes to it.
+    It can be killed and goes on, see `resumable_fit`.
 
     Args:
         model: compiled, with the same initial weights in every call: set the seed before building it.
@@ -58,31 +128,24 @@ def train(
     Returns:
         The files of the kept weights, oldest first.
     """
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    metrics = MetricsFile(folder / "metrics.csv")
-    last_epochs = LastEpochs(folder / "epochs", keep=keep)
-    done = 0
-    if files := last_epochs.files():
-        done = int(files[-1].name.split("-")[1].split(".")[0])
-        model.load_weights(files[-1])
-    losses = metrics.read("val_loss", epochs=done)
-    if done < epochs and not should_stop(losses, patience=patience):
+
+    def batches(first_step: int):
         sampler = BalancedSampler(training.targets, batch_size=batch_size, max_ratio=max_ratio, seed=seed)
-        writers = [metrics, last_epochs, StopWhenWorse(metrics, patience=patience)]
-        if tensorboard:
-            writers.append(keras.callbacks.TensorBoard(str(folder / "tensorboard"), write_graph=False))
-        fit(
-            model,
-            training.training_dataset(sampler, steps=epochs * steps_per_epoch, first_step=done * steps_per_epoch),
-            validation_data=validation.dataset(batch_size=batch_size),
-            epochs=epochs,
-            initial_epoch=done,
-            steps_per_epoch=steps_per_epoch,
-            callbacks=[*(writers if is_chief(model.distribute_strategy) else ()), *callbacks],
-            verbose=verbose,
-        )
-    return last_epochs.files()
+        return training.training_dataset(sampler, steps=epochs * steps_per_epoch, first_step=first_step)
+
+    return resumable_fit(
+        model,
+        batches,
+        folder=folder,
+        epochs=epochs,
+        steps_per_epoch=steps_per_epoch,
+        validation=validation.dataset(batch_size=batch_size),
+        patience=patience,
+        keep=keep,
+        tensorboard=tensorboard,
+        callbacks=callbacks,
+        verbose=verbose,
+    )
 
 
 def epoch_ensemble(model: keras.Model, files: Sequence[Path]) -> SequenceModel:

@@ -9,18 +9,20 @@ import numpy as np
 import pytest
 from event_files import read_scalars
 
-from avkeras.commands.terminal import run_detection_recipe
+from avkeras.commands.finish_run import finish_run
+from avkeras.commands.recipe import run_recipe
 from avkeras.data.manifest import read_manifest, write_manifest
 from avkeras.datasets.demo import make_demo
 from avkeras.errors import AvkerasError
 from avkeras.evaluation.evaluate import evaluate
 from avkeras.evaluation.score_files import read_scores
-from avkeras.experiments.detection import SoundEventDetection, run_sound_event_detection
+from avkeras.experiments.configs import SoundEventDetection
+from avkeras.experiments.detection import run_sound_event_detection
 from avkeras.experiments.detection_scores import METRICS, Tuning
 from avkeras.reports.visualize_media import visualize
 from avkeras.training.callbacks import LastEpochs, MetricsFile
 
-PARTS = ["all", "with video", "without video", "with video, video ignored"]
+PARTS = ["all", "with video", "without video", "with video, video ignored", "with video, video ignored, own tuning"]
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +51,10 @@ def values(tmp_path_factory, embedder_cache, embedders):
 
 @pytest.fixture(scope="module")
 def report(values):
-    return run_sound_event_detection(values)
+    report = run_sound_event_detection(values)
+    assert not (values.out / "report.html").exists()  # it trains, tunes, scores and writes, and draws nothing
+    assert not finish_run(values.out)
+    return report
 
 
 def test_the_table_has_every_part_and_metric(values, report):
@@ -96,7 +101,7 @@ def test_a_finished_run_is_not_repeated(values, report, monkeypatch):
     again = run_sound_event_detection(values)
     assert again.rows == report.rows
     assert again.tuning == report.tuning
-    assert again.summary.reused == again.summary.clips
+    assert again.features.summary.reused == again.features.summary.clips
 
 
 def test_the_losses_are_there_for_tensorboard(values, report):
@@ -208,10 +213,10 @@ def test_the_values_are_written(values, report):
 
 
 def test_the_recipe_goes_on_with_a_run_and_shows_its_table(values, report, capsys):
-    run_detection_recipe({"small": values}, description="", arguments=["--workers", "1"])
+    run_recipe({"small": values}, description="", arguments=["--workers", "1"])
     printed = capsys.readouterr().out
     assert all(name in printed for name in (*PARTS, *METRICS))
     assert "bi-encoder transformer with mean_colour" in printed
     assert f"Audio weight {report.tuning.weight:g}, chosen by EBF1 on validation" in printed
     with pytest.raises(SystemExit, match="error: --preset: 'large' is none of small"):
-        run_detection_recipe({"small": values}, description="", arguments=["--preset", "large"])
+        run_recipe({"small": values}, description="", arguments=["--preset", "large"])

@@ -9,7 +9,8 @@ import pytest
 from scipy.stats import ttest_1samp
 
 from avkeras.errors import AvkerasError
-from avkeras.experiments.detection_values import SoundEventDetection
+from avkeras.experiments.configs import AudioTagging, SoundEventDetection
+from avkeras.experiments.tagging import wanted_systems
 from avkeras.tables.numbers import table_numbers
 from avkeras.tables.paper_tables import METRICS, TABLES, paper_table
 
@@ -30,8 +31,8 @@ def test_table_1_is_the_published_one():
 
 
 def test_every_cell_sets_values_of_its_experiment():
-    tagging = {"first", "second", "positions", "attention", "aggregation", "all_clips"}
-    assert all(set(cell.values) == tagging for cell in paper_table("2019-table1").cells)
+    for cell in paper_table("2019-table1").cells:
+        assert len(wanted_systems(AudioTagging(**cell.values))) == 1
     fields = {field.name for field in dataclasses.fields(SoundEventDetection)}
     for name in TABLES[1:]:
         table = paper_table(name)
@@ -45,7 +46,7 @@ def test_tables_of_2022_share_what_they_train():
     assert len(cells["2022-table5"]) == 2 * (1 + 3 * 4)
     assert cells["2022-table7"] == cells["2022-table5"]
     assert not cells["2022-table6"] & cells["2022-table5"]
-    assert len(paper_table("2022-table7").rows) == 2 * (4 + 4 + 3)
+    assert len(paper_table("2022-table7").rows) == 2 * (4 + 4 + 3 + 3)
     assert {len(cell.values["visual"]) for cell in paper_table("2022-table8").cells} == {2}
 
 

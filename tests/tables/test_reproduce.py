@@ -24,14 +24,16 @@ SCRIPT = textwrap.dedent(
     import sys
     from pathlib import Path
     from avkeras.tables.paper_tables import Cell, paper_table
-    from avkeras.tables.presets import PRESETS
+    from avkeras.experiments.inputs import Features
+    from avkeras.features.write_clips import Summary
+    from avkeras.tables.reproduce import table_values
     from avkeras.runs.results_file import ResultsFile
     from avkeras.tables.run_tasks import run_tasks
 
     if __name__ == "__main__":
         root, jobs, wanted = Path(sys.argv[1]), int(sys.argv[2]), json.loads(sys.argv[3])
         values = dataclasses.replace(
-            PRESETS["tagging"]["demo"], data=root / "manifest.tsv", dim=8, epochs=2, steps_per_epoch=2
+            table_values("tagging", "demo"), data=root / "manifest.tsv", out=root, dim=8, epochs=2, steps_per_epoch=2
         )
         cells = {cell.key: cell for cell in paper_table("2019-table1").cells}
         results = ResultsFile(root / "results.jsonl")
@@ -44,7 +46,7 @@ SCRIPT = textwrap.dedent(
         failed = run_tasks(
             {cell: seeds for cell, seeds in missing.items() if seeds},
             values,
-            features={name: root / name for name in ("audio", "video")},
+            features=Features({name: root / name for name in ("audio", "video")}, {}, Summary()),
             results=results,
             notes={"preset": "test"},
             jobs=jobs,
@@ -137,13 +139,15 @@ def test_a_killed_process_costs_its_own_cell_only(root):
 @pytest.mark.filterwarnings("ignore")  # Ray's own
 def test_on_a_cluster(root, monkeypatch):
     utils = pytest.importorskip("ray.cluster_utils")
+    from avkeras.experiments.inputs import Features
+    from avkeras.features.write_clips import Summary
     from avkeras.tables.paper_tables import paper_table
-    from avkeras.tables.presets import PRESETS
+    from avkeras.tables.reproduce import table_values
     from avkeras.tables.run_tasks import run_tasks
 
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
-    demo = PRESETS["tagging"]["demo"]
-    values = dataclasses.replace(demo, data=root / "manifest.tsv", dim=8, epochs=2, steps_per_epoch=2)
+    demo = table_values("tagging", "demo")
+    values = dataclasses.replace(demo, data=root / "manifest.tsv", out=root, dim=8, epochs=2, steps_per_epoch=2)
     cells = {cell.key: cell for cell in paper_table("2019-table1").cells}
     results = ResultsFile(root / "results.jsonl")
     cluster = utils.Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
@@ -153,7 +157,7 @@ def test_on_a_cluster(root, monkeypatch):
         failed = run_tasks(
             {cells[AUDIO]: [0, 1], cells[VIDEO]: [0]},
             values,
-            features={name: root / name for name in ("audio", "video")},
+            features=Features({name: root / name for name in ("audio", "video")}, {}, Summary()),
             results=results,
             notes={},
             cluster=cluster.address,

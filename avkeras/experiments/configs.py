@@ -1,0 +1,124 @@
+"""The values of the papers' experiments: what a run is given. The defaults are the papers'."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+# name -> (first input, second input): the best rows of the 2019 paper's table 1, with positions on video
+SYSTEMS = {"audio": ("audio", "audio"), "video": ("video", "video"), "audio+video": ("video", "audio")}
+
+
+@dataclass
+class ExperimentValues:
+    """Values that both papers' experiments have.
+
+    Args:
+        data: manifest; None: demo soundscapes, made on first use.
+        out: folder of the run.
+        records: folder of the features; None: `records` beside the manifest.
+        blocks: of each encoder, and as many of the decoder.
+        dim: width of the model.
+        num_heads: attention heads.
+        dropout: rate.
+        epochs: to train for, at most.
+        steps_per_epoch: batches per epoch.
+        learning_rate: of the optimizer at the first step.
+        precision: `float32`, `mixed_float16` or `mixed_bfloat16`.
+        demo_clips: train, validation and test clips of the demo data.
+        seed: of everything random.
+        workers: threads that decode media.
+    """
+
+    data: Path | None = None
+    out: Path = Path("runs/run")
+    records: Path | None = None
+    blocks: int = 3
+    dim: int = 128
+    num_heads: int = 3
+    dropout: float = 0.1
+    epochs: int = 30
+    steps_per_epoch: int = 300
+    learning_rate: float = 0.001
+    precision: str = "float32"
+    demo_clips: tuple[int, int, int] = (480, 120, 200)
+    seed: int = 0
+    workers: int = 2
+
+
+@dataclass
+class AudioTagging(ExperimentValues):
+    """Values of the tagging experiment (2019, section 3).
+
+    Args:
+        embedders: of the sound and of the pictures: names, TF Hub handles or folders.
+        systems: which of `audio`, `video` and `audio+video` to train.
+        first: modality of the encoder's input, `audio` or `video`: with `second`, one model of any row of table 1 is
+            trained in place of `systems`; None: those.
+        second: modality of the decoder's input.
+        positions: modalities with positional encodings, where a model takes them; perhaps none.
+        attention: `softmax`, `sigmoid` or `normalized_sigmoid`.
+        aggregation: `mean` or `max`.
+        batch_size: clips per batch.
+        max_ratio: most common class to rarest in the drawn batches.
+        patience: epochs that early stopping compares with.
+        keep: last epochs in the ensemble.
+        complete_only: leave out clips without video, as the paper does; otherwise they are trained on and scored too.
+    """
+
+    out: Path = Path("runs/dcase2017_av")
+    embedders: Sequence[str] = ("vggish", "vgg16")
+    systems: Sequence[str] = tuple(SYSTEMS)
+    first: str | None = None
+    second: str | None = None
+    positions: Sequence[str] = ("video",)
+    attention: str = "sigmoid"
+    aggregation: str = "mean"
+    batch_size: int = 40
+    max_ratio: float = 5.0
+    patience: int = 7
+    keep: int = 7
+    complete_only: bool = True
+
+
+@dataclass
+class SoundEventDetection(ExperimentValues):
+    """Values of the detection experiment (2022, section 3.1), with random weights in training.
+
+    Args:
+        visual: embedders of the pictures, one encoder each: names, TF Hub handles or folders; none: audio only.
+        visual_frames: still images per 10 s.
+        block: `transformer` or `conformer`.
+        training_weight: weight of the audio encoder while training; None: drawn for each batch from U(0.25, 1).
+        weights: of the audio encoder in inference, from which validation chooses.
+        key_dim: width of one head.
+        hidden_dim: width of the feed-forwards' first map.
+        filters: output channels of the convolutional front end.
+        batch: strong, weak and unlabelled clips per batch.
+        decay_steps: steps in which the rate falls by `decay_rate`.
+        decay_rate: factor of the rate per `decay_steps`.
+        teacher_decay: of the teacher's moving average, per step.
+        consistency_weight: of the differences between student and teacher.
+        mixup_rate: share of the batches that are mixed.
+    """
+
+    out: Path = Path("runs/dcase2020_multi_encoder")
+    visual: Sequence[str] = ("vgg16",)
+    visual_frames: int = 64
+    block: str = "transformer"
+    training_weight: float | None = None
+    weights: Sequence[float] = (0.25, 0.5, 0.75, 0.875)
+    key_dim: int = 128
+    hidden_dim: int = 512
+    filters: Sequence[int] = (16, 32, 64, 128, 128, 128, 128)
+    epochs: int = 100
+    steps_per_epoch: int = 250
+    batch: tuple[int, int, int] = (32, 32, 64)
+    decay_steps: int = 10000
+    decay_rate: float = 0.1
+    teacher_decay: float = 0.999
+    consistency_weight: float = 2.0
+    mixup_rate: float = 1 / 3
+    demo_clips: tuple[int, int, int] = (160, 40, 60)
+
+
+EXPERIMENTS = {"tagging": AudioTagging, "detection": SoundEventDetection}

@@ -1,0 +1,106 @@
+"""What the models of a run take: the features of the clips and what made them, in memory and in `inputs.json`."""
+
+import dataclasses
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from avkeras.data.manifest import Manifest
+from avkeras.data.records import RecordReader
+from avkeras.features.write_clips import Summary
+from avkeras.runs.files import write_json
+from avkeras.runs.run_folder import INPUTS_FILE
+
+if TYPE_CHECKING:
+    from avkeras.features.embedder import Embedder, EmbedderSpec
+
+
+@dataclass(frozen=True)
+class UsedEmbedder:
+    """An embedder as a run knows it.
+
+    Args:
+        given: how the values name it: a name, a TF Hub handle or a folder.
+        spec: what it takes and gives.
+        fingerprint: of its weights.
+    """
+
+    given: str
+    spec: "EmbedderSpec"
+    fingerprint: str
+
+    @classmethod
+    def of(cls, given: str, embedder: "Embedder") -> "UsedEmbedder":
+        """Returns what is to be known of an embedder."""
+        return cls(str(given), embedder.spec, embedder.fingerprint)
+
+    def as_json(self) -> dict[str, Any]:
+        """Returns it as `inputs.json` has it."""
+        return {"embedder": self.given, "spec": dataclasses.asdict(self.spec), "fingerprint": self.fingerprint}
+
+
+@dataclass(frozen=True)
+class Features:
+    """What an experiment trains on.
+
+    Args:
+        stores: folder of the features per input: `audio`, then `video` (2019) or the visual embedders by name (2022).
+        embedders: by input; the spectrograms of 2022 need none.
+        summary: of the extraction.
+        failed: clips that some input could not be extracted of, which all models leave out, by id.
+        with_video: clips of which every visual input has pictures; None: there is no visual input.
+    """
+
+    stores: dict[str, Path]
+    embedders: dict[str, UsedEmbedder]
+    summary: Summary
+    failed: frozenset[str] = field(default=frozenset(), repr=False)
+    with_video: frozenset[str] | None = field(default=None, repr=False)
+
+    @property
+    def stand_ins(self) -> list[str]:
+        """Embedders that only stand in for pretrained ones."""
+        return [one.spec.name for one in self.embedders.values() if one.spec.stand_in]
+
+    def readers(self) -> dict[str, RecordReader]:
+        """Opens the stores."""
+        return {name: RecordReader(folder) for name, folder in self.stores.items()}
+
+    def checked(self) -> "Features":
+        """Returns the features with what their stores tell of failed clips and of clips with video."""
+        readers = self.readers()
+        failed = {id for reader in readers.values() for id, record in reader.records.items() if record.error}
+        visual = [reader for name, reader in readers.items() if name != "audio"]
+        seen = [{id for id, record in reader.records.items() if record.frames} for reader in visual]
+        with_video = frozenset(set.intersection(*seen)) if seen else None
+        return dataclasses.replace(self, failed=frozenset(failed), with_video=with_video)
+
+    def of(self, names: Sequence[str]) -> "Features":
+        """Returns the features with some of the visual inputs only, as the values name their embedders.
+
+        `failed` and `with_video` stay, so that models of different inputs are scored on the same clips.
+        """
+        embedders = {name: one for name, one in self.embedders.items() if name == "audio" or one.given in names}
+        stores = {name: folder for name, folder in self.stores.items() if name == "audio" or name in embedders}
+        return dataclasses.replace(self, stores=stores, embedders=embedders)
+
+
+def write_inputs(folder: Path, manifest: Manifest, features: Features, **more: Any) -> None:
+    """Writes what a report or a prediction needs to know of a run's data; paths are as seen from its folder.
+
+    Args:
+        folder: of the run.
+        manifest: its clips.
+        features: of the clips.
+        **more: further facts, as JSON.
+    """
+
+    def seen_from_there(path: Path) -> str:
+        return Path(os.path.relpath(path, folder)).as_posix()
+
+    stores: Mapping[str, str] = {name: seen_from_there(store) for name, store in features.stores.items()}
+    embedders = {name: one.as_json() for name, one in features.embedders.items()}
+    facts = {"manifest": seen_from_there(manifest.path), "stores": stores, "embedders": embedders}
+    write_json(folder / INPUTS_FILE, facts | more)

@@ -1,0 +1,69 @@
+"""One split of the clips for models of different inputs, also where an extraction failed for one of them."""
+
+from pathlib import Path
+
+import numpy as np
+
+from avkeras.data.manifest import Clip, Event, Manifest
+from avkeras.data.records import RecordWriter
+from avkeras.experiments.configs import SoundEventDetection
+from avkeras.experiments.detection import DetectionReport, detection_set, with_video
+from avkeras.experiments.inputs import Features, UsedEmbedder, write_inputs
+from avkeras.features.embedder import EmbedderSpec
+from avkeras.features.write_clips import Summary
+from avkeras.runs.files import read_json
+
+
+def features_of(folder):
+    """Five test clips: one fails for the second embedder, and one has no pictures for it."""
+    clips = [
+        Clip(name, Path("x"), Path("x") if name != "e" else None, "test", ("Dog",), (Event(0.1, 0.5, "Dog"),), "strong")
+        for name in "abcde"
+    ]
+    stores = {}
+    for name, dim in (("audio", 64), ("one", 3), ("other", 5)):
+        stores[name] = folder / name
+        with RecordWriter(folder / name, {"dim": dim}) as store:
+            for clip in clips:
+                lacks = (name != "audio" and clip.id == "e") or (name == "other" and clip.id == "c")
+                if name == "other" and clip.id == "b":
+                    store.fail(clip.id, "m", "b.mp4: truncated")
+                else:
+                    store.write(clip.id, "m", np.ones((0 if lacks else 8, dim)))
+    embedders = {
+        name: UsedEmbedder(f"given_{name}", EmbedderSpec(name, "video", dim, size=(8, 8)), "digest")
+        for name, dim in (("one", 3), ("other", 5))
+    }
+    manifest = Manifest(folder / "manifest.tsv", tuple(clips), ("Dog",))
+    return manifest, Features(stores, embedders, Summary()).checked()
+
+
+def test_all_models_are_scored_on_the_same_clips_split_the_same_way(tmp_path):
+    manifest, features = features_of(tmp_path)
+    found = {}
+    for visual in ((), ("given_one",), ("given_other",), ("given_one", "given_other")):
+        chosen = features.of(visual)
+        assert set(chosen.stores) == {"audio", *(name.removeprefix("given_") for name in visual)}
+        report = DetectionReport(SoundEventDetection(visual=visual, visual_frames=4), manifest, chosen)
+        test = detection_set("test", manifest, chosen.readers(), report)
+        found[visual] = ([clip.id for clip in test.clips], with_video(test, chosen).tolist())
+        assert [clip for clip, _ in report.left_out] == ["b"]
+    assert set(map(str, found.values())) == {str((["a", "c", "d", "e"], [True, False, True, False]))}
+
+
+def test_a_model_that_stands_alone_is_split_by_what_the_manifest_names(tmp_path):
+    manifest, features = features_of(tmp_path)
+    alone = Features({"audio": features.stores["audio"]}, {}, Summary()).checked()
+    report = DetectionReport(SoundEventDetection(visual=()), manifest, alone)
+    test = detection_set("test", manifest, alone.readers(), report)
+    assert with_video(test, alone).tolist() == [True, True, True, True, False]
+    assert not report.left_out
+
+
+def test_inputs_are_told_as_seen_from_the_runs_folder(tmp_path):
+    manifest, features = features_of(tmp_path)
+    write_inputs(tmp_path / "runs" / "a", manifest, features, more=1)
+    found = read_json(tmp_path / "runs" / "a" / "inputs.json")
+    assert (found["manifest"], found["stores"]["one"], found["more"]) == ("../../manifest.tsv", "../../one", 1)
+    assert found["embedders"]["one"]["embedder"] == "given_one"
+    assert EmbedderSpec(**found["embedders"]["one"]["spec"]).dim == 3

@@ -190,7 +190,7 @@ def main():
     parser.add_argument("--batches", type=int, default=400)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--folder", type=Path, required=True, help="about 4 GB for 20,000 clips; kept")
-    parser.add_argument("--cold", action="store_true", help="drop the files from the system's cache before each reading")
+    parser.add_argument("--cold", action="store_true", help="drop the files from the cache before each reading")
     parser.add_argument("--read", choices=READERS, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.read:

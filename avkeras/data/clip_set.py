@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from avkeras.data.dataset_options import as_written
 from avkeras.data.embedding_tensors import embedding_reader
 from avkeras.data.labels import clip_targets
 from avkeras.data.manifest import Clip
 from avkeras.data.records import RecordReader
 from avkeras.data.sampling import BalancedSampler
-from avkeras.data.dataset_options import as_written
 
 if TYPE_CHECKING:
     import tensorflow as tf

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from avkeras.data.clip_set import ClipSet
+from avkeras.data.dataset_options import as_written
 from avkeras.data.embedding_tensors import embedding_reader
 from avkeras.data.labels import SUPERVISION_CODES, frame_targets
 from avkeras.data.manifest import Clip, Event
 from avkeras.data.records import RecordReader
-from avkeras.data.dataset_options import as_written
 
 if TYPE_CHECKING:
     import tensorflow as tf

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from avkeras.data.labels import SUPERVISION_CODES
 from avkeras.data.dataset_options import as_written
+from avkeras.data.labels import SUPERVISION_CODES
 
 if TYPE_CHECKING:
     import keras

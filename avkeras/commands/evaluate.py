@@ -62,13 +62,18 @@ def add_arguments(parser) -> None:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures, the PSD-ROCs too, as JSON")
     parser.add_argument("--csv", type=Path, metavar="FILE", help="write the table of the classes with commas")
     parser.add_argument(
+        "--check",
+        action="store_true",
+        help="ask sed_eval and psds-eval for the same figures; exit status 1 if one differs",
+    )
+    parser.add_argument(
         "--tuning", type=Path, metavar="FILE", help="tuning.json of a run: its classes, filters and clip thresholds"
     )
 
 
 def run(options) -> None:
     """Scores, and shows the metrics."""
-    from avkeras.commands.evaluate_view import show_evaluation
+    from avkeras.commands.evaluate_view import show_check, show_evaluation
     from avkeras.commands.parser import UsageError
     from avkeras.evaluation import figures
     from avkeras.evaluation.evaluate import evaluate
@@ -106,3 +111,7 @@ def run(options) -> None:
     if options.csv:
         figures.write_csv(options.csv, evaluation)
     show_evaluation(evaluation)
+    if options.check:
+        from avkeras.evaluation.reference_check import check
+
+        show_check(*check(evaluation, filters=filters))

@@ -3,9 +3,14 @@
 import math
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
+from avkeras.errors import AvkerasError
 from avkeras.evaluation.evaluate import Evaluation
 from avkeras.evaluation.figures import averages, class_rows
+
+if TYPE_CHECKING:
+    from avkeras.evaluation.reference_check import Checked
 
 _MEANINGS = {
     "CBF1": "clip-based F1, micro average",
@@ -51,6 +56,21 @@ def show_evaluation(evaluation: Evaluation) -> None:
     out(f"{clips} clips, {silent} of them without a predicted event\n")
     for note in evaluation.notes:
         out(f"note: {note}\n")
+
+
+def show_check(found: "Sequence[Checked]", unchecked: Sequence[str]) -> None:
+    """Shows which figures the reference tools agree with.
+
+    Raises:
+        AvkerasError: one differs.
+    """
+    for line in unchecked:
+        sys.stdout.write(f"not checked: {line}\n")
+    tools = " and ".join(sorted({row.tool for row in found}))
+    if wrong := [row for row in found if not row.agrees]:
+        lines = [f"{row.figure}: {row.value!r}, but {row.tool} says {row.reference!r}" for row in wrong]
+        raise AvkerasError("; ".join(lines))
+    sys.stdout.write(f"checked: {len(found)} figures are those of {tools}\n")
 
 
 def _value(value: float | None) -> str:

@@ -74,7 +74,6 @@ _PACKAGES = {
     "soundfile": ("soundfile", "soundfile"),
     "librosa": ("librosa", "librosa"),
     "sed_eval": ("sed_eval", "sed_eval"),
-    "psds-eval": ("psds-eval", "psds_eval"),
     "matplotlib": ("matplotlib", "matplotlib"),
 }
 _EXTRAS = {

@@ -295,7 +295,7 @@ def _check(values: SoundEventDetection, manifest: Manifest) -> None:
 
 
 def _overlap(clip: Clip) -> str:
-    """Returns a class with events that overlap, which psds-eval refuses."""
+    """Returns a class with events that overlap, for which PSDS is not defined."""
     last = {}
     for event in sorted(clip.events):
         if event.onset < last.get(event.label, 0.0):

@@ -25,7 +25,6 @@ PACKAGES = (
     "soxr",
     "soundfile",
     "sed_eval",
-    "psds-eval",
 )
 
 

@@ -7,6 +7,8 @@ import math
 import pytest
 
 from avkeras.cli import main
+from avkeras.evaluation.files import read_operating_points, write_events
+from avkeras.evaluation.score_files import FrameScores, write_scores
 
 HEADER = "filename\tonset\toffset\tevent_label\n"
 
@@ -144,3 +146,32 @@ def test_figures_that_are_not_defined(command, tmp_path):
     assert found["averages"]["event"]["error_rate"] is None
     assert found["classes"][0]["event_f1"] is None
     assert math.isclose(found["figures"]["EBF1"], 0.0)
+
+
+def test_the_reference_tools_agree(mini, command, tmp_path, monkeypatch):
+    points = read_operating_points(mini.folder / "predictions_50_thresholds.tsv.gz")
+    (tmp_path / "points").mkdir()
+    for key in ("0.05", "0.51"):
+        write_events(tmp_path / "points" / f"{key}.tsv", points[key])
+    options = ["--durations", mini.folder / "durations.tsv", "--operating-points", tmp_path / "points", "--check"]
+    shown = command(mini.folder / "predictions_0.5.tsv", *options)
+    # Micro, macro and ten classes, twice, and two PSDS
+    assert shown.splitlines()[-1] == "checked: 26 figures are those of psds-eval and sed_eval"
+    shown = command(mini.folder / "predictions_0.5.tsv", *options, "--offset-rule", "smaller")
+    assert "not checked: event-based F1: sed_eval has no such offset rule" in shown
+    monkeypatch.setattr("avkeras.evaluation.reference_check.reference_psds", lambda *_, **__: 0.5)
+    with pytest.raises(SystemExit, match=r"error: PSDS1: .* but psds-eval says 0.5"):
+        command(mini.folder / "predictions_0.5.tsv", *options)
+
+
+@pytest.mark.slow  # psds-eval takes a minute for 50 thresholds, twice
+def test_the_reference_tools_agree_on_scores(command, random_case, tmp_path):
+    case = random_case(2)
+    names = tuple(f"clip{index}" for index in range(len(case.scores)))
+    scores = FrameScores(names, case.classes, case.scores, case.seconds_per_frame, case.durations)
+    write_scores(tmp_path / "scores", scores)
+    write_events(tmp_path / "truth.tsv", dict(zip(names, case.truth, strict=True)))
+    options = ["--scores", tmp_path / "scores", "--filters", "1", "3", "5", "--check"]
+    shown = command(tmp_path / "truth.tsv", *options, truth=tmp_path / "truth.tsv")
+    assert "checked: 12 figures" in shown
+    assert "not checked: PSDS1_all: psds-eval has thresholds one by one only" in shown

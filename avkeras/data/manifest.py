@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from avkeras.errors import ManifestError
+from avkeras.runs.files import write_text
 
 SPLITS = ("train", "validation", "test")
 SUPERVISION = ("strong", "weak", "unlabelled")
@@ -166,8 +167,8 @@ def write_manifest(path: str | Path, clips: Iterable[Clip], *, classes: Sequence
         if any("\t" in field or "\n" in field for field in fields):
             raise ManifestError([f"{path}: clip '{clip.id}' holds a tab or a line break in a field; rename it"])
         lines.append("\t".join(fields))
-    _write_whole(path.parent / "classes.txt", "\n".join(classes) + "\n")
-    _write_whole(path, "\n".join(lines) + "\n")
+    write_text(path.parent / "classes.txt", "\n".join(classes) + "\n")
+    write_text(path, "\n".join(lines) + "\n")
     return Manifest(path, clips, tuple(classes))
 
 
@@ -246,9 +247,3 @@ def _parse_event(text: str) -> tuple[Event | None, str]:
 
 def _relative(file: Path, folder: Path) -> str:
     return Path(os.path.relpath(file, folder)).as_posix()
-
-
-def _write_whole(path: Path, text: str) -> None:
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)

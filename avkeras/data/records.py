@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from avkeras.errors import AvkerasError
+from avkeras.runs.files import write_text
 
 _EDGE = 1 << 16
 
@@ -118,9 +119,7 @@ class RecordWriter:
         if file.exists() and json.loads(file.read_text()) != self.meta:
             raise AvkerasError(f"{self.folder}: was made with other parameters; give another folder or delete it")
         if not file.exists():
-            partial = file.with_suffix(".partial")
-            partial.write_text(json.dumps(self.meta, indent=1, sort_keys=True) + "\n")
-            partial.replace(file)
+            write_text(file, json.dumps(self.meta, indent=1, sort_keys=True) + "\n")
         self._data = open(self.folder / "data.f16", "a+b", buffering=0)
         self.records, whole = _read_index(self.folder / "index.jsonl")
         self._rows = _check_length(self.folder, self.records, self._data.fileno(), self.meta["dim"])

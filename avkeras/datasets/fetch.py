@@ -180,7 +180,7 @@ def _run(chosen, folder, ledger, videos, pace, jobs, tries, retry, progress, sum
             summary.without_source += audio is None
         else:
             waiting.append((clip, entry))
-    for left_over in folder.glob("*/.*.partial"):
+    for left_over in folder.glob("*/.partial-*"):
         left_over.unlink()
     refusals = troubles = 0
     with ThreadPoolExecutor(jobs) as pool:

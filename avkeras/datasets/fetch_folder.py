@@ -7,6 +7,7 @@ from pathlib import Path
 from avkeras.datasets.ledger import Entry
 from avkeras.datasets.task_lists import TaskLists
 from avkeras.errors import AvkerasError
+from avkeras.runs.files import write_json
 
 TASKS = ("dcase2017", "dcase2020")
 
@@ -25,9 +26,7 @@ def claim(folder: Path, task: str) -> None:
         held = json.loads(file.read_text())["task"]
         if held != task:
             raise AvkerasError(f"{folder}: holds clips of {held}; give another folder for {task}")
-    partial = file.with_suffix(".partial")
-    partial.write_text(json.dumps({"task": task}) + "\n")
-    partial.replace(file)
+    write_json(file, {"task": task})
 
 
 def read_placed(folder: str | Path) -> TaskLists:

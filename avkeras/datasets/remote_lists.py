@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from avkeras.errors import AvkerasError
+from avkeras.runs.files import whole_file
 
 
 @dataclass(frozen=True)
@@ -54,9 +55,8 @@ def place_lists(lists: Sequence[RemoteList], folder: str | Path, *, own: str | P
         file = folder / remote.name
         content = None if own is None else _read_own(Path(own), remote.name)
         if content is not None:
-            partial = file.with_name(f".{file.name}.partial")
-            partial.write_bytes(content)
-            partial.replace(file)
+            with whole_file(file) as partial:
+                partial.write_bytes(content)
         elif not file.is_file():
             _download(remote, folder, own)
         digest = hashlib.sha256(file.read_bytes()).hexdigest()

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from avkeras.errors import MediaError
+from avkeras.runs.files import whole_file
 
 if TYPE_CHECKING:
     import av
@@ -50,7 +51,7 @@ def cut_audio(source, path: str | Path, *, start: float, end: float) -> bool:
         if track is None:
             return False
         samples, rate = _sound(container, track, path, start, end)
-    with _whole_or_not(path) as partial:
+    with whole_file(path) as partial:
         soundfile.write(partial, samples, rate, format="FLAC", subtype="PCM_16")
     return True
 
@@ -72,7 +73,7 @@ def cut_video(source, path: str | Path, *, start: float, end: float, height: int
         first = next(frames, None)
         if first is None:
             raise MediaError(path, _outside(container, start, end))
-        with _whole_or_not(path) as partial, av.open(str(partial), "w", format="mp4") as output:
+        with whole_file(path) as partial, av.open(str(partial), "w", format="mp4") as output:
             film = _film(output, track, first[1], height)
             last = -1
             for time, frame in (first, *frames):
@@ -105,18 +106,6 @@ def _opened(source, path) -> Iterator["av.container.InputContainer"]:
         if getattr(source, "error", None) is not None:
             raise source.error from None
         raise MediaError(path, f"the source cannot be read: truncated or damaged ({error.strerror})") from None
-
-
-@contextlib.contextmanager
-def _whole_or_not(path) -> Iterator[Path]:
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        yield partial
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _frames(container, track, start: float, end: float) -> Iterator[tuple[float, "av.Frame"]]:

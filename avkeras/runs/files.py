@@ -1,6 +1,7 @@
 """Files that are whole or absent, and files of JSON lines that several processes add to, killed at any moment."""
 
 import csv
+import errno
 import fcntl
 import hashlib
 import json
@@ -12,6 +13,7 @@ from typing import Any
 
 from avkeras.errors import AvkerasError
 
+_OF_WRITING = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
 _LONGEST = 200  # bytes of a name, which leaves room for endings
 
 
@@ -45,7 +47,7 @@ def whole_file(path: str | Path) -> Iterator[Path]:
         yield partial
         partial.replace(path)
     except OSError as error:
-        if error.filename not in (None, str(partial)):  # of another file, read in the block
+        if error.filename != str(partial) and error.errno not in _OF_WRITING:  # the block reads something else, too
             raise
         raise AvkerasError(f"{path}: cannot be written: {error.strerror or error}") from error
     finally:

@@ -304,7 +304,7 @@ def test_a_killed_run_goes_on_and_ends_the_same(media, lists, tmp_path):
             process.send_signal(signal.SIGKILL)
             process.wait()
             assert len(read_ledger(tmp_path / "killed")) < len(names)
-        (tmp_path / "killed" / "audio" / ".x.flac.partial").write_bytes(b"left behind")
+        (tmp_path / "killed" / "audio" / ".partial-1-x.flac").write_bytes(b"left behind")
         server.requests.clear()
         done = {id.split("_")[0] for id in read_ledger(tmp_path / "killed")}
         main(command(tmp_path / "killed", given, server, "--jobs", "2"))

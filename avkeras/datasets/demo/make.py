@@ -14,6 +14,7 @@ from avkeras.datasets.demo.soundtrack import soundtrack
 from avkeras.datasets.demo.tasks import TASKS, Task
 from avkeras.datasets.demo.write import write_mp4, write_wav
 from avkeras.errors import AvkerasError
+from avkeras.runs.files import write_json
 
 CLIPS = {"train": 480, "validation": 120, "test": 200}
 _VERSION = 1  # of the synthesis: a change of it makes the clips anew
@@ -136,9 +137,7 @@ def _finished(folder: Path, parameters: dict[str, Any]) -> bool:
 
 
 def _note(folder: Path, parameters: dict[str, Any], *, finished: bool) -> None:
-    partial = folder / ".demo.json"
-    partial.write_text(json.dumps({**parameters, "finished": finished}, indent=1) + "\n", encoding="utf-8")
-    partial.replace(folder / "demo.json")
+    write_json(folder / "demo.json", {**parameters, "finished": finished})
 
 
 def _media(folder: Path, scene: Scene) -> Path:

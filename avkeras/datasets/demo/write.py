@@ -7,18 +7,18 @@ from pathlib import Path
 
 import numpy as np
 
+from avkeras.runs.files import whole_file
+
 _ENCODERS = {"libx264": {"preset": "ultrafast", "crf": "27"}, "mpeg4": {"qmin": "4", "qmax": "8"}}
 
 
 def write_wav(path: Path, sound: np.ndarray, rate: int) -> None:
     """Writes float32 `(samples, channels)` in [-1, 1] as 16-bit WAV."""
-    partial = path.with_name(f".{path.name}")
-    with wave.open(str(partial), "wb") as file:
+    with whole_file(path) as partial, wave.open(str(partial), "wb") as file:
         file.setnchannels(sound.shape[1])
         file.setsampwidth(2)
         file.setframerate(rate)
         file.writeframes((sound * 32767).astype("<i2").tobytes())
-    partial.replace(path)
 
 
 def write_mp4(
@@ -36,8 +36,7 @@ def write_mp4(
     """
     import av
 
-    partial = path.with_name(f".{path.name}")
-    with av.open(str(partial), "w", format="mp4") as file:
+    with whole_file(path) as partial, av.open(str(partial), "w", format="mp4") as file:
         frames = iter(frames)
         first = next(frames)
         video = file.add_stream(encoder, rate=frame_rate, options=_ENCODERS[encoder])
@@ -56,4 +55,3 @@ def write_mp4(
         samples.sample_rate, samples.pts, samples.time_base = rate, 0, Fraction(1, rate)
         file.mux(audio.encode(samples))
         file.mux(audio.encode(None))
-    partial.replace(path)

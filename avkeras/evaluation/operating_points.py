@@ -5,6 +5,7 @@ counted for the range of thresholds that gives it.
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,9 +14,11 @@ from avkeras.data.manifest import Event
 from avkeras.evaluation import bits
 from avkeras.evaluation.all_thresholds import ThresholdDetections
 from avkeras.evaluation.event_counts import reference_arrays
+from avkeras.evaluation.exact_psds import IntersectionChanges
 from avkeras.evaluation.intersections import ClassCounter, Detections, References
 from avkeras.evaluation.postprocess import FILTERS, check_filters, check_scores, frame_times
 from avkeras.evaluation.psds import THRESHOLDS, OperatingPoints, PsdsSettings, area, rising_stairs
+from avkeras.evaluation.threshold_changes import in_order
 
 
 def operating_points(
@@ -163,6 +166,37 @@ def operating_points_of_detections(
     return _gather(references, classes, counts)
 
 
+def operating_point_changes(
+    scores: ArrayLike,
+    ground_truth: Sequence[Sequence[Event]],
+    *,
+    classes: Sequence[str],
+    seconds_per_frame: float,
+    settings: PsdsSettings,
+    durations: ArrayLike | None = None,
+    filters: int | ArrayLike = 1,
+    thresholds: Sequence[float] = THRESHOLDS,
+) -> IntersectionChanges:
+    """What `operating_points` counts, clip by clip, as changes from the highest threshold down; for the bootstrap.
+
+    Arguments and errors are those of `operating_points`. The PSDS of the changes is that of the operating points.
+
+    Example:
+        >>> from avkeras.evaluation.exact_psds import exact_psd_roc
+        >>> from avkeras.evaluation.psds import PSDS1
+        >>> truth = [[Event(0.0, 2.0, "Cat")]]
+        >>> found = operating_point_changes(
+        ...     [[[0.9], [0.8], [0.2]]], truth, classes=["Cat"], seconds_per_frame=1.0, settings=PSDS1
+        ... )
+        >>> exact_psd_roc(found, alpha_ct=0.0, alpha_st=1.0, max_efpr=100.0).score
+        1.0
+    """
+    sizes = check_filters(np.broadcast_to(filters, (len(classes),)))
+    counter = _Counter(scores, ground_truth, classes, seconds_per_frame, settings, durations, thresholds)
+    counts = [next(counter.counts(index, [sizes[index]], by_clip=True)) for index in counter.present]
+    return counter.changes(counts)
+
+
 def best_psds_filters(
     scores: ArrayLike,
     ground_truth: Sequence[Sequence[Event]],
@@ -230,12 +264,20 @@ class _Counter:
         self._thresholds = thresholds
         self.present = self._references.present
 
-    def counts(self, index: int, filters: Sequence[int]) -> Iterator[tuple]:
-        """For each filter (rising) the counts of class `index`."""
+    def counts(self, index: int, filters: Sequence[int], *, by_clip: bool = False) -> Iterator[tuple]:
+        """For each filter (rising) the counts of class `index`; by clip, then by point, where so wished."""
         words = bits.pack(self._scores[index] >= self._thresholds[:, None, None])
         counter = ClassCounter(self._references, index, self._settings.dtc, self._settings.gtc, self._settings.cttc)
         for filtered in bits.filter_words(words, filters, lengths=self._lengths):
-            yield counter(self._detections(filtered), len(self._thresholds))
+            found, points = self._detections(filtered), len(self._thresholds)
+            if by_clip:
+                first, after = (found.clip * points + place for place in (found.first, found.after))
+                found, points = replace(found, first=first, after=after), points * len(self._lengths)
+            yield counter(found, points)
+
+    def changes(self, counts) -> IntersectionChanges:
+        """Counts by clip as changes."""
+        return _changes(self._references, self._classes, counts, self._thresholds)
 
     def points(self, counts) -> OperatingPoints:
         return _gather(self._references, self._classes, counts)
@@ -264,6 +306,30 @@ def _rising(thresholds):
     if not len(thresholds) or (np.diff(thresholds) <= 0).any():
         raise ValueError("thresholds must rise, and there must be one at least")
     return thresholds
+
+
+def _changes(references, classes, counts, thresholds) -> IntersectionChanges:
+    present = references.present
+    if not len(present):
+        raise ValueError("PSDS needs reference events of one class at least")
+    shape = (len(references.durations), len(classes))
+    key = references.clip * len(classes) + references.label
+    size = shape[0] * shape[1]
+    changes = []
+    for correct, false, crossed in counts:
+        columns = np.concatenate([correct[:, None], false[:, None], crossed[:, present]], axis=1)
+        falling = columns.reshape(shape[0], len(thresholds), -1)[:, ::-1]
+        change = np.diff(falling, axis=1, prepend=0)
+        clip, point = np.nonzero(change.any(axis=2))
+        some = change[clip, point]
+        changes.append(in_order(thresholds[::-1][point], clip, some[:, 0], some[:, 1], some[:, 2:]))
+    return IntersectionChanges(
+        tuple(classes[index] for index in present),
+        tuple(changes),
+        np.bincount(key, minlength=size).reshape(shape)[:, present].astype(np.float64),
+        np.bincount(key, references.offset - references.onset, minlength=size).reshape(shape)[:, present],
+        references.durations,
+    )
 
 
 def _gather(references, classes, counts) -> OperatingPoints:

@@ -14,6 +14,7 @@ line; without that file they are the labels of the manifest in alphabetical orde
 import csv
 import io
 import os
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,7 @@ SPLITS = ("train", "validation", "test")
 SUPERVISION = ("strong", "weak", "unlabelled")
 COLUMNS = ("id", "audio", "video", "split", "labels", "events", "supervision")
 REQUIRED = ("id", "audio", "split", "labels")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 class Event(NamedTuple):
@@ -96,11 +98,9 @@ def read_manifest(path: str | Path, *, classes: Sequence[str] | None = None, che
     """
     path = Path(path)
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_text(path)
     except OSError as error:
         raise ManifestError([f"{path}: cannot be read ({error.strerror}); give the path of a manifest"]) from error
-    except UnicodeDecodeError as error:
-        raise ManifestError([f"{path}: is not UTF-8 text ({error.reason} at byte {error.start})"]) from error
     rows = list(csv.reader(io.StringIO(text, newline=""), delimiter="\t", quoting=csv.QUOTE_NONE))
     header = rows[0] if rows else []
     if problems := _header_defects(path, header):
@@ -172,7 +172,39 @@ def write_manifest(path: str | Path, clips: Iterable[Clip], *, classes: Sequence
     return Manifest(path, clips, tuple(classes))
 
 
+def read_text(path: Path) -> str:
+    """Returns the text of a list or table in UTF-8, with or without a byte order mark.
+
+    Raises:
+        OSError: the file cannot be read.
+        ManifestError: it is text of another kind; its row is named.
+
+    Example:
+        >>> import tempfile
+        >>> file = Path(tempfile.mkdtemp(), "classes.txt")
+        >>> _ = file.write_bytes(b"\\xef\\xbb\\xbfCar")
+        >>> read_text(file)
+        'Car'
+    """
+    data = path.read_bytes()
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise ManifestError([f"{path}: is UTF-16 text; save it as UTF-8"])
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        row = data.count(b"\n", 0, error.start) + 1
+        shown = data[error.start : error.end].hex(" ")
+        raise ManifestError(
+            [f"{path}:{row}: is not UTF-8 text (byte {shown}), maybe Latin-1 or Windows-1252; save it as UTF-8"]
+        ) from None
+
+
 def _header_defects(path: Path, header: list[str]) -> list[str]:
+    # What a spreadsheet writes in place of tabs; a table of one column, as it seems then, has no other use.
+    for sign, name in ((",", "commas"), (";", "semicolons")):
+        fields = [field.strip(' "') for field in "\t".join(header).split(sign)]
+        if len(header) < 2 <= len(set(COLUMNS) & set(fields)):
+            return [f"{path}:1: its columns stand between {name}, not tabs; save it with tabs between them"]
     missing = [name for name in REQUIRED if name not in header]
     unknown = [name for name in header if name not in COLUMNS]
     twice = sorted({name for name in header if header.count(name) > 1})
@@ -186,7 +218,7 @@ def _class_names(path: Path) -> tuple[str, ...] | None:
     file = path.parent / "classes.txt"
     if not file.is_file():
         return None
-    names = tuple(line.strip() for line in file.read_text(encoding="utf-8").splitlines() if line.strip())
+    names = tuple(line.strip() for line in read_text(file).splitlines() if line.strip())
     if len(set(names)) < len(names):
         twice = sorted({name for name in names if names.count(name) > 1})
         raise ManifestError([f"{file}: class '{name}' stands there twice" for name in twice])
@@ -200,6 +232,8 @@ def _parse_row(
     for name in ("id", "audio"):
         if not fields.get(name):
             problems.append(f"{name} is empty")
+    if _CONTROL.search(fields.get("id", "")):
+        problems.append(f"id {fields['id']!r} holds a control character; rename it")
     split = fields.get("split", "")
     if split not in SPLITS:
         problems.append(f"split '{split}' is none of {', '.join(SPLITS)}")

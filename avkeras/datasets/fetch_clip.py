@@ -11,6 +11,7 @@ from avkeras.datasets.pace import Pace, Stopped
 from avkeras.datasets.segment import cut_audio, cut_video
 from avkeras.datasets.task_lists import SourceClip
 from avkeras.datasets.video_source import VideoSource
+from avkeras.runs.files import file_name
 
 _LONGEST_WAIT = 600.0  # a source that asks for more is left alone for this run
 _log = logging.getLogger(__name__)
@@ -74,14 +75,14 @@ def _take(clip: SourceClip, entry: Entry, folder: Path, videos: VideoSource) -> 
     media = videos.find(clip.video)
     try:
         if not entry.audio:
-            name = f"audio/{clip.id}.flac"
+            name = f"audio/{file_name(clip.id)}.flac"
             if not cut_audio(media.audio, folder / name, start=clip.start, end=clip.end):
                 raise FetchError("failed", "the source has no sound")
             entry = replace(entry, audio=name)
         if entry.video:
             return entry
         try:
-            name = f"video/{clip.id}.mp4"
+            name = f"video/{file_name(clip.id)}.mp4"
             found = media.video is not None and cut_video(media.video, folder / name, start=clip.start, end=clip.end)
         except Stopped:
             raise

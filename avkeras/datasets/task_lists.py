@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from avkeras.data.manifest import Event
+from avkeras.data.manifest import Event, read_text
 from avkeras.errors import AvkerasError
 
 # The prefix before the two times is 11 characters, a YouTube id, or 12 with a leading Y, which files may carry.
@@ -138,11 +138,9 @@ def read_rows(file: Path, *, columns: int, delimiter: str = "\t", header: str = 
         AvkerasError: naming the file, where it cannot be read or has another header or wider rows.
     """
     try:
-        text = file.read_text(encoding="utf-8-sig")
+        text = read_text(file)
     except OSError as error:
         raise AvkerasError(f"{file}: cannot be read ({error.strerror})") from None
-    except UnicodeDecodeError:
-        raise AvkerasError(f"{file}: is not UTF-8 text") from None
     quoting = csv.QUOTE_MINIMAL if delimiter == "," else csv.QUOTE_NONE
     rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, quoting=quoting)
     for number, row in enumerate(rows, start=1):

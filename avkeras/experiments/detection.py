@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from avkeras.data.checks import check_data
 from avkeras.data.detection_set import DetectionSet
-from avkeras.data.manifest import SUPERVISION, Clip, Manifest, read_manifest
+from avkeras.data.manifest import SUPERVISION, Manifest, read_manifest
 from avkeras.data.records import RecordReader
 from avkeras.datasets.demo_data import demo_manifest
 from avkeras.errors import AvkerasError
@@ -133,6 +134,7 @@ def detection_features(
     """
     from avkeras.features.embedders import load_embedder
 
+    notes = _check(values, manifest)
     wanted = values.visual if any(clip.video for clip in manifest.clips) else ()
     loaded = [load_embedder(name, modality="video") for name in wanted]
     visual = {embedder.spec.name: embedder for embedder in loaded}
@@ -147,6 +149,7 @@ def detection_features(
         workers=values.workers,
         progress=progress,
     )
+    summary.notes[:0] = [(manifest.path.name, note) for note in notes]
     used = {
         name: UsedEmbedder.of(given, embedder) for given, (name, embedder) in zip(wanted, visual.items(), strict=True)
     }
@@ -277,31 +280,14 @@ def train_mean_teacher(
     )
 
 
-def _check(values: SoundEventDetection, manifest: Manifest) -> None:
-    """Refuses, before any work, what would fail after hours of it."""
+def _check(values: SoundEventDetection, manifest: Manifest) -> tuple[str, ...]:
+    """Refuses, before any work, data that cannot do; returns what is worth knowing of them."""
+    notes = check_data(manifest, needs=("events",))
     kinds = {kind for kind, count in zip(SUPERVISION, values.batch, strict=True) if count}
     if missing := kinds - {clip.supervision for clip in manifest.split("train")}:
         kind = sorted(missing)[0]
         raise AvkerasError(f"{manifest.path}: no training clip is {kind}; set the number of {kind} clips in batch to 0")
-    for split in ("validation", "test"):
-        clips = [clip for clip in manifest.split(split) if clip.supervision == "strong"]
-        if not any(clip.events for clip in clips):
-            raise AvkerasError(
-                f"{manifest.path}: no strong {split} clip has events; detection is scored by their times"
-            )
-        for clip in clips:
-            if label := _overlap(clip):
-                raise AvkerasError(f"{manifest.path}: clip {clip.id} has events of {label} that overlap; join them")
-
-
-def _overlap(clip: Clip) -> str:
-    """Returns a class with events that overlap, for which PSDS is not defined."""
-    last = {}
-    for event in sorted(clip.events):
-        if event.onset < last.get(event.label, 0.0):
-            return event.label
-        last[event.label] = event.offset
-    return ""
+    return notes
 
 
 def detection_set(

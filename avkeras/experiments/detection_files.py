@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from avkeras.data.detection_set import DetectionSet
 from avkeras.experiments.detection_scores import Tuning
-from avkeras.runs.files import write_rows, write_text
+from avkeras.runs.files import file_name, write_rows, write_text
 
 if TYPE_CHECKING:
     from avkeras.training.mean_teacher import MeanTeacher
@@ -23,8 +23,9 @@ def write_predictions(test: DetectionSet, predicted, tuning: Tuning, folder: Pat
     write_events(folder / "ground_truth.tsv", dict(zip(ids, test.events, strict=True)))
     durations = [{"filename": id, "duration": seconds} for id, seconds in zip(ids, test.durations, strict=True)]
     write_rows(folder / "durations.tsv", durations, delimiter="\t")
+    names = tuple(map(file_name, ids))
     write_scores(
-        folder / "scores", FrameScores(ids, test.classes, predicted["frame"], test.seconds_per_vector, test.durations)
+        folder / "scores", FrameScores(names, test.classes, predicted["frame"], test.seconds_per_vector, test.durations)
     )
     probabilities = [
         {"id": id, **{name: f"{value:.6f}" for name, value in zip(test.classes, row, strict=True)}}

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from avkeras.data.checks import check_data
 from avkeras.data.clip_set import ClipSet
 from avkeras.data.manifest import Manifest, read_manifest
 from avkeras.data.records import RecordReader
@@ -143,19 +144,12 @@ def wanted_systems(values: AudioTagging) -> dict[str, tuple[str, str, tuple[str,
     }
 
 
-def _check(values: AudioTagging, manifest: Manifest) -> None:
-    """Refuses, before any work, what would fail or mean nothing after hours of it."""
-    for split in ("train", "validation", "test"):
-        clips = manifest.split(split)
-        if not clips:
-            raise AvkerasError(f"{manifest.path}: no clip is of split {split}; training needs all three splits")
-        if not any(clip.labels for clip in clips):
-            raise AvkerasError(f"{manifest.path}: no {split} clip has a label")
-    if any(clip.video for clip in manifest.clips):
-        return
-    seeing = [name for name, inputs in wanted_systems(values).items() if "video" in inputs[:2]]
-    if seeing and (values.first or tuple(values.systems) != tuple(SYSTEMS)):
-        raise AvkerasError(f"{manifest.path}: no clip has video, which {', '.join(seeing)} takes; ask for audio alone")
+def _check(values: AudioTagging, manifest: Manifest) -> tuple[str, ...]:
+    """Refuses, before any work, data that cannot do; returns what is worth knowing of them."""
+    sees = any("video" in inputs[:2] for inputs in wanted_systems(values).values())
+    # All systems together train those that can be: without video, that of audio alone.
+    strict = values.first is not None or tuple(values.systems) != tuple(SYSTEMS)
+    return check_data(manifest, needs=("labels", "video") if sees and strict else ("labels",))
 
 
 def tagging_features(
@@ -173,6 +167,7 @@ def tagging_features(
     """
     from avkeras.features.embedders import load_embedder
 
+    notes = _check(values, manifest)
     sees = any("video" in inputs[:2] for inputs in wanted_systems(values).values())
     modalities = ("audio", "video") if sees and any(clip.video for clip in manifest.clips) else ("audio",)
     given = dict(zip(modalities, values.embedders, strict=False))
@@ -185,6 +180,7 @@ def tagging_features(
         workers=values.workers,
         progress=progress,
     )
+    summary.notes[:0] = [(manifest.path.name, note) for note in notes]
     used = {modality: UsedEmbedder.of(given[modality], embedder) for modality, embedder in embedders.items()}
     return Features(stores, used, summary)
 

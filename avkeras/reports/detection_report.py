@@ -34,7 +34,7 @@ from avkeras.reports.report_tables import (
     version_table,
 )
 from avkeras.reports.run_facts import RunFacts
-from avkeras.runs.files import read_json
+from avkeras.runs.files import file_name, read_json
 
 if TYPE_CHECKING:
     from avkeras.data.manifest import Clip
@@ -62,9 +62,10 @@ def write_detection_report(folder: str | Path) -> Path:
     scores = read_scores(out / "scores")
     ids, probabilities = read_probabilities(out / "clip_probabilities.csv", classes)
     # The scores come in the order of their files' names.
-    places = {id: place for place, id in enumerate(ids)}
-    probabilities = probabilities[[places[id] for id in scores.clips]]
-    clips = named_clips(run.manifest, scores.clips, file=out / "scores")
+    places = {file_name(id): place for place, id in enumerate(ids)}
+    order = [places[name] for name in scores.clips]
+    probabilities = probabilities[order]
+    clips = named_clips(run.manifest, [ids[place] for place in order], file=out / "scores")
     targets = np.array([clip_targets(clip.labels, classes) for clip in clips])
     with_video = np.array([clip.id in set(run.inputs["with_video"]) for clip in clips], bool)  # as in the results
     name = model_name(run.config["block"], [name for name in run.stores if name != "audio"])

@@ -91,7 +91,12 @@ def test_every_defect_is_reported_at_once_with_its_row(tmp_path):
         (b"id\taudio\tsplit\tlabels\tcolour\n", "column 'colour' is not known"),
         (b"id\tid\taudio\tsplit\tlabels\n", "stands there twice"),
         (b"id\taudio\tsplit\tlabels\n", "holds no clips"),
-        (b"\xff\xfe\x00", "not UTF-8"),
+        (b"\xff\xfe\x00", "is UTF-16 text; save it as UTF-8"),
+        (b"id\taudio\tsplit\tlabels\n1\ta.wav\ttest\tT\xfcr\n", "m.tsv:2: is not UTF-8 text (byte fc), maybe Latin-1"),
+        (b"id,audio,split,labels\n1,a.wav,test,Bus\n", "m.tsv:1: its columns stand between commas, not tabs"),
+        (b'"id";"audio";"split";"labels"\n', "m.tsv:1: its columns stand between semicolons, not tabs"),
+        (b"id,audio split;labels\n", "column 'id' is missing"),
+        (b"id\taudio\tsplit\tlabels\n1\x00\ta.wav\ttest\tBus\n", r"m.tsv:2: id '1\x00' holds a control character"),
     ],
 )
 def test_bad_tables(tmp_path, content, part):
@@ -124,3 +129,13 @@ def test_windows_line_ends_and_a_byte_order_mark_are_read(tmp_path):
 def test_a_tab_in_a_field_is_refused_by_the_writer(tmp_path):
     with pytest.raises(ManifestError, match="tab"):
         write_manifest(tmp_path / "m.tsv", [Clip("a\tb", tmp_path / "a", None, "train")], classes=[])
+
+
+def test_the_class_list_may_have_a_byte_order_mark_and_is_named_where_it_is_no_text(tmp_path):
+    (tmp_path / "a.wav").touch()
+    (tmp_path / "classes.txt").write_bytes("\ufeffCar\r\nTür\r\n".encode())
+    path = write(tmp_path, "1\ta.wav\t\ttrain\tCar\t\tweak")
+    assert read_manifest(path).classes == ("Car", "Tür")
+    (tmp_path / "classes.txt").write_bytes("Car\nTür\n".encode("latin-1"))
+    with pytest.raises(ManifestError, match=r"classes\.txt:2: is not UTF-8 text \(byte fc\), .*; save it as UTF-8"):
+        read_manifest(path)

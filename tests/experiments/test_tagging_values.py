@@ -84,8 +84,8 @@ def manifest_of(folder, *, splits=("train", "validation", "test"), labels=("Car"
         ({"splits": ("train", "validation")}, {}, "no clip is of split test"),
         ({"splits": ("train", "test")}, {}, "no clip is of split validation"),
         ({"labels": ()}, {}, "no train clip has a label"),
-        ({"video": False}, {"systems": ("audio+video",)}, r"no clip has video, which audio\+video takes"),
-        ({"video": False}, {"first": "audio", "second": "video"}, "no clip has video, which audio-video takes"),
+        ({"video": False}, {"systems": ("audio+video",)}, "no clip has video, which is asked for"),
+        ({"video": False}, {"first": "audio", "second": "video"}, "no clip has video, which is asked for"),
     ],
 )
 def test_data_that_gives_no_scores_is_refused_before_any_work(data, values, answer, tmp_path):

@@ -3,8 +3,9 @@
 A figure has `names`, `clips` and `values(weights)`: `(resamples, names)` for weights `(resamples, clips)`.
 A class without reference items in a resample has no value there (NaN) and is left out of the mean over classes.
 
-Figures over all thresholds try, in every resample, the thresholds that are the best of all for their number of correct
-items when every clip counts once; for the clips as they are the value is therefore exact.
+Figures over all thresholds try, in every resample, the `TRIED` highest thresholds of each class and, of the others,
+those that are the best of all for their number of correct items when every clip counts once. For the clips as they are
+the value is therefore exact.
 """
 
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from avkeras.evaluation.psds import SECONDS_PER_HOUR, PsdsSettings, area, join_s
 from avkeras.evaluation.threshold_changes import ClassChanges
 
 Weights = NDArray[np.float64]
+TRIED = 1000
 
 
 class Figure(Protocol):
@@ -135,7 +137,7 @@ class PsdsFigure:
             stairs = {}
             for column in np.flatnonzero(present[row]):
                 effective, ratio = curves[column]
-                curve = rising_stairs(effective[:, row], ratio[:, row], limit=limit)
+                curve = rising_stairs(effective[row], ratio[row], limit=limit)
                 stairs[found.classes[column]] = curve
                 values[row, 1 + column] = area(*curve, limit)
             if stairs:
@@ -143,7 +145,7 @@ class PsdsFigure:
         return values
 
     def _curves(self, index, weights):
-        """Effective false positives per hour and true positive ratio of a class, each `(candidates, resamples)`."""
+        """Effective false positives per hour and true positive ratio of a class, each `(resamples, points)`."""
         found, changes = self.found, self.found.changes[index]
         whole = np.ones((1, self.clips))
         ends = _candidates(changes, np.cumsum(self._rates(changes, whole)[0]))
@@ -152,8 +154,13 @@ class PsdsFigure:
         for column, crossing in enumerate(self._crossing(weights).T):
             if self.settings.alpha_ct and changes.cross_triggers[:, column].any():
                 effective += _sums(changes, changes.cross_triggers[:, column], ends, weights) * crossing
-        references = weights @ found.references[:, index]
-        return effective, _sums(changes, changes.correct, ends, weights) / np.maximum(references, 1)
+        # As long as no item is gained or lost, only the fewest false positives matter
+        correct = np.cumsum(changes.correct)[ends]
+        starts = np.flatnonzero(np.append(True, correct[1:] != correct[:-1])[: len(ends)])
+        effective = np.minimum.reduceat(effective, starts, axis=0) if len(ends) else effective
+        ratio = _sums(changes, changes.correct, ends[starts], weights)
+        ratio /= np.maximum(weights @ found.references[:, index], 1)
+        return np.ascontiguousarray(effective.T), np.ascontiguousarray(ratio.T)
 
     def _rates(self, changes, weights):
         """Change of the effective false positives per hour at every change, `(resamples, changes)`."""
@@ -214,13 +221,15 @@ def _mean(per_class):
 
 
 def _candidates(changes, cost):
-    """The last change of each threshold to try: as long as no item is gained or lost, the one of the least cost."""
+    """The last change of each threshold to try: beside the highest ones that of the least cost for each stretch of
+    thresholds in which no item is gained or lost.
+    """
     last = np.flatnonzero(changes.last_of_thresholds())
     correct = np.cumsum(changes.correct)[last]
     stretch = np.cumsum(np.append(0, correct[1:] != correct[:-1]))[: len(last)]
     order = np.lexsort((cost[last], stretch))
     first = np.append(True, np.diff(stretch[order]) > 0)[: len(order)]
-    return last[order[first]]
+    return np.union1d(last[order[first]], last[:TRIED])
 
 
 def _sums(changes, column, ends, weights):

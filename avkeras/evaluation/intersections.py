@@ -94,32 +94,70 @@ class ClassCounter:
         some = detections.offset > detections.onset
         row, onset, offset = detections.row[some], detections.onset[some], detections.offset[some]
         clip = detections.clip[row]
-        length = offset - onset
-
-        event, reference, seconds = self._own.overlaps(clip, onset, offset)
-        inside, share = grouped_sums(seconds / length[event], event)
-        passing = np.zeros(len(row), bool)
-        passing[inside] = share >= self._dtc
-
-        counted = passing[event]
-        event, reference, seconds = event[counted], reference[counted], seconds[counted]
+        passing, event, reference, seconds = self._passing(clip, onset, offset)
         key = row[event] * max(len(self._own.onset), 1) + reference
         order = np.argsort(key, kind="stable")
         covered, share = grouped_sums((seconds / self._own.length[reference])[order], key[order])
         correct_row = covered[share >= self._gtc] // max(len(self._own.onset), 1)
+        span = detections.first[row], detections.after[row]
+        failing, crossed = self._false(passing, clip, onset, offset, span, points)
+        return tally(detections.first[correct_row], detections.after[correct_row], points), failing, crossed
 
+    def of_spans(
+        self,
+        clip: NDArray[np.int64],
+        onset: NDArray[np.float64],
+        offset: NDArray[np.float64],
+        span: tuple[NDArray[np.int64], NDArray[np.int64]],
+        points: int,
+    ) -> tuple[NDArray, NDArray, NDArray]:
+        """As a call, for detections each of which is there from one operating point to the one before another.
+
+        Args:
+            clip: of each detection.
+            onset: of each, seconds.
+            offset: of each.
+            span: its first operating point, and the one after its last.
+            points: number of operating points.
+        """
+        passing, event, reference, seconds = self._passing(clip, onset, offset)
+        first, after = span
+        count = (after - first)[event]
+        pair = np.repeat(np.arange(len(event)), count)
+        point = np.arange(len(pair)) + np.repeat(first[event] - (np.cumsum(count) - count), count)
+        key = point * max(len(self._own.onset), 1) + reference[pair]
+        order = np.lexsort((onset[event[pair]], key))
+        pair, key = pair[order], key[order]
+        covered, share = grouped_sums((seconds / self._own.length[reference])[pair], key)
+        at = covered[share >= self._gtc] // max(len(self._own.onset), 1)
+        correct = np.bincount(at, minlength=points).astype(np.float64)
+        return correct, *self._false(passing, clip, onset, offset, span, points)
+
+    def _passing(self, clip, onset, offset):
+        """Which detections pass, and their pairs with references: detection, reference, seconds in common."""
+        event, reference, seconds = self._own.overlaps(clip, onset, offset)
+        inside, share = grouped_sums(seconds / (offset - onset)[event], event)
+        passing = np.zeros(len(clip), bool)
+        passing[inside] = share >= self._dtc
+        counted = passing[event]
+        return passing, event[counted], reference[counted], seconds[counted]
+
+    def _false(self, passing, clip, onset, offset, span, points):
+        """False positives `(points,)` and cross triggers `(points, classes)`."""
+        first, after = span
         failing = np.flatnonzero(~passing & (onset < self._references.durations[clip]) & (offset > 0))
-        crossed = np.zeros((points, len(self._references.counts)))
+        classes = len(self._references.counts)
+        crossed = np.zeros((points, classes))
         if self._cttc is not None:
             failed = np.flatnonzero(~passing)
             event, reference, seconds = self._others.overlaps(clip[failed], onset[failed], offset[failed])
-            classes = len(self._references.counts)
             key = failed[event] * classes + self._others.label[reference]
-            key, share = grouped_sums(seconds / length[failed[event]], key)
+            key, share = grouped_sums(seconds / (offset - onset)[failed[event]], key)
             event, other = np.divmod(key[share >= self._cttc], classes)
             for index in range(classes):
-                crossed[:, index] = _tally(detections, row[event[other == index]], points)
-        return _tally(detections, correct_row, points), _tally(detections, row[failing], points), crossed
+                own = event[other == index]
+                crossed[:, index] = tally(first[own], after[own], points)
+        return tally(first[failing], after[failing], points), crossed
 
 
 class _ByClip:
@@ -159,10 +197,14 @@ def grouped_sums(values: NDArray[np.float64], keys: NDArray[np.int64]) -> tuple[
     return keys[starts], total
 
 
-def _tally(detections, row, points):
-    """How often the rows occur at each operating point, `(points,)`."""
-    begin = np.bincount(detections.first[row], minlength=points + 1)
-    end = np.bincount(detections.after[row], minlength=points + 1)
+def tally(first: NDArray[np.int64], after: NDArray[np.int64], points: int) -> NDArray[np.float64]:
+    """How many of some spans of operating points hold each point, `(points,)`.
+
+    Example:
+        >>> tally(np.array([0, 1]), np.array([2, 3]), 4)
+        array([1., 2., 1., 0.])
+    """
+    begin, end = np.bincount(first, minlength=points + 1), np.bincount(after, minlength=points + 1)
     return np.cumsum(begin - end)[:points].astype(np.float64)
 
 

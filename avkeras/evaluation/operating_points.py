@@ -151,18 +151,11 @@ def operating_points_of_detections(
     for index in references.present:
         found = detections[index]
         first = np.searchsorted(thresholds, found.low, side="right")
-        count = np.searchsorted(thresholds, found.high, side="right") - first
-        chosen = np.repeat(np.arange(len(count)), count)
-        point = np.arange(len(chosen)) + np.repeat(first - (np.cumsum(count) - count), count)
-        clip = found.clip[chosen]
-        sequence = clip * len(thresholds) + point
-        order = np.lexsort((found.onset[chosen], sequence))
-        sequences, row = np.unique(sequence[order], return_inverse=True)
-        row_clip, row_point = np.divmod(sequences, len(thresholds))
-        chosen = chosen[order]
-        rows = Detections(row_clip, row_point, row_point + 1, row, found.onset[chosen], found.offset[chosen])
+        after = np.searchsorted(thresholds, found.high, side="right")
+        some = after > first
         counter = ClassCounter(references, index, settings.dtc, settings.gtc, settings.cttc)
-        counts.append(counter(rows, len(thresholds)))
+        span = first[some], after[some]
+        counts.append(counter.of_spans(found.clip[some], found.onset[some], found.offset[some], span, len(thresholds)))
     return _gather(references, classes, counts)
 
 

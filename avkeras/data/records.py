@@ -6,8 +6,8 @@ A store is a folder for one modality and one embedder:
     data.f16      the embeddings of all clips, one after the other, little-endian half precision
     index.jsonl   a line per clip: id, media, start row, frames, mask, checksum; or the reason why it has none
 
-A clip is in the store once its line in the index is whole. Whatever a kill leaves behind that line is cut off when
-the store is opened again, so a resumed run ends with the same bytes as one that was never interrupted.
+A clip is in the store once its line in the index is whole. Whatever a kill leaves behind that line is cut off before
+the next clip is written, so a resumed run ends with the same bytes as one that was never interrupted.
 """
 
 import fcntl
@@ -16,6 +16,8 @@ import json
 import os
 import weakref
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -84,11 +86,14 @@ class Record:
 
 
 class RecordWriter:
-    """Appends the embeddings of clips to a store; one process at a time.
+    """Appends the embeddings of clips to a store; one process at a time. Nothing is touched where nothing is appended.
 
     Args:
         folder: the store; made if it is not there.
         meta: what makes the embeddings; must hold `dim`. A store that was made otherwise is refused.
+
+    Raises:
+        AvkerasError: the store was made otherwise, another process writes to it, or the disk is full or read-only.
 
     Example:
         >>> import tempfile
@@ -101,30 +106,51 @@ class RecordWriter:
     def __init__(self, folder: str | Path, meta: dict) -> None:
         self.folder = Path(folder)
         self.meta = meta
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self._index = open(self.folder / "index.jsonl", "a+b", buffering=0)
-        try:
+        self._index = self._data = None
+        file = self.folder / "meta.json"
+        if not file.exists():
             self._open()
+        else:
+            self._check_meta()
+            self.records, _ = _read_index(self.folder / "index.jsonl")
+            data = self.folder / "data.f16"
+            _check_length(self.folder, self.records, data.stat().st_size if data.exists() else 0, meta["dim"])
+
+    def _open(self) -> None:
+        """Takes the lock, checks what made the store, and cuts off what a kill left behind.
+
+        Not before there is something to write: a store that is complete may lie on a disk that cannot be written, and
+        several processes may find at once that nothing is left to do.
+        """
+        index, data = self.folder / "index.jsonl", self.folder / "data.f16"
+        with _named(index):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._index = open(index, "a+b", buffering=0)
+        try:
+            try:
+                fcntl.flock(self._index, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                raise AvkerasError(f"{self.folder}: another process is writing to this store; wait for it") from error
+            file = self.folder / "meta.json"
+            if file.exists():
+                self._check_meta()
+            else:
+                write_text(file, json.dumps(self.meta, indent=1, sort_keys=True) + "\n")
+            with _named(data):
+                self._data = open(data, "a+b", buffering=0)
+            self.records, whole = _read_index(index)
+            held = os.fstat(self._data.fileno()).st_size
+            self._rows = _check_length(self.folder, self.records, held, self.meta["dim"])
+            self._index.truncate(whole)
+            if held > (size := self._rows * 2 * self.meta["dim"]):
+                self._data.truncate(size)
         except BaseException:
             self.close()
             raise
 
-    def _open(self) -> None:
-        """Takes the lock, checks what made the store, and cuts off what a kill left behind."""
-        try:
-            fcntl.flock(self._index, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise AvkerasError(f"{self.folder}: another process is writing to this store; wait for it") from error
-        file = self.folder / "meta.json"
-        if file.exists() and json.loads(file.read_text()) != self.meta:
+    def _check_meta(self) -> None:
+        if json.loads((self.folder / "meta.json").read_text()) != self.meta:
             raise AvkerasError(f"{self.folder}: was made with other parameters; give another folder or delete it")
-        if not file.exists():
-            write_text(file, json.dumps(self.meta, indent=1, sort_keys=True) + "\n")
-        self._data = open(self.folder / "data.f16", "a+b", buffering=0)
-        self.records, whole = _read_index(self.folder / "index.jsonl")
-        self._rows = _check_length(self.folder, self.records, self._data.fileno(), self.meta["dim"])
-        self._index.truncate(whole)
-        self._data.truncate(self._rows * 2 * self.meta["dim"])
 
     def done(self, id: str, media: str, *, retry_errors: bool = False) -> bool:
         """Returns whether a clip is in the store, made from these media files (or known to fail on them)."""
@@ -141,7 +167,11 @@ class RecordWriter:
             raise ValueError(f"embeddings of {id} are not finite in half precision")
         mask = np.ones(len(rows), bool) if mask is None else np.asarray(mask, bool)
         data = rows.tobytes()
-        _write_all(self._data, data)
+        if self._data is None:
+            self._open()
+            if self.done(id, media, retry_errors=True):  # another process wrote it meanwhile
+                return
+        _append(self._data, data, self.folder / "data.f16")
         text = "".join("1" if seen else "0" for seen in mask)
         self._commit(Record(id, media, self._rows, len(rows), text, zlib.crc32(data), tuple(notes)))
         self._rows += len(rows)
@@ -151,15 +181,18 @@ class RecordWriter:
         self._commit(Record(id, media, error=reason))
 
     def _commit(self, record: Record) -> None:
+        if self._index is None:
+            self._open()
         fields = {name: value for name, value in vars(record).items() if value or name in ("id", "media")}
-        _write_all(self._index, json.dumps(fields).encode() + b"\n")
+        _append(self._index, json.dumps(fields).encode() + b"\n", self.folder / "index.jsonl")
         self.records[record.id] = record
 
     def close(self) -> None:
         """Closes the files."""
-        self._index.close()
-        if hasattr(self, "_data"):
-            self._data.close()
+        for file in (self._index, self._data):
+            if file is not None:
+                file.close()
+        self._index = self._data = None
 
     def __enter__(self) -> "RecordWriter":
         return self
@@ -193,7 +226,7 @@ class RecordReader:
         self.records, _ = _read_index(self.folder / "index.jsonl")
         self._file = os.open(self.folder / "data.f16", os.O_RDONLY)
         weakref.finalize(self, os.close, self._file)
-        _check_length(self.folder, self.records, self._file, self.dim)
+        _check_length(self.folder, self.records, os.fstat(self._file).st_size, self.dim)
 
     def read(self, id: str, *, out=None) -> np.ndarray:
         """Returns the embeddings `(frames, dim)` of a clip, half precision; into `out`, if that is given."""
@@ -222,6 +255,8 @@ def _read_index(path: Path) -> tuple[dict[str, Record], int]:
     """Returns the records by id, the last line of an id winning, and the length of the whole lines in bytes."""
     records: dict[str, Record] = {}
     whole = 0
+    if not path.exists():
+        return records, whole
     for line in path.read_bytes().splitlines(keepends=True):
         if not line.endswith(b"\n"):
             break
@@ -233,15 +268,31 @@ def _read_index(path: Path) -> tuple[dict[str, Record], int]:
     return records, whole
 
 
-def _check_length(folder: Path, records: dict[str, Record], data: int, dim: int) -> int:
-    """Returns the rows that the index knows of; all of them must be in the open file `data`."""
+def _check_length(folder: Path, records: dict[str, Record], held: int, dim: int) -> int:
+    """Returns the rows that the index knows of; all of them must be in the bytes that `data.f16` holds."""
     rows = max((record.row + record.frames for record in records.values()), default=0)
-    if os.fstat(data).st_size < rows * 2 * dim:
+    if held < rows * 2 * dim:
         raise AvkerasError(f"{folder}: data.f16 is shorter than its index says; delete the store")
     return rows
 
 
-def _write_all(file, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[file.write(view) :]
+def _append(file, data: bytes, path: Path) -> None:
+    """Adds to a file, or leaves it as it was: where a disk is full, a part of the bytes may be written."""
+    size, view = os.fstat(file.fileno()).st_size, memoryview(data)
+    with _named(path):
+        try:
+            while view:
+                view = view[file.write(view) :]
+        except OSError:
+            with suppress(OSError):
+                file.truncate(size)
+            raise
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Names the file in the error of a disk that is full or cannot be written."""
+    try:
+        yield
+    except OSError as error:
+        raise AvkerasError(f"{path}: cannot be written: {error.strerror or error}") from error

@@ -102,8 +102,14 @@ def test_killed_while_writing_and_resumed_equals_uninterrupted(tmp_path):
 def test_a_store_made_otherwise_and_a_second_writer_are_refused(tmp_path):
     with RecordWriter(tmp_path / "s", META) as store:
         store.write("a", "m", rows(1))
+        second = RecordWriter(tmp_path / "s", META)
+        assert second.done("a", "m")
         with pytest.raises(AvkerasError, match="another process"):
-            RecordWriter(tmp_path / "s", META)
+            second.write("b", "m", rows(1))
+        store.write("b", "m", rows(1))
+    second.write("b", "m", rows(1))  # it was written meanwhile
+    second.close()
+    assert (tmp_path / "s" / "data.f16").stat().st_size == 2 * rows(1).nbytes
     with pytest.raises(AvkerasError, match="other parameters"):
         RecordWriter(tmp_path / "s", {**META, "embedder": "another"})
     assert store_key(META) != store_key({**META, "embedder": "another"})
@@ -144,3 +150,93 @@ def test_a_digest_follows_the_content_and_not_the_name(tmp_path):
 def test_no_store(tmp_path):
     with pytest.raises(AvkerasError, match="holds no embeddings"):
         RecordReader(tmp_path)
+
+
+def test_a_complete_store_is_looked_at_without_a_trace(tmp_path):
+    """As on a disk that cannot be written: not even the lock is taken, so many may look at once."""
+    with RecordWriter(tmp_path / "s", META) as store:
+        store.write("a", "m", rows(1))
+    before = {file: file.stat() for file in (tmp_path / "s").iterdir()}
+    with RecordWriter(tmp_path / "s", META) as writing:
+        writing.fail("b", "m", "no sound")
+        for _ in range(2):
+            with RecordWriter(tmp_path / "s", META) as store:
+                assert store.done("a", "m")
+    after = {file: file.stat() for file in (tmp_path / "s").iterdir()}
+    assert before.keys() == after.keys()
+    assert {file.name for file in after if after[file] != before[file]} <= {"index.jsonl"}
+
+
+def test_a_store_that_cannot_be_written_can_be_looked_at_and_says_what_is_wrong(tmp_path):
+    with RecordWriter(tmp_path / "s", META) as store:
+        store.write("a", "m", rows(1))
+    program = """
+        import os, sys
+        import numpy as np
+        from avkeras.data.records import RecordReader, RecordWriter
+        if os.getuid() == 0:  # to root everything is allowed
+            os.setuid(65534)
+        folder, meta = sys.argv[1], {"dim": 3, "embedder": "test"}
+        with RecordWriter(folder, meta) as store:
+            print(store.done("a", "m"), RecordReader(folder).read("a").shape)
+            try:
+                store.write("b", "m", np.ones((1, 3)))
+            except Exception as error:
+                print(type(error).__name__, error)
+        try:
+            RecordWriter(folder + "/new", meta)
+        except Exception as error:
+            print(type(error).__name__, error)
+    """
+    for path in (tmp_path, *tmp_path.parents):
+        if path.stat().st_uid == os.getuid() and path.is_relative_to("/tmp") and path != path.parent:
+            path.chmod(0o755)
+    (tmp_path / "s").chmod(0o555)
+    for file in (tmp_path / "s").iterdir():
+        file.chmod(0o444)
+    command = [sys.executable, "-c", textwrap.dedent(program), str(tmp_path / "s")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    (tmp_path / "s").chmod(0o755)
+    assert done.stdout.splitlines() == [
+        "True (4, 3)",
+        f"AvkerasError {tmp_path}/s/index.jsonl: cannot be written: Permission denied",
+        f"AvkerasError {tmp_path}/s/new/index.jsonl: cannot be written: Permission denied",
+    ], done.stderr
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no device that is always full")
+def test_a_full_disk_is_named(tmp_path):
+    with RecordWriter(tmp_path / "s", META):
+        pass
+    (tmp_path / "s" / "data.f16").unlink()
+    (tmp_path / "s" / "data.f16").symlink_to("/dev/full")
+    with RecordWriter(tmp_path / "s", META) as store:
+        with pytest.raises(AvkerasError, match=r"s/data\.f16: cannot be written: No space left on device"):
+            store.write("a", "m", rows(1))
+        assert not store.done("a", "m")
+
+
+def test_what_a_full_disk_cut_short_is_taken_back(tmp_path):
+    """A limit on the size of a file lets a part of a clip through, as a disk does."""
+    program = """
+        import resource, signal, sys
+        import numpy as np
+        from avkeras.data.records import RecordReader, RecordWriter
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        with RecordWriter(sys.argv[1], {"dim": 3}) as store:
+            store.write("a", "m", np.ones((100, 3)))
+            limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (700, limit[1]))
+            try:
+                store.write("b", "m", np.full((100, 3), 2.0))
+            except Exception as error:
+                print(type(error).__name__, error)
+            resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+            store.write("c", "m", np.full((100, 3), 3.0))
+        reader = RecordReader(sys.argv[1])
+        print(reader.verify(), float(reader.read("c").mean()))
+    """
+    command = [sys.executable, "-c", textwrap.dedent(program), str(tmp_path / "s")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    lines = [f"AvkerasError {tmp_path}/s/data.f16: cannot be written: File too large", "[] 3.0"]
+    assert done.stdout.splitlines() == lines, done.stderr

@@ -34,6 +34,25 @@ def refused(arguments, capsys):
     return line
 
 
+@pytest.mark.parametrize(
+    ("content", "answer"),
+    [
+        (b"\x89PNG\x00\xff secret", "is not UTF-8 text (byte 0)"),
+        (b"password: T\xfcr secret\n", "is not UTF-8 text (byte 11)"),
+        (b"a: [1\nsecret: 2\n", "is no YAML or JSON (line 2)"),
+        (b"\x00secret", "is no YAML or JSON"),
+        (b"just a secret\n", "holds no options by name"),
+        (b"- secret\n- 2\n", "holds no options by name"),
+        (b"", "holds no options by name"),
+    ],
+)
+def test_nothing_is_shown_of_a_file_that_is_no_configuration(content, answer, tmp_path, capsys):
+    (tmp_path / "file").write_bytes(content)
+    line = refused(["train", "tagging", "--config", str(tmp_path / "file")], capsys)
+    assert line.startswith(f"error: --config: {tmp_path}/file {answer}; give a file of lines `option: value`")
+    assert "secret" not in line
+
+
 @pytest.fixture
 def ran(monkeypatch):
     """The values of the experiments that were to be run."""

@@ -5,8 +5,9 @@ import difflib
 import re
 import sys
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
-from jsonargparse import ArgumentParser
+from jsonargparse import ActionConfigFile, ArgumentParser
 
 from avkeras.errors import AvkerasError
 
@@ -43,7 +44,7 @@ class CommandParser(ArgumentParser):
 
     def add_config(self) -> None:
         """Adds `--config` and `--print_config`."""
-        self.add_argument("--config", action="config", metavar="FILE", help="YAML or JSON with any of these options")
+        self.add_argument("--config", action=_ConfigFile, metavar="FILE", help="YAML or JSON with any of these options")
 
     def error(self, message: str, ex: Exception | None = None) -> None:
         """Ends the program with one line on standard error."""
@@ -75,6 +76,30 @@ class CommandParser(ArgumentParser):
         """Returns the long options of this parser and of the subcommand that was chosen."""
         own = [option for action in self._actions for option in action.option_strings if option.startswith("--")]
         return own + [option for child in self.children for option in child.options()]
+
+
+class _ConfigFile(ActionConfigFile):
+    """Reads a file of options; of one that is something else, nothing is shown: it may be private, or no text."""
+
+    def __call__(self, parser, cfg, values, option_string=None) -> None:
+        if Path(values).is_file() and (problem := _config_defect(Path(values))):
+            parser.error(f"--config: {values} {problem}; give a file of lines `option: value`")
+        super().__call__(parser, cfg, values, option_string)
+
+
+def _config_defect(path: Path) -> str:
+    import yaml
+
+    try:
+        found = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        return f"cannot be read ({error.strerror})"
+    except UnicodeDecodeError as error:
+        return f"is not UTF-8 text (byte {error.start})"
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        return f"is no YAML or JSON{f' (line {mark.line + 1})' if mark else ''}"
+    return "" if isinstance(found, dict) else "holds no options by name"
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

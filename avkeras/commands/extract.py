@@ -32,6 +32,13 @@ def add_arguments(parser) -> None:
     parser.add_argument(
         "--cluster", metavar="ADDRESS", help="do the work on a Ray cluster: host:port, or auto for this machine's"
     )
+    parser.add_argument(
+        "--patience",
+        type=float,
+        default=120.0,
+        metavar="SECONDS",
+        help="give a file up of which decoding makes nothing for so long; default: 120",
+    )
     parser.add_argument("--retry", action="store_true", help="try clips again that failed before")
     parser.add_argument("--strict", action="store_true", help="end with status 1 if any clip failed")
 
@@ -42,7 +49,7 @@ def run(options) -> None:
     from avkeras.commands.terminal import progress_bars
     from avkeras.features.extraction import extract_manifest
 
-    names = ("embedders", "out", "detection", "visual_frames", "workers", "cluster", "retry")
+    names = ("embedders", "out", "detection", "visual_frames", "workers", "cluster", "patience", "retry")
     values = {name: options[name] for name in names}
     with progress_bars() as step:
         runs = extract_manifest(options.manifest, progress=step, **values)

@@ -1,4 +1,4 @@
-"""Many clips at a time: threads decode while each network embeds, so that the slower of the two sets the pace."""
+"""Many clips at a time: processes decode while each network embeds, so that the slower of the two sets the pace."""
 
 import functools
 import itertools
@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 
-from avkeras.features.clip_reading import ClipReader, Seen, bring_together, see
+from avkeras.features.clip_reading import ClipReader, Decoder, PictureRows, SoundRows, clip_features, read_pictures
 from avkeras.features.network_thread import NetworkThread
+from avkeras.media.decoding_process import PATIENCE, DecodingProcess
 
 
 class ClipPipeline:
@@ -17,11 +18,12 @@ class ClipPipeline:
 
     A clip is two tasks for the decoding threads, since only the embedder of the sound knows how many pictures it
     needs: its sound, and, when the sound's rows are there, its pictures. Threads never wait for rows, and earlier clips
-    go first.
+    go first. Each thread has a process that decodes for it, so that no file can stop the others.
 
     Args:
         reader: what is made of a clip.
         workers: threads that decode; each network has one more.
+        patience: seconds for which nothing may come of a file before it is given up.
 
     Example:
         >>> import soundfile
@@ -33,14 +35,18 @@ class ClipPipeline:
         (10, 128)
     """
 
-    def __init__(self, reader: ClipReader, *, workers: int) -> None:
+    def __init__(self, reader: ClipReader, *, workers: int, patience: float = PATIENCE) -> None:
         self.reader = reader
         self._networks = {name: NetworkThread(embedder) for name, embedder in reader.networks.items()}
         self._tasks = queue.PriorityQueue()
         self._numbers = itertools.count()
         self._lock = threading.Lock()
         self._decoding = 0  # clips that more may come of
-        self._threads = [threading.Thread(target=self._work, name="decode", daemon=True) for _ in range(workers)]
+        self._decoders = [DecodingProcess(patience=patience) for _ in range(workers)]
+        self._threads = [
+            threading.Thread(target=self._work, args=(decoder,), name="decode", daemon=True)
+            for decoder in self._decoders
+        ]
         for thread in self._threads:
             thread.start()
 
@@ -54,7 +60,7 @@ class ClipPipeline:
         number = next(self._numbers)
         with self._lock:
             self._decoding += 1
-        self._put(number, functools.partial(self._hear, number, audio, video, features))
+        self._put(number, functools.partial(self._read_sound, number, audio, video, features))
         return features
 
     def submit_all(self, media: Sequence[tuple[str | Path, str | Path | None]]) -> list[Future]:
@@ -69,48 +75,53 @@ class ClipPipeline:
             network.stop()
         for _ in self._threads:
             self._put(-1, None)  # before every clip
+        for decoder in self._decoders:
+            decoder.interrupt()
         for thread in self._threads:
             thread.join()
         for network in self._networks.values():
             network.join()
 
-    def _put(self, number: int, task: Callable[[], None] | None) -> None:
+    def _put(self, number: int, task: Callable[[Decoder], None] | None) -> None:
         self._tasks.put((number, next(self._numbers), task))
 
-    def _work(self) -> None:
-        while (task := self._tasks.get()[2]) is not None:
-            task()
+    def _work(self, decoder: DecodingProcess) -> None:
+        with decoder:
+            while (task := self._tasks.get()[2]) is not None:
+                task(decoder)
 
     def _embed(self, name: str, array) -> Future:
         return self._networks[name].submit(array)
 
-    def _hear(self, number: int, audio: str | Path, video: str | Path | None, features: Future) -> None:
+    def _read_sound(
+        self, number: int, audio: str | Path, video: str | Path | None, features: Future, decoder: Decoder
+    ) -> None:
         try:
-            heard = self.reader.hear(audio, self._embed)
+            sound = self.reader.read_sound(audio, self._embed, decoder)
         except BaseException as error:
             features.set_exception(error)
             return self._decoded()
-        _after(heard.parts, functools.partial(self._heard, number, heard, video, features))
+        _after(sound.parts, functools.partial(self._sound_read, number, sound, video, features))
 
-    def _heard(self, number: int, heard, video: str | Path | None, features: Future) -> None:
+    def _sound_read(self, number: int, sound: SoundRows, video: str | Path | None, features: Future) -> None:
         try:
-            times = self.reader.times(heard)
+            times = self.reader.picture_times(sound)
         except BaseException as error:
             features.set_exception(error)
             return self._decoded()
         if video is not None and self.reader.visual:
-            return self._put(number, functools.partial(self._see, heard, video, times, features))
-        _finish(features, heard, Seen(), times)
+            return self._put(number, functools.partial(self._read_pictures, sound, video, times, features))
+        _finish(features, sound, PictureRows(), times)
         self._decoded()
 
-    def _see(self, heard, video: str | Path, times, features: Future) -> None:
+    def _read_pictures(self, sound: SoundRows, video: str | Path, times, features: Future, decoder: Decoder) -> None:
         try:
-            seen = see(video, times, self.reader.visual, self._embed)
+            pictures = read_pictures(video, times, self.reader.visual, self._embed, decoder)
         except BaseException as error:
             features.set_exception(error)
         else:
-            parts = itertools.chain.from_iterable(seen.parts.values())
-            _after(parts, functools.partial(_finish, features, heard, seen, times))
+            parts = itertools.chain.from_iterable(pictures.parts.values())
+            _after(parts, functools.partial(_finish, features, sound, pictures, times))
         self._decoded()
 
     def _decoded(self) -> None:
@@ -125,7 +136,7 @@ class ClipPipeline:
 
 def _finish(features: Future, *found) -> None:
     try:
-        features.set_result(bring_together(*found))
+        features.set_result(clip_features(*found))
     except BaseException as error:
         features.set_exception(error)
 

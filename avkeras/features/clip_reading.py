@@ -11,6 +11,7 @@ import numpy as np
 
 from avkeras.errors import AvkerasError, MediaError
 from avkeras.features.pictures import iter_pictures
+from avkeras.media.decoding_process import DecodingProcess, ThisProcess
 
 if TYPE_CHECKING:
     from avkeras.features.embedder import Embedder
@@ -18,16 +19,17 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 Embed = Callable[[str, np.ndarray], "Future[np.ndarray]"]  # from an embedder's name and its input to rows to come
+Decoder = ThisProcess | DecodingProcess
 
 
 @dataclass
-class Heard:
-    """The sound of a clip.
+class SoundRows:
+    """The sound of a clip, embedded or as levels.
 
     Args:
         parts: rows to come, `(frames, dim)` each, one part after the other.
         samples: of the waveform at 16 kHz, as it was used.
-        notes: what was padded or cut, a line each.
+        notes: what was padded, cut or replaced, a line each.
     """
 
     parts: Sequence[Future]
@@ -40,16 +42,16 @@ class Heard:
 
 
 @dataclass
-class Seen:
-    """The still images of a clip.
+class PictureRows:
+    """The still images of a clip, embedded.
 
     Args:
-        mask: which of them show something, `(pictures,)`; None: no video.
+        seen: which of them show something, `(pictures,)`; None: no video.
         parts: rows to come of those, by embedder.
         notes: what is missing, a line each.
     """
 
-    mask: np.ndarray | None = None
+    seen: np.ndarray | None = None
     parts: Mapping[str, Sequence[Future]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
@@ -61,14 +63,14 @@ class ClipFeatures:
     Args:
         audio: `(frames, dim)`.
         visual: by embedder `(pictures, dim)`, zeros where there is nothing to see; empty: no video.
-        mask: which pictures show something, `(pictures,)`, or None: no video.
+        seen: which pictures show something, `(pictures,)`, or None: no video.
         times: of the pictures in seconds, `(pictures,)`.
         notes: what was padded, cut, replaced or missing, a line each.
     """
 
     audio: np.ndarray
     visual: dict[str, np.ndarray]
-    mask: np.ndarray | None
+    seen: np.ndarray | None
     times: np.ndarray
     notes: list[str]
 
@@ -79,53 +81,59 @@ class ClipReader(Protocol):
     networks: Mapping[str, "Embedder"]
     visual: Mapping[str, "Embedder"]  # those of `networks` that take pictures
 
-    def hear(self, path: str | Path, embed: Embed) -> Heard:
-        """Decodes the sound; raises `MediaError` when it cannot be used."""
+    def read_sound(self, path: str | Path, embed: Embed, decoder: Decoder) -> SoundRows:
+        """Decodes the sound and has it embedded; raises `MediaError` when it cannot be used."""
 
-    def times(self, heard: Heard) -> np.ndarray:
+    def picture_times(self, sound: SoundRows) -> np.ndarray:
         """Returns the times of the still images, ascending seconds; waits for the rows of the sound if need be."""
 
 
-def see(path: str | Path, times: np.ndarray, visual: Mapping[str, "Embedder"], embed: Embed) -> Seen:
+def read_pictures(
+    path: str | Path, times: np.ndarray, visual: Mapping[str, "Embedder"], embed: Embed, decoder: Decoder
+) -> PictureRows:
     """Decodes the pictures nearest to `times`, once per size that is wanted, and has what shows something embedded.
 
     Video that cannot be used makes the clip one without video, and the notes say so.
     """
-    mask, parts = None, {name: [] for name in visual}
+    seen, parts, notes = None, {name: [] for name in visual}, []
     try:
         for size in dict.fromkeys(embedder.spec.size for embedder in visual.values()):
             names = [name for name, embedder in visual.items() if embedder.spec.size == size]
-            masks = []
-            for pictures, shown in iter_pictures(path, times, visual[names[0]].spec):
-                masks.append(shown)
-                if shown.any():
+            shown = []
+            for pictures, some in iter_pictures(path, times, visual[names[0]].spec, decoder=decoder, notes=notes):
+                shown.append(some)
+                if some.any():
                     for name in names:
-                        parts[name].append(embed(name, pictures[shown]))
-            mask = np.concatenate(masks)
+                        parts[name].append(embed(name, pictures[some]))
+            seen = np.concatenate(shown)
     except MediaError as error:
-        return Seen(notes=[f"video not used: {error.reason}"])
-    if not mask.any():
-        return Seen(notes=["video not used: it shows nothing at the times of the still images"])
-    missing = np.count_nonzero(~mask)
-    return Seen(mask, parts, [f"video missing in {missing} of {len(times)} frames"] if missing else [])
+        return PictureRows(notes=[f"video not used: {error.reason}"])
+    notes = list(dict.fromkeys(notes))  # each size says what is damaged
+    if not seen.any():
+        return PictureRows(notes=["video not used: it shows nothing at the times of the still images", *notes])
+    missing = np.count_nonzero(~seen)
+    if missing:
+        notes.insert(0, f"video missing in {missing} of {len(times)} frames")
+    return PictureRows(seen, parts, notes)
 
 
-def bring_together(heard: Heard, seen: Seen, times: np.ndarray) -> ClipFeatures:
+def clip_features(sound: SoundRows, pictures: PictureRows, times: np.ndarray) -> ClipFeatures:
     """Returns the features of a clip; waits for the rows, and raises what a network raised."""
     visual = {}
-    for name, parts in seen.parts.items():
+    for name, parts in pictures.parts.items():
         rows = np.concatenate([part.result() for part in parts])
-        visual[name] = np.zeros((len(seen.mask), rows.shape[1]), rows.dtype)
-        visual[name][seen.mask] = rows
-    return ClipFeatures(heard.rows(), visual, seen.mask, times, [*heard.notes, *seen.notes])
+        visual[name] = np.zeros((len(pictures.seen), rows.shape[1]), rows.dtype)
+        visual[name][pictures.seen] = rows
+    return ClipFeatures(sound.rows(), visual, pictures.seen, times, [*sound.notes, *pictures.notes])
 
 
 def read_clip(reader: ClipReader, audio: str | Path, video: str | Path | None) -> ClipFeatures:
-    """Reads one clip, decoding and embedding by turns; `ClipPipeline` does many side by side.
+    """Reads one clip in this process, decoding and embedding by turns; `ClipPipeline` does many side by side.
 
     Raises:
         MediaError: when the sound cannot be used.
     """
+    decoder = ThisProcess()
 
     def embed(name: str, array: np.ndarray) -> Future:
         rows = Future()
@@ -133,10 +141,12 @@ def read_clip(reader: ClipReader, audio: str | Path, video: str | Path | None) -
         rows.set_result(embedder.embed_piece(array if name not in reader.visual else array.astype(np.float32) / 255))
         return rows
 
-    heard = reader.hear(audio, embed)
-    times = reader.times(heard)
-    seen = Seen() if video is None or not reader.visual else see(video, times, reader.visual, embed)
-    return bring_together(heard, seen, times)
+    sound = reader.read_sound(audio, embed, decoder)
+    times = reader.picture_times(sound)
+    pictures = PictureRows()
+    if video is not None and reader.visual:
+        pictures = read_pictures(video, times, reader.visual, embed, decoder)
+    return clip_features(sound, pictures, times)
 
 
 def failure_reason(clip: str, error: Exception) -> str:

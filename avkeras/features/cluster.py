@@ -8,6 +8,7 @@ from typing import Any
 from avkeras.errors import AvkerasError
 from avkeras.features.clip_pipeline import ClipPipeline
 from avkeras.features.clip_reading import ClipFeatures, ClipReader, failure_reason
+from avkeras.media.decoding_process import PATIENCE
 
 # Of a call whose node or process died; a clip that ends its process each time is no reason to go on for ever.
 _RETRIES = 5
@@ -114,17 +115,19 @@ class ClusterPipeline:
     Args:
         pool: of the cluster.
         reader: what is made of a clip; goes to the nodes.
+        patience: as for `ClipPipeline`.
     """
 
     group = 8  # clips of a call: together they fill the networks' batches, and a node that dies repeats no more
 
-    def __init__(self, pool: ClusterPool, reader: ClipReader) -> None:
+    def __init__(self, pool: ClusterPool, reader: ClipReader, *, patience: float = PATIENCE) -> None:
         self.pool = pool
         self.reader = reader
+        self.patience = patience
 
     def submit_all(self, media: Sequence[tuple[str | Path, str | Path | None]]) -> list["ClusterClip"]:
         """Begins clips, each a sound and a video; returns their features to come."""
-        call = self.pool.submit(read_group, self.reader, media)
+        call = self.pool.submit(read_group, self.reader, media, patience=self.patience)
         return [ClusterClip(self, call, place, one) for place, one in enumerate(media)]
 
     def __enter__(self) -> "ClusterPipeline":
@@ -154,17 +157,20 @@ class ClusterClip:
         try:
             found = self._call.result()[self._place]
         except (ray.exceptions.WorkerCrashedError, ray.exceptions.OutOfMemoryError):
-            alone = self._pipeline.pool.submit(read_group, self._pipeline.reader, [self._media])
+            pipeline = self._pipeline
+            alone = pipeline.pool.submit(read_group, pipeline.reader, [self._media], patience=pipeline.patience)
             found = alone.result()[0]
         if isinstance(found, str):
             raise AvkerasError(found)
         return found
 
 
-def read_group(reader: ClipReader, media: Sequence[tuple[str | Path, str | Path | None]]) -> list[ClipFeatures | str]:
+def read_group(
+    reader: ClipReader, media: Sequence[tuple[str | Path, str | Path | None]], *, patience: float = PATIENCE
+) -> list[ClipFeatures | str]:
     """Reads clips in one process on one core; in the place of one that fails stands the reason."""
     found = []
-    with ClipPipeline(reader, workers=1) as pipeline:
+    with ClipPipeline(reader, workers=1, patience=patience) as pipeline:
         for (audio, _), features in zip(media, pipeline.submit_all(media), strict=True):
             try:
                 found.append(features.result())

@@ -9,9 +9,11 @@ import numpy as np
 
 from avkeras.data.manifest import Clip
 from avkeras.data.records import store_key
-from avkeras.features.clip_reading import Embed, Heard, read_clip
+from avkeras.features.clip_reading import Decoder, Embed, SoundRows, read_clip
+from avkeras.features.embedder import SAMPLE_RATE
 from avkeras.features.pictures import bounded_size
 from avkeras.features.write_clips import Summary, write_clips
+from avkeras.media.decoding_process import PATIENCE
 
 if TYPE_CHECKING:
     from avkeras.features.cluster import ClusterPool
@@ -29,14 +31,14 @@ class ClipEmbeddings:
     Args:
         audio: `(frames, dim)` float32.
         video: `(frames, dim)` float32, or None: no video.
-        video_mask: which video frames were seen, `(frames,)`.
+        seen: which video frames show something, `(frames,)`, or None: no video.
         times: centres of the frames in seconds, `(frames,)`.
         notes: what was padded, replaced or missing, a line each.
     """
 
     audio: np.ndarray
     video: np.ndarray | None
-    video_mask: np.ndarray | None
+    seen: np.ndarray | None
     times: np.ndarray
     notes: list[str]
 
@@ -56,26 +58,26 @@ class WindowReader:
         self.visual = {} if video_embedder is None else {"video": video_embedder}
         self.networks = {"audio": audio_embedder, **self.visual}
 
-    def hear(self, path: str | Path, embed: Embed) -> Heard:
+    def read_sound(self, path: str | Path, embed: Embed, decoder: Decoder) -> SoundRows:
         """Decodes the sound and has it embedded, about a minute at a time."""
-        from avkeras.media.audio import iter_audio
-
-        embedder, samples = self.networks["audio"], 0
+        embedder, samples, notes = self.networks["audio"], 0, []
 
         def counted() -> Iterator[np.ndarray]:
             nonlocal samples
-            for block in iter_audio(path):
+            for block in decoder.iter_audio(path, notes=notes):
                 samples += len(block)
                 yield block
 
         parts = [embed("audio", piece) for piece in embedder.pieces(counted())]
-        padding = embedder.padding(samples)
-        note = f"audio padded by {padding} samples to one window of {embedder.spec.name}"
-        return Heard(parts, samples, [note] if padding else [])
+        if padding := embedder.padding(samples):
+            notes.append(f"audio padded by {padding} samples to one window of {embedder.spec.name}")
+        return SoundRows(parts, samples, notes)
 
-    def times(self, heard: Heard) -> np.ndarray:
-        """Returns the centres of the sound's frames in seconds."""
-        return self.networks["audio"].frame_times(len(heard.rows()))
+    def picture_times(self, sound: SoundRows) -> np.ndarray:
+        """Returns the centres of the sound's frames in seconds; of a clip that ends before the first, its end."""
+        times = self.networks["audio"].frame_times(len(sound.rows()))
+        times[0] = min(times[0], sound.samples / SAMPLE_RATE)
+        return times
 
 
 def embed_clip(
@@ -90,7 +92,8 @@ def embed_clip(
         MediaError: when the sound cannot be used.
     """
     found = read_clip(WindowReader(audio_embedder, video_embedder), audio, video)
-    return ClipEmbeddings(found.audio, found.visual.get("video"), found.mask, found.times, found.notes)
+    times = audio_embedder.frame_times(len(found.audio))
+    return ClipEmbeddings(found.audio, found.visual.get("video"), found.seen, times, found.notes)
 
 
 def store_folders(
@@ -124,14 +127,18 @@ def extract(
     video_embedder: "Embedder | None" = None,
     workers: int = 2,
     pool: "ClusterPool | None" = None,
+    patience: float = PATIENCE,
     retry_errors: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[dict[str, Path], Summary]:
     """Embeds every clip once and keeps the embeddings in a store per modality.
 
-    Threads decode clips side by side while the networks embed what is decoded; what comes of it is written in the order
-    of `clips`, so the stores hold the same bytes whatever the number of workers and however often the run was
-    interrupted. Memory does not grow with the length of a clip, but for its embeddings in half precision.
+    Processes decode clips side by side while the networks embed what is decoded; what comes of it is written in the
+    order of `clips`, so the stores hold the same bytes whatever the number of workers and however often the run was
+    interrupted.
+
+    A file at which decoding hangs, crashes or takes 4 GiB is one that cannot be used, like a damaged one. Memory does
+    not grow with the length of a clip, but for its embeddings in half precision.
 
     Args:
         clips: what to embed.
@@ -139,7 +146,8 @@ def extract(
         audio_embedder: for the sound.
         video_embedder: for the pictures; None: sound only.
         workers: clips decoded at a time.
-        pool: the cluster that does it; default: this process.
+        pool: the cluster that does it; default: this machine.
+        patience: seconds for which nothing may come of decoding a file before it is given up.
         retry_errors: whether clips that failed before are tried again.
         progress: called with (clips done, clips in all).
 
@@ -148,9 +156,10 @@ def extract(
 
     Raises:
         ClusterLost: the cluster is gone; what was written stays, and the rest is left for the next call.
+        DecoderUnavailable: the processes that decode cannot be started; likewise.
     """
     places = store_folders(folder, audio_embedder=audio_embedder, video_embedder=video_embedder)
     reader = WindowReader(audio_embedder, video_embedder)
-    options = {"workers": workers, "pool": pool, "retry_errors": retry_errors, "progress": progress}
-    summary = write_clips(tuple(clips), places, reader, **options)
+    options = {"workers": workers, "pool": pool, "patience": patience, "retry_errors": retry_errors}
+    summary = write_clips(tuple(clips), places, reader, progress=progress, **options)
     return {modality: place for modality, (place, _) in places.items()}, summary

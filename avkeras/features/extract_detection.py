@@ -14,9 +14,10 @@ import numpy as np
 
 from avkeras.data.manifest import Clip
 from avkeras.data.records import store_key
-from avkeras.features.clip_reading import Embed, Heard
+from avkeras.features.clip_reading import Decoder, Embed, SoundRows
 from avkeras.features.pictures import bounded_size
 from avkeras.features.write_clips import Summary, write_clips
+from avkeras.media.decoding_process import PATIENCE
 
 if TYPE_CHECKING:
     from avkeras.features.cluster import ClusterPool
@@ -33,7 +34,8 @@ LEAST_SAMPLES = 513  # half a window and one: the fewest that a spectrogram can 
 def picture_times(samples: int, *, max_frames: int = MAX_FRAMES, visual_frames: int = 64) -> np.ndarray:
     """Returns the times of a clip's still images in seconds: the centres of equal parts of the longest clip.
 
-    With as many pictures as the front end gives vectors, 64, each stands at the centre of a vector.
+    With as many pictures as the front end gives vectors, 64, each stands at the centre of a vector. A clip that ends
+    before the first of them has one picture, at its end.
 
     Args:
         samples: of the clip at 16 kHz.
@@ -45,7 +47,8 @@ def picture_times(samples: int, *, max_frames: int = MAX_FRAMES, visual_frames: 
         [1.25, 3.76]
     """
     times = (np.arange(visual_frames) + 0.5) * max_frames * HOP / SAMPLE_RATE / visual_frames
-    return times[: max(1, np.count_nonzero(times < samples / SAMPLE_RATE))]
+    end = samples / SAMPLE_RATE
+    return np.minimum(times[: max(1, np.count_nonzero(times < end))], end)
 
 
 class LogMelReader:
@@ -75,18 +78,18 @@ class LogMelReader:
         self.max_frames = max_frames
         self.visual_frames = visual_frames
 
-    def hear(self, path: str | Path, embed: Embed) -> Heard:
+    def read_sound(self, path: str | Path, embed: Embed, decoder: Decoder) -> SoundRows:
         """Decodes the sound to its end, which tells whether the file is whole, and keeps what is not cut off."""
         from avkeras.features.log_mel import log_mel
-        from avkeras.media.audio import iter_audio
 
         longest = self.max_frames * HOP - 1
-        kept, samples = [], 0
-        for block in iter_audio(path, sample_rate=SAMPLE_RATE):
+        kept, samples, notes = [], 0, []
+        for block in decoder.iter_audio(path, sample_rate=SAMPLE_RATE, notes=notes):
             if samples < longest:
                 kept.append(block[: longest - samples])
             samples += len(block)
-        waveform, notes = np.concatenate(kept), []
+        waveform = np.concatenate(kept)
+        length = len(waveform)
         if samples > longest + _UNSAID_CUT:
             notes.append(f"cut from {samples / SAMPLE_RATE:.2f} to {longest / SAMPLE_RATE:.2f} s")
         if samples < LEAST_SAMPLES:
@@ -94,11 +97,11 @@ class LogMelReader:
             waveform = np.pad(waveform, (0, LEAST_SAMPLES - samples))
         levels = Future()
         levels.set_result(log_mel(waveform, bands=self.bands).numpy())
-        return Heard([levels], len(waveform), notes)
+        return SoundRows([levels], length, notes)
 
-    def times(self, heard: Heard) -> np.ndarray:
+    def picture_times(self, sound: SoundRows) -> np.ndarray:
         """Returns the times of the still images in seconds."""
-        return picture_times(heard.samples, max_frames=self.max_frames, visual_frames=self.visual_frames)
+        return picture_times(sound.samples, max_frames=self.max_frames, visual_frames=self.visual_frames)
 
 
 def detection_stores(
@@ -136,14 +139,18 @@ def extract_detection(
     visual_frames: int = 64,
     workers: int = 2,
     pool: "ClusterPool | None" = None,
+    patience: float = PATIENCE,
     retry_errors: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[dict[str, Path], Summary]:
     """Reads every clip once and keeps its log-mel spectrogram and visual embeddings in a store per input.
 
-    Threads decode clips side by side while the networks embed what is decoded; what comes of it is written in the order
-    of `clips`, so the stores hold the same bytes whatever the number of workers and however often the run was
-    interrupted. Each visual embedding is aligned to the same still images.
+    Processes decode clips side by side while the networks embed what is decoded; what comes of it is written in the
+    order of `clips`, so the stores hold the same bytes whatever the number of workers and however often the run was
+    interrupted.
+
+    A file at which decoding hangs, crashes or takes 4 GiB is one that cannot be used, like a damaged one. Each visual
+    embedding is aligned to the same still images.
 
     Args:
         clips: what to read.
@@ -153,7 +160,8 @@ def extract_detection(
         max_frames: most log-mel frames; what a clip has beyond is cut off.
         visual_frames: still images for `max_frames`.
         workers: clips decoded at a time.
-        pool: the cluster that does it; default: this process.
+        pool: the cluster that does it; default: this machine.
+        patience: seconds for which nothing may come of decoding a file before it is given up.
         retry_errors: whether clips that failed before are tried again.
         progress: called with (clips done, clips in all).
 
@@ -162,9 +170,10 @@ def extract_detection(
 
     Raises:
         ClusterLost: the cluster is gone; what was written stays, and the rest is left for the next call.
+        DecoderUnavailable: the processes that decode cannot be started; likewise.
     """
     shape = {"bands": bands, "max_frames": max_frames, "visual_frames": visual_frames}
     places = detection_stores(folder, visual=visual, **shape)
-    options = {"workers": workers, "pool": pool, "retry_errors": retry_errors, "progress": progress}
-    summary = write_clips(tuple(clips), places, LogMelReader(visual, **shape), **options)
+    options = {"workers": workers, "pool": pool, "patience": patience, "retry_errors": retry_errors}
+    summary = write_clips(tuple(clips), places, LogMelReader(visual, **shape), progress=progress, **options)
     return {name: place for name, (place, _) in places.items()}, summary

@@ -11,6 +11,7 @@ from avkeras.errors import AvkerasError
 from avkeras.features.extract import Summary, extract
 from avkeras.features.extract_detection import extract_detection
 from avkeras.features.write_clips import write_extraction
+from avkeras.media.decoding_process import PATIENCE
 
 if TYPE_CHECKING:
     from avkeras.features.embedders import Embedder
@@ -44,6 +45,7 @@ def extract_manifest(
     visual_frames: int = 64,
     workers: int | None = None,
     cluster: str | None = None,
+    patience: float = PATIENCE,
     retry: bool = False,
     progress: Callable[[str], Callable[[int, int], None]] | None = None,
 ) -> list[Extraction]:
@@ -61,6 +63,8 @@ def extract_manifest(
         visual_frames: still images per 10 s for the 2022 system.
         workers: clips decoded at a time; default: the cores that this process may use, or those of the cluster.
         cluster: address of a Ray cluster that does the work; None: this machine. The stores hold the same.
+        patience: seconds for which nothing may come of decoding a file (10 s of sound, 16 pictures) before it is given
+            up, like one that is damaged.
         retry: whether clips that failed before are tried again.
         progress: called with the name of a pass, returns what is called with (done, in all).
 
@@ -73,6 +77,8 @@ def extract_manifest(
     """
     if workers is not None and workers < 1:
         raise AvkerasError(f"--workers {workers}: at least 1 is wanted")
+    if not patience > 0:
+        raise AvkerasError(f"patience {patience}: a number of seconds above 0 is wanted")
     if visual_frames < 1:
         raise AvkerasError(f"--visual-frames {visual_frames}: at least 1 is wanted")
     step = progress or (lambda name: None)
@@ -85,12 +91,12 @@ def extract_manifest(
         raise AvkerasError(f"{folder}: cannot be made ({error.strerror}); give another --out") from error
     audio, visual = _load(embedders, detection)
     if cluster is None:
-        options = {"workers": workers or len(os.sched_getaffinity(0)), "retry_errors": retry}
+        options = {"workers": workers or len(os.sched_getaffinity(0)), "patience": patience, "retry_errors": retry}
         return list(_passes(manifest, folder, audio, visual, detection, visual_frames, step, options))
     from avkeras.features.cluster import ClusterPool
 
     with ClusterPool(cluster) as pool:
-        options = {"workers": workers or pool.workers, "pool": pool, "retry_errors": retry}
+        options = {"workers": workers or pool.workers, "pool": pool, "patience": patience, "retry_errors": retry}
         return list(_passes(manifest, folder, audio, visual, detection, visual_frames, step, options))
 
 

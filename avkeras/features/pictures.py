@@ -11,6 +11,7 @@ from avkeras.features.embedder import BATCH_PICTURES
 if TYPE_CHECKING:
     from avkeras.features.embedder import Embedder
     from avkeras.features.embedder_specs import EmbedderSpec
+    from avkeras.media.decoding_process import DecodingProcess, ThisProcess
 
 # Networks that take pictures of any size scale them down to this first (OpenL3, temporally coherent embeddings), so
 # larger ones are decoded to it: 64 pictures of 4K take 22 MB and not 1.6 GB.
@@ -37,16 +38,25 @@ def load_pictures(path: str | Path, times: Sequence[float], spec: "EmbedderSpec"
 
 
 def iter_pictures(
-    path: str | Path, times: Sequence[float], spec: "EmbedderSpec"
+    path: str | Path,
+    times: Sequence[float],
+    spec: "EmbedderSpec",
+    *,
+    decoder: "ThisProcess | DecodingProcess",
+    notes: list[str] | None = None,
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Reads the pictures nearest to ascending `times` as `load_pictures` does, but 16 at a time.
+
+    Args:
+        path: as for `load_pictures`, like `times` and `spec`.
+        decoder: what decodes.
+        notes: as for `avkeras.media.video.iter_frames`.
 
     Yields:
         `(pictures, seen)` as `avkeras.media.video.iter_frames`.
     """
-    from avkeras.media.video import iter_frames
-
-    return iter_frames(path, times, size=spec.size, short_side=SHORT_SIDE if spec.size is None else None)
+    short_side = SHORT_SIDE if spec.size is None else None
+    return decoder.iter_frames(path, times, size=spec.size, short_side=short_side, notes=notes)
 
 
 def bounded_size(embedder: "Embedder") -> dict[str, int]:

@@ -10,10 +10,13 @@ import numpy as np
 
 from avkeras.data.manifest import Clip
 from avkeras.data.records import RecordWriter, media_digest
+from avkeras.errors import MediaError
 from avkeras.features.clip_pipeline import ClipPipeline
 from avkeras.features.clip_reading import ClipReader, failure_reason
 from avkeras.features.cluster import ClusterLost, ClusterPipeline, ClusterPool
 from avkeras.features.embedder import BATCH_PICTURES
+from avkeras.media.containers import check_regular
+from avkeras.media.decoding_process import DecoderUnavailable
 from avkeras.runs.files import write_rows
 
 
@@ -57,6 +60,7 @@ def write_clips(
     *,
     workers: int,
     pool: ClusterPool | None,
+    patience: float,
     retry_errors: bool,
     progress: Callable[[int, int], None] | None,
 ) -> Summary:
@@ -67,21 +71,24 @@ def write_clips(
         places: folder and description of each input's store, `audio` first.
         reader: what is made of a clip.
         workers: clips decoded at a time.
-        pool: the cluster that does it; None: threads of this process.
+        pool: the cluster that does it; None: this machine.
+        patience: seconds for which nothing may come of decoding a file before it is given up.
         retry_errors: whether clips that failed before are tried again.
         progress: called with (clips done, clips in all).
 
     Raises:
         ClusterLost: the cluster is gone; what was written stays, and the rest is left for the next call.
+        DecoderUnavailable: the processes that decode cannot be started; likewise.
     """
     summary = Summary(clips=len(clips))
     stores = {name: RecordWriter(*place) for name, place in places.items()}
     try:
         if pool is None:
             # Enough clips for a full batch, should each have one picture.
-            pipeline, group, ahead = ClipPipeline(reader, workers=workers), 1, 2 * workers + BATCH_PICTURES
+            pipeline = ClipPipeline(reader, workers=workers, patience=patience)
+            group, ahead = 1, 2 * workers + BATCH_PICTURES
         else:
-            pipeline = ClusterPipeline(pool, reader)
+            pipeline = ClusterPipeline(pool, reader, patience=patience)
             group, ahead = pipeline.group, 2 * workers * pipeline.group
         with pipeline:
             for number, entry in enumerate(_started(clips, stores, pipeline, group, ahead, retry_errors), start=1):
@@ -111,10 +118,7 @@ def _started(
     entries, begin = deque(), []
     while True:
         while len(entries) < ahead and (clip := next(waiting, None)) is not None:
-            try:
-                digest = media_digest(clip.audio, clip.video)
-            except OSError as error:
-                digest = f"unreadable: {error.strerror}"
+            digest = _digest(clip)
             done = all(store.done(clip.id, digest, retry_errors=retry_errors) for store in stores.values())
             entries.append(_Entry(clip, digest, done))
             begin += [] if done else [entries[-1]]
@@ -125,6 +129,18 @@ def _started(
         if len(entries) < ahead or not (entries[0].done or entries[0].features):  # nothing to wait for, or no time
             _submit(pipeline, begin)
         yield entries.popleft()
+
+
+def _digest(clip: Clip) -> str:
+    """Names the clip's media; a file that is gone, or a pipe that would keep the reader waiting, by what is wrong."""
+    try:
+        for path in filter(None, (clip.audio, clip.video)):
+            check_regular(path)
+        return media_digest(clip.audio, clip.video)
+    except MediaError as error:
+        return f"unreadable: {error.reason}"
+    except OSError as error:
+        return f"unreadable: {error.strerror}"
 
 
 def _submit(pipeline: "ClipPipeline | ClusterPipeline", begin: list[_Entry]) -> None:
@@ -138,7 +154,7 @@ def _write(entry: _Entry, stores: Mapping[str, RecordWriter]) -> None:
     clip, digest = entry.clip, entry.digest
     try:
         found = entry.features.result()
-    except ClusterLost:
+    except (ClusterLost, DecoderUnavailable):
         raise
     except Exception as error:  # a decoder's surprise on one clip must not stop the others
         return _fail(clip, digest, failure_reason(clip.id, error), stores)
@@ -146,7 +162,7 @@ def _write(entry: _Entry, stores: Mapping[str, RecordWriter]) -> None:
     try:
         for name, store in stores.items():
             if name != "audio" and not store.done(clip.id, digest, retry_errors=True):
-                store.write(clip.id, digest, found.visual.get(name, np.zeros((0, store.meta["dim"]))), mask=found.mask)
+                store.write(clip.id, digest, found.visual.get(name, np.zeros((0, store.meta["dim"]))), mask=found.seen)
         stores["audio"].write(clip.id, digest, found.audio, notes=tuple(found.notes))
     except ValueError as error:  # features that a store refuses
         _fail(clip, digest, str(error), stores)

@@ -114,11 +114,11 @@ def _placed(path: str | Path, begin: int, end: float | None, notes: list[str]) -
         try:
             for packet in packets(container, path):
                 mine = packet.stream.index == track.index
-                if packet.size and packet.pts is not None and (mine or not declared.own_track):
-                    packet_tick = tick if mine else float(packet.time_base)
-                    reached = max(reached, (packet.pts + (packet.duration or 0)) * packet_tick - origin)
                 frames = decode(packet) if mine else []
                 damaged += frames is None
+                if packet.size and packet.pts is not None and frames is not None and (mine or not declared.own_track):
+                    packet_tick = tick if mine else float(packet.time_base)
+                    reached = max(reached, (packet.pts + (packet.duration or 0)) * packet_tick - origin)
                 for frame in frames or ():
                     at = None if frame.pts is None else frame.pts * tick - origin
                     line = line or _TimeLine(path, frame.sample_rate, begin, at if sought else 0.0, declared.seconds)

@@ -101,20 +101,38 @@ def open_regular(path: str | Path) -> BinaryIO:
         b'RIFF'
     """
     try:
-        _refuse_other(path, os.stat(path).st_mode)  # opening a device may already do something
+        check_regular(path)  # opening a device may already do something
         file = open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
         try:
             _refuse_other(path, os.fstat(file.fileno()).st_mode)
         except MediaError:
             file.close()
             raise
-    except FileNotFoundError:
-        raise MediaError(path, "no such file") from None
-    except OSError as error:
-        raise MediaError(path, f"cannot be read ({error.strerror or error})") from None
-    except ValueError as error:  # a NUL in the name
-        raise MediaError(path, f"cannot be read ({error})") from None
+    except (OSError, ValueError) as error:
+        raise MediaError(path, _why_unreadable(error)) from None
     return file
+
+
+def check_regular(path: str | Path) -> None:
+    """Make sure that a path leads to a regular file.
+
+    Raises:
+        MediaError: as `open_regular`.
+
+    Example:
+        >>> check_regular("clip.wav")
+    """
+    try:
+        mode = os.stat(path).st_mode
+    except (OSError, ValueError) as error:
+        raise MediaError(path, _why_unreadable(error)) from None
+    _refuse_other(path, mode)
+
+
+def _why_unreadable(error: OSError | ValueError) -> str:
+    if isinstance(error, FileNotFoundError):
+        return "no such file"
+    return f"cannot be read ({getattr(error, 'strerror', None) or error})"  # ValueError: a NUL in the name
 
 
 def _refuse_other(path: str | Path, mode: int) -> None:

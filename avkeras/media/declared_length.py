@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 # These declare no length: what FFmpeg says of them is worked out from their content or from their bit rate.
 _UNDECLARED = ("ogg", "mpegts", "mpeg", "aac", "ac3", "amr", "gif")
 # These may declare the end on the file's own clock or the length, and programs differ in that.
-_END_OR_LENGTH = ("matroska", "flv", "asf")
+_END_OR_LENGTH = ("matroska", "flv")
+_ASF_FILE_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 _UNKNOWN_SIZE = 0x7FFFF000  # programs that write to a pipe declare no size, or about the largest
 
 
@@ -39,13 +40,13 @@ def declared_length(
 ) -> DeclaredLength:
     """Read what an open file of a kind (see `avkeras.media.containers.CONTAINERS`) declares.
 
-    Wav and avi files are judged by their bytes: a compressed wav's byte rate is not its length, and an avi counts what
-    its tracks leave out.
+    Wav, avi, w64, caf and asf files are judged by their bytes: a compressed wav's byte rate is not its length, an avi
+    counts what its tracks leave out, and of the others FFmpeg takes what is there for the whole.
     """
     if kind in _UNDECLARED or (kind == "mp3" and not _mp3_declares_length(path)):
         return DeclaredLength()
-    if kind in ("wav", "avi"):
-        return DeclaredLength(share=_wav_share(path) if kind == "wav" else _riff_share(path))
+    if kind in _SHARES:
+        return DeclaredLength(share=_SHARES[kind](path))
     start = start_seconds(container)
     if kind in _END_OR_LENGTH:
         own = track.duration is not None
@@ -69,6 +70,44 @@ def _riff_share(path: str | Path) -> float:
         promised = struct.unpack("<I", file.read(8)[4:])[0]
         there = file.seek(0, 2) - 8
     return min(1.0, there / promised) if 0 < promised < _UNKNOWN_SIZE else 1.0
+
+
+def _w64_share(path: str | Path) -> float:
+    with open(path, "rb") as file:
+        promised = struct.unpack("<Q", file.read(24)[16:])[0]
+        there = file.seek(0, 2)
+    return min(1.0, there / promised) if 0 < promised < 1 << 62 else 1.0
+
+
+def _asf_share(path: str | Path) -> float:
+    with open(path, "rb") as file:
+        head = file.read(1 << 16)
+        there = file.seek(0, 2)
+    place = head.find(_ASF_FILE_PROPERTIES)
+    if place < 0 or len(head) < place + 92:
+        return 1.0
+    (promised,) = struct.unpack_from("<Q", head, place + 40)
+    (flags,) = struct.unpack_from("<I", head, place + 88)
+    live = flags & 1
+    return 1.0 if live or not promised else min(1.0, there / promised)
+
+
+def _caf_share(path: str | Path) -> float:
+    with open(path, "rb") as file:
+        size = file.seek(0, 2)
+        file.seek(8)
+        while len(chunk := file.read(12)) == 12:
+            name, length = struct.unpack(">4sq", chunk)
+            if name == b"data":
+                return min(1.0, (size - file.tell()) / length) if length > 0 else 1.0
+            if length < 0:
+                break
+            file.seek(length, 1)
+    return 1.0
+
+
+# Of the bytes that a file's header promises, those that are there.
+_SHARES = {"wav": _wav_share, "avi": _riff_share, "w64": _w64_share, "caf": _caf_share, "asf": _asf_share}
 
 
 def _mp3_declares_length(path: str | Path) -> bool:

@@ -131,7 +131,7 @@ def read_attention(
         waveform=load_audio(audio),
         # The embedder's pictures may be squeezed into a square; people want to see them as they are.
         pictures=None if clip.video is None else _pictures(video, clip.times),
-        seen=clip.video_mask,
+        seen=clip.seen,
         notes=tuple(clip.notes),
     )
 
@@ -154,7 +154,7 @@ def _inputs(clip: ClipEmbeddings, dims, modalities: Sequence[str], start: int, l
     for modality in dict.fromkeys(modalities):
         absent = clip.video is None and modality == "video"
         found = np.zeros((len(clip.times), dims[modality]), "float32") if absent else getattr(clip, modality)
-        mask = np.full(len(clip.times), not absent) if absent or modality == "audio" else clip.video_mask
+        mask = np.full(len(clip.times), not absent) if absent or modality == "audio" else clip.seen
         part = slice(start, start + length)
         inputs |= {modality: found[None, part], f"{modality}_mask": mask[None, part]}
     return inputs

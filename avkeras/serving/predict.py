@@ -151,7 +151,7 @@ class Predictor:
         inputs = {}
         for modality, dim in self.dims.items():
             embedded = clip.audio if modality == "audio" else clip.video
-            mask = np.ones(frames, bool) if modality == "audio" else clip.video_mask
+            mask = np.ones(frames, bool) if modality == "audio" else clip.seen
             if embedded is None:
                 embedded, mask = np.zeros((frames, dim), np.float32), np.zeros(frames, bool)
             for name, array in ((modality, embedded), (f"{modality}_mask", mask)):

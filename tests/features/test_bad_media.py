@@ -27,7 +27,7 @@ DONE = {
     "negative.mkv": ("11", ""),
     "negative.mp4": ("11", ""),
     "video_gap.mkv": ("11", ""),
-    "audio_gap.mkv": ("111", ""),
+    "audio_gap.mkv": ("111", "1.00 s without sound in its time stamps became silence"),
 }
 # Clips without: words of the reason.
 FAILED = {"no_audio.mp4": "it has no audio track", "truncated.mp4": "truncated: .* s of the 2.50 s"}

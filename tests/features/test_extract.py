@@ -105,7 +105,7 @@ def test_pictures_are_taken_at_the_centres_of_the_audio_windows(clips, embedders
     clip = embed_clip(clips[3].audio, clips[3].video, **embedders)
     np.testing.assert_allclose(clip.times, 0.48 + 0.96 * np.arange(len(clip.audio)))
     assert clip.video.shape == (len(clip.audio), 3)
-    assert clip.video_mask.all()
+    assert clip.seen.all()
 
 
 def test_a_sound_shorter_than_one_window_is_padded_and_said(embedders, tmp_path):

@@ -93,6 +93,6 @@ def test_a_clip_with_too_little_sound_is_padded_and_said_so(tmp_path):
 def test_video_without_pictures_makes_a_clip_without_video(tmp_path):
     soundfile.write(tmp_path / "a.wav", sound(1), RATE)
     clip = read_clip(LogMelReader(VISUAL), tmp_path / "a.wav", tmp_path / "a.wav")
-    assert clip.mask is None
+    assert clip.seen is None
     assert not clip.visual
     assert clip.notes == ["video not used: it has no video track"]

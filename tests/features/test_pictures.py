@@ -102,10 +102,10 @@ def test_there_are_as_many_pictures_as_the_sound_has_rows(tmp_path, hop, frames)
     film = write_clip(tmp_path / "film.mp4", frame_times=np.arange(100) / 10, video_codec="mpeg4")
     soundfile.write(tmp_path / "sound.wav", bursts(10.0, RATE)[0], RATE)
     clip = embed_clip(tmp_path / "sound.wav", film, audio_embedder=padded(hop), video_embedder=visual(size=(8, 8)))
-    assert len(clip.audio) == len(clip.video) == len(clip.video_mask) == len(clip.times) == frames
+    assert len(clip.audio) == len(clip.video) == len(clip.seen) == len(clip.times) == frames
     np.testing.assert_allclose(clip.times, 0.48 + hop * np.arange(frames))
     # The film ends at 10 s; a frame whose centre lies beyond has nothing to show.
-    assert clip.video_mask.tolist() == (clip.times < 10.2).tolist()
+    assert clip.seen.tolist() == (clip.times < 10.2).tolist()
 
 
 def test_embedders_of_two_sizes_see_the_same_times(tmp_path):
@@ -118,4 +118,4 @@ def test_embedders_of_two_sizes_see_the_same_times(tmp_path):
     assert {shape[1:] for shape in shapes["any"]} == {(48, 64, 3)}
     assert {shape[1:] for shape in shapes["small"]} == {(8, 8, 3)}
     np.testing.assert_allclose(clip.visual["any"], clip.visual["small"], atol=0.05)
-    assert len(clip.mask) == len(clip.times) == len(clip.visual["any"])
+    assert len(clip.seen) == len(clip.times) == len(clip.visual["any"])

@@ -56,7 +56,7 @@ def test_frames_of_2019_are_embedded_at_the_centres_of_the_audio_windows(embedde
     embedded = embed_clip(clip, clip, audio_embedder=audio_embedder, video_embedder=embedder)
     assert embedded.audio.shape == (10, 128)
     assert embedded.video.shape == (10, embedder.spec.dim)
-    assert embedded.video_mask.all()
+    assert embedded.seen.all()
     np.testing.assert_allclose(embedded.times, 0.48 + 0.96 * np.arange(10))
     assert_brightness_follows(embedded.times, embedded.video)
 
@@ -65,7 +65,7 @@ def test_frames_of_2022_are_64_in_ten_seconds(embedder, clip):
     features = read_clip(LogMelReader({embedder.spec.name: embedder}), clip, clip)
     embedded = features.visual[embedder.spec.name]
     assert embedded.shape == (64, embedder.spec.dim)
-    assert features.mask.all()
+    assert features.seen.all()
     assert_brightness_follows(picture_times(160_000), embedded.astype("float32"))
 
 

@@ -74,7 +74,7 @@ def test_a_recording_in_pieces_has_the_embeddings_of_the_whole(tmp_path):
     clip = embed_clip(film, film, audio_embedder=audio, video_embedder=video)
     np.testing.assert_array_equal(clip.audio, audio(load_audio(film)))
     frames, seen = load_frames(film, clip.times, size=(8, 8))
-    np.testing.assert_array_equal(clip.video_mask, seen)
+    np.testing.assert_array_equal(clip.seen, seen)
     np.testing.assert_allclose(clip.video[seen], frames[seen].mean(axis=(1, 2)) / 255, atol=1e-6)
 
 

@@ -61,7 +61,7 @@ class MeanTeacher(keras.Model):
     ) -> None:
         if not 0 <= decay <= 1:
             raise ValueError(f"decay must be in [0, 1], not {decay}")
-        # The student casts its inputs itself, some of them after standardisation; the teacher is given them as they are.
+        # The student casts its inputs itself, some after standardisation; the teacher is given them as they are.
         super().__init__(**{"dtype": _policy(student), **kwargs}, autocast=False)
         self.student = student
         self.teacher = type(student).from_config(student.get_config())

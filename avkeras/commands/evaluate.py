@@ -1,5 +1,6 @@
 """`avkeras evaluate`: scores of anyone's detected events."""
 
+import os
 from pathlib import Path
 
 HELP = "score anyone's detected events"
@@ -7,6 +8,7 @@ EXAMPLES = """  avkeras evaluate predictions.tsv --truth ground_truth.tsv
   avkeras evaluate predictions.tsv --truth ground_truth.tsv --durations durations.tsv --scores scores
   avkeras evaluate predictions.tsv --truth ground_truth.tsv --scores scores --tuning tuning.json
   avkeras evaluate predictions.tsv --truth ground_truth.tsv --clip-probabilities clips.csv --clip-threshold 0.4
+  avkeras evaluate a.tsv b.tsv --truth ground_truth.tsv --durations durations.tsv --scores scores_a scores_b
 
 what the files look like (tabs between the fields; times in seconds):
   PREDICTIONS, --truth     filename onset offset event_label, a row an event; a clip without events has one row whose
@@ -19,6 +21,8 @@ what the files look like (tabs between the fields; times in seconds):
                            scores and no row in the truth are silent.
   --operating-points       a file of events with one column more, threshold; or a folder of files like PREDICTIONS.
   --clip-probabilities     id class1 class2 ..., a row a clip.
+Two PREDICTIONS are two systems on the same clips: they are shown beside each other with a paired test. Options that
+say something of a system (--scores, --operating-points, --clip-probabilities, --tuning) then take two values.
 Clip names match with and without folder and ending: audio/a.wav, a.wav and a are one clip.
 """
 
@@ -26,14 +30,20 @@ Clip names match with and without folder and ending: audio/a.wav, a.wav and a ar
 def add_arguments(parser) -> None:
     """Adds the options."""
     parser.add_config()
-    parser.add_argument("predictions", type=Path, metavar="PREDICTIONS", help="detected events")
+    parser.add_argument(
+        "predictions", type=Path, nargs="+", metavar="PREDICTIONS", help="detected events; two files for two systems"
+    )
     parser.add_argument("--truth", required=True, type=Path, metavar="FILE", help="true events")
     parser.add_argument(
         "--durations", type=Path, metavar="FILE", help="length of each clip; for intersection-based F1 and PSDS"
     )
-    parser.add_argument("--scores", type=Path, metavar="DIR", help="frame scores of each clip; for PSDS")
+    parser.add_argument("--scores", type=Path, nargs="+", metavar="DIR", help="frame scores of each clip; for PSDS")
     parser.add_argument(
-        "--operating-points", type=Path, metavar="PATH", help="events at many thresholds; for PSDS in place of --scores"
+        "--operating-points",
+        type=Path,
+        nargs="+",
+        metavar="PATH",
+        help="events at many thresholds; for PSDS in place of --scores",
     )
     parser.add_argument("--logits", action="store_true", help="the scores are logits: take their sigmoid")
     parser.add_argument(
@@ -54,10 +64,28 @@ def add_arguments(parser) -> None:
         "sed_eval (default), or by the smaller",
     )
     parser.add_argument(
-        "--clip-probabilities", type=Path, metavar="FILE", help="CBF1 of these instead of the events' classes"
+        "--clip-probabilities",
+        type=Path,
+        nargs="+",
+        metavar="FILE",
+        help="CBF1 of these, not of the events' classes",
     )
     parser.add_argument(
         "--clip-threshold", type=float, default=0.5, metavar="P", help="of --clip-probabilities; default: 0.5"
+    )
+    parser.add_argument(
+        "--tuning",
+        type=Path,
+        nargs="+",
+        metavar="FILE",
+        help="tuning.json of a run: its classes, filters and clip thresholds",
+    )
+    parser.add_argument(
+        "--bootstrap",
+        type=int,
+        metavar="N",
+        help="95 %% intervals of every figure from N resamples of the clips; of two systems: the number of resamples "
+        "(default: 1000)",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures, the PSD-ROCs too, as JSON")
     parser.add_argument("--csv", type=Path, metavar="FILE", help="write the table of the classes with commas")
@@ -66,52 +94,97 @@ def add_arguments(parser) -> None:
         action="store_true",
         help="ask sed_eval and psds-eval for the same figures; exit status 1 if one differs",
     )
-    parser.add_argument(
-        "--tuning", type=Path, metavar="FILE", help="tuning.json of a run: its classes, filters and clip thresholds"
-    )
 
 
 def run(options) -> None:
     """Scores, and shows the metrics."""
-    from avkeras.commands.evaluate_view import show_check, show_evaluation
-    from avkeras.commands.parser import UsageError
+    # The products are small: a second thread of the linear algebra would only wait, at full load
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    from avkeras.commands import evaluate_view as view
     from avkeras.evaluation import figures
-    from avkeras.evaluation.evaluate import evaluate
 
+    systems = _systems(options)
+    evaluations = [_evaluate(options, **system) for system in systems]
+    if len(evaluations) == 2 and evaluations[0].inputs.classes != evaluations[1].inputs.classes:
+        every = {name for one in evaluations for name in one.inputs.classes}
+        evaluations = [_evaluate(options, more_classes=tuple(every), **system) for system in systems]
+    if len(evaluations) == 2:
+        from avkeras.evaluation.resampling import compare_systems
+
+        found, tests = compare_systems(*evaluations, resamples=options.bootstrap or 1000)
+        if options.json:
+            figures.write_json(options.json, figures.comparison_data(found, tests, evaluations))
+        if options.csv:
+            figures.write_csv(options.csv, figures.comparison_rows(found, tests))
+        view.show_comparison(found, tests, evaluations, [str(path) for path in options.predictions])
+    else:
+        (evaluation,) = evaluations
+        found = {}
+        if options.bootstrap:
+            from avkeras.evaluation.resampling import intervals
+
+            found = intervals(evaluation, resamples=options.bootstrap)
+        if options.json:
+            figures.write_json(options.json, figures.as_data(evaluation, found))
+        if options.csv:
+            figures.write_csv(options.csv, figures.table_rows(evaluation))
+        view.show_evaluation(evaluation, found)
+    if options.check:
+        from avkeras.evaluation.reference_check import check
+
+        for evaluation in evaluations:
+            view.show_check(*check(evaluation))
+
+
+def _systems(options) -> list[dict]:
+    """The options of each system."""
+    from avkeras.commands.parser import UsageError
+
+    if len(options.predictions) > 2:
+        raise UsageError("PREDICTIONS: one file, or two of two systems")
     if options.filters and not options.scores:
         raise UsageError("--filters: median filters are for --scores, which is not given")
     if options.logits and not options.scores:
         raise UsageError("--logits: is said of --scores, which is not given")
     if options.scores and options.operating_points:
         raise UsageError("--scores and --operating-points: PSDS comes from one of them")
+    if options.bootstrap is not None and options.bootstrap < 1:
+        raise UsageError("--bootstrap: the number of resamples must be above 0")
+    systems = [{"predictions": path} for path in options.predictions]
+    for name in ("scores", "operating_points", "clip_probabilities", "tuning"):
+        given = options[name] or [None] * len(systems)
+        if len(given) != len(systems):
+            word = "--" + name.replace("_", "-")
+            raise UsageError(f"{word}: {len(given)} for {len(systems)} PREDICTIONS; one is needed for each")
+        for system, value in zip(systems, given, strict=True):
+            system[name] = value
+    return systems
+
+
+def _evaluate(options, *, predictions, scores, operating_points, clip_probabilities, tuning, more_classes=()):
+    """Scores a system."""
+    from avkeras.evaluation.evaluate import evaluate
+
     filters = options.filters or 1
     classes, thresholds = options.classes, options.clip_threshold
-    if options.tuning:
+    if tuning:
         from avkeras.experiments.detection_scores import Tuning
 
-        tuning = Tuning.read(options.tuning)
-        classes = classes or tuning.classes
-        filters = tuning.psds_filters if options.scores else 1
-        thresholds = dict(zip(tuning.classes, tuning.clip_thresholds, strict=True))
-    evaluation = evaluate(
-        options.predictions,
+        chosen = Tuning.read(tuning)
+        classes = classes or chosen.classes
+        filters = chosen.psds_filters if scores else 1
+        thresholds = dict(zip(chosen.classes, chosen.clip_thresholds, strict=True))
+    return evaluate(
+        predictions,
         options.truth,
         durations=options.durations,
-        scores=options.scores,
-        points=options.operating_points,
+        scores=scores,
+        points=operating_points,
         filters=filters,
         classes=classes,
         offset_rule=options.offset_rule,
         logits=options.logits,
-        clip_probabilities=options.clip_probabilities,
+        clip_probabilities=clip_probabilities,
         clip_thresholds=thresholds,
+        more_classes=more_classes,
     )
-    if options.json:
-        figures.write_json(options.json, evaluation)
-    if options.csv:
-        figures.write_csv(options.csv, evaluation)
-    show_evaluation(evaluation)
-    if options.check:
-        from avkeras.evaluation.reference_check import check
-
-        show_check(*check(evaluation, filters=filters))

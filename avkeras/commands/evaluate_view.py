@@ -2,12 +2,13 @@
 
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from avkeras.errors import AvkerasError
+from avkeras.evaluation.bootstrap import Difference, Interval
 from avkeras.evaluation.evaluate import Evaluation
-from avkeras.evaluation.figures import averages, class_rows
+from avkeras.evaluation.figures import averages, best_threshold_rows, class_rows, comparison_rows
 
 if TYPE_CHECKING:
     from avkeras.evaluation.reference_check import Checked
@@ -26,14 +27,22 @@ _OFFSET_RULES = {
     "smaller": "onset within 200 ms, offset within 20 % of the event, at most 200 ms",
 }
 
+# Where the bootstrap has the papers' figures
+_RESAMPLED = {"CBF1": ("clip", "micro"), "SBF1": ("segment", "micro"), "EBF1": ("event", "macro")}
+_MEANS = ("average_precision", "auroc", "partial_auroc")
 
-def show_evaluation(evaluation: Evaluation) -> None:
+
+def show_evaluation(evaluation: Evaluation, intervals: Mapping[str, Mapping[str, Interval]] | None = None) -> None:
     """Shows the metrics of detected events, the averages, a row for each class, and what was interpreted."""
     out = sys.stdout.write
     of_points = f" over {len(evaluation.inputs.points) or 50} thresholds"
     for name, value in evaluation.summary().items():
         meaning = _MEANINGS[name] + (of_points if name in ("PSDS1", "PSDS2") else "")
-        out(f"{name:<10}{value:.6f}  {meaning}\n")
+        between = ""
+        if intervals:
+            figure, part = _RESAMPLED.get(name, (name, "score"))
+            between = f"  [{intervals[figure][part].low:.4f}, {intervals[figure][part].high:.4f}]"
+        out(f"{name:<10}{value:.6f}{between}  {meaning}\n")
     columns = ("micro_f1", "micro_precision", "micro_recall", "macro_f1", "macro_precision", "macro_recall")
     errors = ("error_rate", "substitution_rate", "deletion_rate", "insertion_rate")
     rows = []
@@ -51,11 +60,53 @@ def show_evaluation(evaluation: Evaluation) -> None:
         rows.append([row["class"], *numbers, *f1, *(_value(row[name]) for name in rocs)])
     out("\n")
     _show_table(["class", "events", "predicted", "correct", *(f"{kind} F1" for kind in kinds), *rocs], rows)
+    rows = [
+        [kind, *(_value(table[0]["f1"]), _value(table[1]["f1"])), *(_value(table[1].get(name)) for name in _MEANS)]
+        for kind, table in best_threshold_rows(evaluation).items()
+    ]
+    if rows:
+        out("\n")
+        header = ["with the best threshold of each class", "micro F1", "macro F1", "mean average precision"]
+        _show_table([*header, "mAUC", "mpAUC"], rows)
+    if intervals:
+        rows = [
+            [name, part, *(_value(one) for one in (found.value, found.low, found.high))]
+            for name, parts in intervals.items()
+            for part, found in parts.items()
+        ]
+        out("\n")
+        _show_table(["95 % intervals", "of", "value", "from", "to"], rows)
     out(f"\nevent-based: {_OFFSET_RULES[evaluation.offset_rule]}\n")
     clips, silent = len(evaluation.inputs.names), evaluation.inputs.silent
     out(f"{clips} clips, {silent} of them without a predicted event\n")
     for note in evaluation.notes:
         out(f"note: {note}\n")
+
+
+def show_comparison(
+    differences: Mapping[str, Mapping[str, Difference]],
+    tests: Mapping[str, Mapping[str, float]],
+    evaluations: Sequence[Evaluation],
+    names: Sequence[str],
+) -> None:
+    """Shows two systems beside each other: every figure, then its classes, with the paired tests."""
+    out = sys.stdout.write
+    out(f"A: {names[0]}\nB: {names[1]}\n\n")
+    rows = [
+        [
+            row["figure"],
+            row["of"],
+            *(_value(row[name]) for name in ("first", "second", "difference", "low", "high", "p_value")),
+            "" if math.isnan(row["permutation_p_value"]) else _value(row["permutation_p_value"]),
+        ]
+        for row in comparison_rows(differences, tests)
+    ]
+    _show_table(["figure", "of", "A", "B", "B - A", "from", "to", "p", "p by permutation"], rows)
+    out("\nB - A from ... to: 95 % interval; p: of no difference, by paired bootstrap and by swapping clips\n")
+    out(f"{len(evaluations[0].inputs.names)} clips; F1 at the systems' decisions, *_best at the best thresholds\n")
+    for name, evaluation in zip("AB", evaluations, strict=True):
+        for note in evaluation.notes:
+            out(f"note on {name}: {note}\n")
 
 
 def show_check(found: "Sequence[Checked]", unchecked: Sequence[str]) -> None:

@@ -1,19 +1,22 @@
 """All metrics of somebody's predictions, counted as sed_eval and psds-eval count (2022 paper, "metrics")."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from avkeras.errors import AvkerasError
-from avkeras.evaluation.all_thresholds import detections_at_all_thresholds
+from avkeras.evaluation.all_thresholds import SegmentScores, detections_at_all_thresholds
 from avkeras.evaluation.clip_counts import ClipCounts, event_counts, intersection_counts, label_counts, segment_counts
 from avkeras.evaluation.clip_probabilities import labels_of_probabilities, read_clip_probabilities
-from avkeras.evaluation.exact_psds import exact_psds
+from avkeras.evaluation.exact_events import event_changes
+from avkeras.evaluation.exact_psds import IntersectionChanges, exact_psd_roc, intersection_changes
+from avkeras.evaluation.exact_segments import segment_changes
 from avkeras.evaluation.inputs import EventSource, Inputs, PointSource, gather, listed
 from avkeras.evaluation.metrics import labels_of
 from avkeras.evaluation.operating_points import operating_points_of_detections, operating_points_of_events
 from avkeras.evaluation.psds import PSDS1, PSDS2, PsdRoc, PsdsSettings, psd_roc
 from avkeras.evaluation.score_files import FrameScores, segments_of
+from avkeras.evaluation.threshold_changes import ClassChanges
 
 SCENARIOS: dict[str, PsdsSettings] = {"PSDS1": PSDS1, "PSDS2": PSDS2}
 
@@ -29,6 +32,9 @@ class Evaluation:
         offset_rule: of the event-based counts, see `avkeras.evaluation.clip_counts.event_counts`.
         rocs: PSD-ROCs by the name of their PSDS, empty without scores and operating points: `"PSDS1"` and `"PSDS2"`
             over 50 thresholds or the operating points given, and of scores `"PSDS1_all"` and `"PSDS2_all"` over all.
+        changes: counts at all thresholds of scores, empty without: of `"segment"`, `"event"` and `"intersection"` (with
+            the median filters of PSDS1), and of the tolerances of `"PSDS1"` and `"PSDS2"`.
+        filters: median filters of the scores.
         notes: what was interpreted, merged or left out, a line each.
     """
 
@@ -36,6 +42,8 @@ class Evaluation:
     counts: dict[str, ClipCounts]
     offset_rule: str
     rocs: dict[str, PsdRoc]
+    changes: dict[str, ClassChanges | IntersectionChanges]
+    filters: int | Sequence[int] | Mapping[str, int | Sequence[int]]
     notes: tuple[str, ...]
 
     @property
@@ -66,6 +74,7 @@ def evaluate(
     logits: bool = False,
     clip_probabilities: str | Path | Mapping[str, Mapping[str, float]] | None = None,
     clip_thresholds: float | Mapping[str, float] = 0.5,
+    more_classes: Sequence[str] = (),
 ) -> Evaluation:
     """Score predicted events against the ground truth.
 
@@ -90,6 +99,7 @@ def evaluate(
         clip_probabilities: for clip-based F1 in place of the classes of the predicted events: a file
             (`avkeras.evaluation.clip_probabilities`), or the probability of each class by clip.
         clip_thresholds: of these, one or one for each class.
+        more_classes: classes that are scored, too, where `classes` are not given.
 
     Raises:
         AvkerasError: a file has defects, or the files do not fit together.
@@ -116,7 +126,7 @@ def evaluate(
         scores=scores,
         points=points,
         classes=classes,
-        more_classes=columns,
+        more_classes=(*columns, *more_classes),
         logits=logits,
     )
     notes += inputs.notes
@@ -136,13 +146,14 @@ def evaluate(
             inputs.merged, inputs.merged_predictions, classes=inputs.classes, durations=inputs.durations
         )
     rocs: dict[str, PsdRoc] = {}
+    changes: dict[str, ClassChanges | IntersectionChanges] = {}
     if (scores is not None or points is not None) and not any(inputs.truth):
         notes.append("no true event: PSDS is not defined")
     elif inputs.points:
         rocs = {name: _roc_of_points(inputs, settings) for name, settings in SCENARIOS.items()}
     elif inputs.scores is not None:
-        rocs = _rocs_of_scores(inputs, filters)
-    return Evaluation(inputs, counts, offset_rule, rocs, tuple(notes))
+        rocs, changes = _of_scores(inputs, filters, offset_rule)
+    return Evaluation(inputs, counts, offset_rule, rocs, changes, filters, tuple(notes))
 
 
 def _roc_of_points(inputs: Inputs, settings: PsdsSettings) -> PsdRoc:
@@ -152,20 +163,48 @@ def _roc_of_points(inputs: Inputs, settings: PsdsSettings) -> PsdRoc:
     return _roc(counted, settings)
 
 
-def _rocs_of_scores(inputs: Inputs, filters) -> dict[str, PsdRoc]:
-    classes = [name for name in inputs.scores.classes if name in inputs.classes]
-    options = {"classes": classes, "durations": inputs.durations}
-    rocs, exact = {}, {}
+def scenario_detections(inputs: Inputs, filters) -> Iterator[tuple[str, PsdsSettings, SegmentScores, list]]:
+    """For each PSDS its name, its settings, the filtered scores and the detections at all thresholds."""
     before = segments = detections = None
     for name, settings in SCENARIOS.items():
         sizes = filters[name] if isinstance(filters, Mapping) else filters
         if segments is None or sizes != before:
-            segments, before = segments_of(inputs.scores, classes=classes, filters=sizes), sizes
+            segments, before = segments_of(inputs.scores, classes=inputs.scored, filters=sizes), sizes
             detections = detections_at_all_thresholds(segments)
-        counted = operating_points_of_detections(detections, inputs.merged, settings=settings, **options)
-        rocs[name] = _roc(counted, settings)
-        exact[f"{name}_all"] = exact_psds(segments, inputs.merged, settings=settings, detections=detections, **options)
-    return rocs | exact
+        yield name, settings, segments, detections
+
+
+def _of_scores(inputs: Inputs, filters, offset_rule: str):
+    """PSD-ROCs over 50 and over all thresholds, and the counts at all thresholds."""
+    options = {"classes": inputs.scored, "durations": inputs.durations}
+    rocs, exact = {}, {}
+    changes: dict[str, ClassChanges | IntersectionChanges] = {}
+    for name, settings, segments, detections in scenario_detections(inputs, filters):
+        if not changes:
+            shared = {"detections": detections, "classes": inputs.scored}
+            changes = {
+                "segment": segment_changes(segments, inputs.truth, **options),
+                "event": event_changes(segments, inputs.truth, offset_rule=offset_rule, **shared),
+                "intersection": intersection_changes(
+                    segments, inputs.merged, detections=detections, dtc=0.5, gtc=0.5, cttc=None, **options
+                ),
+            }
+        rocs[name] = _roc(
+            operating_points_of_detections(detections, inputs.merged, settings=settings, **options), settings
+        )
+        changes[name] = intersection_changes(
+            segments,
+            inputs.merged,
+            dtc=settings.dtc,
+            gtc=settings.gtc,
+            cttc=settings.cttc if settings.alpha_ct else None,
+            detections=detections,
+            **options,
+        )
+        exact[f"{name}_all"] = exact_psd_roc(
+            changes[name], alpha_ct=settings.alpha_ct, alpha_st=settings.alpha_st, max_efpr=settings.max_efpr
+        )
+    return rocs | exact, changes
 
 
 def _roc(counted, settings) -> PsdRoc:

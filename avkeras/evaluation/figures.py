@@ -3,11 +3,15 @@
 import csv
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
+from avkeras.evaluation.bootstrap import Difference, Interval
 from avkeras.evaluation.clip_counts import ClipCounts
 from avkeras.evaluation.evaluate import Evaluation
+from avkeras.evaluation.exact_segments import auroc
+from avkeras.evaluation.threshold_changes import average_precision, best_f1
 
 KINDS = ("clip", "segment", "event", "intersection")
 
@@ -71,16 +75,44 @@ def class_rows(evaluation: Evaluation) -> list[dict[str, str | int | float]]:
     return rows
 
 
-def as_data(evaluation: Evaluation) -> dict:
-    """All figures as what JSON can hold; NaN becomes None.
+def best_threshold_rows(evaluation: Evaluation) -> dict[str, list[dict[str, str | float]]]:
+    """What the scores could give with the best threshold of each class, chosen on the truth itself.
+
+    Args:
+        evaluation: from `avkeras.evaluation.evaluate.evaluate`, with scores.
+
+    Returns:
+        For segment-, event- and intersection-based items a row `micro average`, a row `macro average` and a row for
+        each class, of `class`, `f1`, `threshold` and `average_precision`; for segments `auroc` and, up to a false
+        positive rate of 0.1, `partial_auroc` (their macro averages are DCASE 2024's mAUC and mpAUC). Empty without
+        scores.
+    """
+    found = {}
+    for kind in ("segment", "event", "intersection"):
+        if kind not in evaluation.changes:
+            continue
+        changes = evaluation.changes[kind]
+        best, precision = best_f1(changes), average_precision(changes)
+        columns = {"f1": best.per_class, "threshold": best.thresholds, "average_precision": precision}
+        if kind == "segment":
+            columns |= {"auroc": auroc(changes), "partial_auroc": auroc(changes, max_fpr=0.1)}
+        rows = [{"class": name, **{key: column[name] for key, column in columns.items()}} for name in changes.classes]
+        means = {key: sum(column.values()) / len(column) for key, column in columns.items() if key != "threshold"}
+        found[kind] = [{"class": "micro average", "f1": best.micro}, {"class": "macro average", **means}, *rows]
+    return found
+
+
+def as_data(evaluation: Evaluation, intervals: Mapping[str, Mapping[str, Interval]] | None = None) -> dict:
+    """All figures as what JSON can hold; NaN and infinity become None.
 
     Args:
         evaluation: from `avkeras.evaluation.evaluate.evaluate`.
+        intervals: from `avkeras.evaluation.resampling.intervals`.
 
     Returns:
-        `figures` (the papers' names), `averages` by kind, `classes` (the rows of `class_rows`), `psd_rocs` by the name
-        of the PSDS (the joint curve, the area under it is the score, and one for each class), `clips`,
-        `clips_without_predictions`, `offset_rule` and `notes`.
+        `figures` (the papers' names), `averages` by kind, `classes` (the rows of `class_rows`), `best_thresholds`
+        (`best_threshold_rows`), `intervals`, `psd_rocs` by the name of the PSDS (the joint curve, whose area is the
+        score, and one for each class), `clips`, `clips_without_predictions`, `offset_rule` and `notes`.
     """
     rocs = {
         name: {
@@ -96,6 +128,11 @@ def as_data(evaluation: Evaluation) -> dict:
             "figures": evaluation.summary(),
             "averages": {kind: averages(counts) for kind, counts in evaluation.counts.items()},
             "classes": class_rows(evaluation),
+            "best_thresholds": best_threshold_rows(evaluation),
+            "intervals": {
+                name: {part: asdict(interval) for part, interval in parts.items()}
+                for name, parts in (intervals or {}).items()
+            },
             "psd_rocs": rocs,
             "clips": len(evaluation.inputs.names),
             "clips_without_predictions": evaluation.inputs.silent,
@@ -105,13 +142,8 @@ def as_data(evaluation: Evaluation) -> dict:
     )
 
 
-def write_json(path: str | Path, evaluation: Evaluation) -> None:
-    """Write `as_data` as JSON."""
-    Path(path).write_text(json.dumps(as_data(evaluation), indent=1, allow_nan=False) + "\n", encoding="utf-8")
-
-
-def write_csv(path: str | Path, evaluation: Evaluation) -> None:
-    """Write `class_rows` with commas, then a row `micro average` and a row `macro average`; empty where not defined."""
+def table_rows(evaluation: Evaluation) -> list[dict[str, str | int | float]]:
+    """The rows of `class_rows`, then a row `micro average` and a row `macro average`."""
     rows = class_rows(evaluation)
     for kind in ("micro", "macro"):
         row = {"class": f"{kind} average"}
@@ -119,6 +151,52 @@ def write_csv(path: str | Path, evaluation: Evaluation) -> None:
             values = averages(counts)
             row |= {f"{name}_{key}": values[f"{kind}_{key}"] for key in ("precision", "recall", "f1")}
         rows.append(row)
+    return rows
+
+
+def comparison_rows(
+    differences: Mapping[str, Mapping[str, Difference]], tests: Mapping[str, Mapping[str, float]]
+) -> list[dict[str, str | float]]:
+    """A row for each figure and class of two systems.
+
+    Args:
+        differences: from `avkeras.evaluation.resampling.compare_systems`.
+        tests: likewise.
+
+    Returns:
+        Rows of `figure`, `of` (an average or a class), `first`, `second`, `difference`, its 95 % interval `low` to
+        `high`, the paired bootstrap's `p_value` and, for F1, `permutation_p_value`.
+    """
+    return [
+        {
+            "figure": name,
+            "of": part,
+            "first": found.first,
+            "second": found.second,
+            "difference": found.difference,
+            "low": found.low,
+            "high": found.high,
+            "p_value": found.p_value,
+            "permutation_p_value": tests.get(name, {}).get(part, math.nan),
+        }
+        for name, parts in differences.items()
+        for part, found in parts.items()
+    ]
+
+
+def comparison_data(differences, tests, evaluations: Sequence[Evaluation]) -> dict:
+    """What JSON holds of two systems: `differences` (`comparison_rows`) and `systems`, each as `as_data`."""
+    rows = _plain(comparison_rows(differences, tests))
+    return {"differences": rows, "systems": [as_data(evaluation) for evaluation in evaluations]}
+
+
+def write_json(path: str | Path, data: dict) -> None:
+    """Write data of `as_data` or `comparison_data`."""
+    Path(path).write_text(json.dumps(data, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def write_csv(path: str | Path, rows: Sequence[Mapping]) -> None:
+    """Write rows of `table_rows` or `comparison_rows` with commas; empty where not defined."""
     with open(path, "w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
         writer.writeheader()
@@ -138,5 +216,5 @@ def _plain(value):
     if isinstance(value, Sequence) and not isinstance(value, str):
         return [_plain(one) for one in value]
     if isinstance(value, float):
-        return None if math.isnan(value) else float(value)
+        return float(value) if math.isfinite(value) else None
     return value

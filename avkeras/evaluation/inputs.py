@@ -48,6 +48,11 @@ class Inputs:
     silent: int
     notes: tuple[str, ...]
 
+    @property
+    def scored(self) -> list[str]:
+        """The classes that have scores, in the order of these."""
+        return [name for name in self.scores.classes if name in self.classes]
+
 
 def gather(
     predictions: EventSource,

@@ -147,16 +147,64 @@ def operating_points_of_detections(
     """
     thresholds = _rising(thresholds)
     references = References(ground_truth, classes, np.asarray(durations, np.float64))
+    counts = [
+        _counter(references, index, settings).of_spans(*_spans(detections[index], thresholds), len(thresholds))
+        for index in references.present
+    ]
+    return _gather(references, classes, counts)
+
+
+def changes_of_detections(
+    detections: Sequence[ThresholdDetections],
+    ground_truth: Sequence[Sequence[Event]],
+    *,
+    classes: Sequence[str],
+    durations: ArrayLike,
+    settings: PsdsSettings,
+    thresholds: Sequence[float] = THRESHOLDS,
+) -> IntersectionChanges:
+    """What `operating_points_of_detections` counts, clip by clip, as changes from the highest threshold down.
+
+    Arguments and errors are those of `operating_points_of_detections`; for the bootstrap.
+    """
+    thresholds = _rising(thresholds)
+    references = References(ground_truth, classes, np.asarray(durations, np.float64))
     counts = []
     for index in references.present:
-        found = detections[index]
-        first = np.searchsorted(thresholds, found.low, side="right")
-        after = np.searchsorted(thresholds, found.high, side="right")
-        some = after > first
-        counter = ClassCounter(references, index, settings.dtc, settings.gtc, settings.cttc)
-        span = first[some], after[some]
-        counts.append(counter.of_spans(found.clip[some], found.onset[some], found.offset[some], span, len(thresholds)))
-    return _gather(references, classes, counts)
+        clip, onset, offset, span = _spans(detections[index], thresholds)
+        span = tuple(point + clip * len(thresholds) for point in span)
+        points = len(ground_truth) * len(thresholds)
+        counts.append(_counter(references, index, settings).of_spans(clip, onset, offset, span, points))
+    return _changes(references, classes, counts, thresholds)
+
+
+def changes_of_events(
+    predictions: Sequence[Sequence[Sequence[Event]]],
+    ground_truth: Sequence[Sequence[Event]],
+    *,
+    classes: Sequence[str],
+    durations: ArrayLike,
+    settings: PsdsSettings,
+) -> IntersectionChanges:
+    """What `operating_points_of_events` counts, clip by clip, as changes from the last operating point to the first.
+
+    Arguments and errors are those of `operating_points_of_events`; for the bootstrap.
+    """
+    references = References(ground_truth, classes, np.asarray(durations, np.float64))
+    parts = [np.zeros((5, 0))]
+    for point, events in enumerate(predictions):
+        label, *rest = reference_arrays(events, classes)
+        parts.append(np.stack([label, np.full(len(label), point), *rest]))
+    label, point, clip, onset, offset = np.concatenate(parts, axis=1)
+    clip, points = clip.astype(np.int64), len(predictions)
+    place = point.astype(np.int64) + clip * points
+    counts = []
+    for index in references.present:
+        own = (label == index) & (offset > onset)
+        span = place[own], place[own] + 1
+        counter = _counter(references, index, settings)
+        counts.append(counter.of_spans(clip[own], onset[own], offset[own], span, points * len(ground_truth)))
+    return _changes(references, classes, counts, np.arange(points, dtype=np.float64))
 
 
 def operating_point_changes(
@@ -292,6 +340,18 @@ class _Counter:
         row, start = np.divmod(edges[::2], self._frames + 1)
         stop = edges[1::2] - row * (self._frames + 1)
         return Detections(clip, first, after, row, self._starts[start], self._ends[clip[row], stop - 1])
+
+
+def _counter(references, index, settings) -> ClassCounter:
+    return ClassCounter(references, index, settings.dtc, settings.gtc, settings.cttc)
+
+
+def _spans(found: ThresholdDetections, thresholds):
+    """Detections that any threshold has: clip, onset, offset, its first threshold and the one after its last."""
+    first = np.searchsorted(thresholds, found.low, side="right")
+    after = np.searchsorted(thresholds, found.high, side="right")
+    some = after > first
+    return found.clip[some], found.onset[some], found.offset[some], (first[some], after[some])
 
 
 def _rising(thresholds):

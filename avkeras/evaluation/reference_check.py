@@ -1,19 +1,16 @@
 """An evaluation beside what sed_eval and psds-eval themselves say of the same events."""
 
 import importlib.util
-from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from avkeras.data.manifest import Event
 from avkeras.errors import AvkerasError
-from avkeras.evaluation.all_thresholds import detections_at_all_thresholds
-from avkeras.evaluation.evaluate import SCENARIOS, Evaluation
+from avkeras.evaluation.evaluate import SCENARIOS, Evaluation, scenario_detections
 from avkeras.evaluation.metrics import event_f1, segment_f1
 from avkeras.evaluation.psds import THRESHOLDS
 from avkeras.evaluation.reference_psds import reference_psds
-from avkeras.evaluation.score_files import segments_of
 
 TOLERANCE = 1e-9  # sums of thousands of terms in another order
 
@@ -32,14 +29,11 @@ class Checked(NamedTuple):
         return abs(self.value - self.reference) <= TOLERANCE
 
 
-def check(
-    evaluation: Evaluation, *, filters: int | Sequence[int] | Mapping[str, int | Sequence[int]] = 1
-) -> tuple[list[Checked], list[str]]:
+def check(evaluation: Evaluation) -> tuple[list[Checked], list[str]]:
     """Ask sed_eval and psds-eval for the figures that they have, too; takes a hundred times as long.
 
     Args:
         evaluation: from `avkeras.evaluation.evaluate.evaluate`.
-        filters: the ones that it was made with.
 
     Returns:
         The figures, and what could not be checked, a line each.
@@ -81,7 +75,7 @@ def check(
         if settings.alpha_ct and len(true_classes) == 1:
             unchecked.append(f"{name}: with one class psds-eval gives 0 for any system (a mean over no other class)")
             continue
-        points = inputs.points or _points(inputs, filters[name] if isinstance(filters, Mapping) else filters)
+        points = inputs.points or _points(evaluation, name)
         value = reference_psds(
             inputs.merged, points, classes=inputs.classes, durations=inputs.durations, settings=settings
         )
@@ -89,17 +83,16 @@ def check(
     return found, unchecked
 
 
-def _points(inputs, filters) -> list[list[list[Event]]]:
+def _points(evaluation, scenario) -> list[list[list[Event]]]:
     """The events of each clip at each of 50 thresholds."""
-    classes = [name for name in inputs.scores.classes if name in inputs.classes]
+    inputs = evaluation.inputs
     points = [[[] for _ in inputs.names] for _ in THRESHOLDS]
-    segments = segments_of(inputs.scores, classes=classes, filters=filters)
-    for label, found in zip(classes, detections_at_all_thresholds(segments), strict=True):
-        low, high = found.low, found.high
+    every = {name: rest for name, _, *rest in scenario_detections(inputs, evaluation.filters)}
+    for label, found in zip(inputs.scored, every[scenario][1], strict=True):
+        low = found.low
         for threshold, point in zip(THRESHOLDS, points, strict=True):
-            some = (low < threshold) & (threshold <= high)
-            for clip, onset, offset in zip(
-                found.clip[some].tolist(), found.onset[some].tolist(), found.offset[some].tolist(), strict=True
-            ):
+            some = (low < threshold) & (threshold <= found.high)
+            columns = (found.clip[some], found.onset[some], found.offset[some])
+            for clip, onset, offset in zip(*(column.tolist() for column in columns), strict=True):
                 point[clip].append(Event(onset, offset, label))
     return points

@@ -7,6 +7,7 @@ import math
 import pytest
 
 from avkeras.cli import main
+from avkeras.data.manifest import Event
 from avkeras.evaluation.files import read_operating_points, write_events
 from avkeras.evaluation.score_files import FrameScores, write_scores
 
@@ -18,7 +19,7 @@ def command(mini, capsys):
     """Runs the command on predictions, by default with the real system's truth and durations; gives what it shows."""
 
     def run(predictions, *options, truth=mini.folder / "ground_truth.tsv"):
-        main(["evaluate", str(predictions), "--truth", str(truth), *map(str, options)])
+        main(["evaluate", "--truth", str(truth), str(predictions), *map(str, options)])
         return capsys.readouterr().out
 
     return run
@@ -116,6 +117,9 @@ def test_files_of_one_class_and_one_clip(command, tmp_path, capsys):
     [
         (["--filters", "3"], "--filters: median filters are for --scores, which is not given"),
         (["--logits"], "--logits: is said of --scores, which is not given"),
+        (["other.tsv", "third.tsv"], "PREDICTIONS: one file, or two of two systems"),
+        (["other.tsv", "--scores", "s"], "--scores: 1 for 2 PREDICTIONS; one is needed for each"),
+        (["--bootstrap", "0"], "--bootstrap: the number of resamples must be above 0"),
         (["--scores", "s", "--operating-points", "p"], "--scores and --operating-points: PSDS comes from one of them"),
     ],
 )
@@ -162,6 +166,61 @@ def test_the_reference_tools_agree(mini, command, tmp_path, monkeypatch):
     monkeypatch.setattr("avkeras.evaluation.reference_check.reference_psds", lambda *_, **__: 0.5)
     with pytest.raises(SystemExit, match=r"error: PSDS1: .* but psds-eval says 0.5"):
         command(mini.folder / "predictions_0.5.tsv", *options)
+
+
+def test_intervals_and_two_systems(mini, command, tmp_path):
+    """The real system beside itself without the events that are shorter than half a second."""
+    rows = (mini.folder / "predictions_0.5.tsv").read_text().splitlines(keepends=True)
+    long = [row for row in rows[1:] if float(row.split("\t")[2]) - float(row.split("\t")[1]) > 0.5]
+    assert 50 < len(long) < len(rows) - 50
+    (tmp_path / "long.tsv").write_text("".join([rows[0], *long]))
+    options = ["--durations", mini.folder / "durations.tsv", "--bootstrap", "200", "--json", tmp_path / "figures.json"]
+    whole = command(mini.folder / "predictions_0.5.tsv", *options)
+    found = json.loads((tmp_path / "figures.json").read_text())
+    interval = found["intervals"]["event"]["macro"]
+    assert interval["value"] == pytest.approx(found["figures"]["EBF1"])
+    assert interval["low"] < interval["value"] < interval["high"]
+    assert f"[{interval['low']:.4f}, {interval['high']:.4f}]" in whole
+    system = [mini.folder / "predictions_0.5.tsv", tmp_path / "long.tsv"]
+    shown = command(system[0], system[1], *options, "--csv", tmp_path / "figures.csv")
+    both = json.loads((tmp_path / "figures.json").read_text())
+    rows = {(row["figure"], row["of"]): row for row in both["differences"]}
+    row = rows["event", "macro"]
+    assert row["first"] == pytest.approx(found["figures"]["EBF1"])
+    assert row["second"] == pytest.approx(both["systems"][1]["figures"]["EBF1"])
+    assert row["difference"] == pytest.approx(row["second"] - row["first"])
+    assert row["low"] <= row["difference"] <= row["high"]
+    assert "A: " in shown
+    with open(tmp_path / "figures.csv", newline="") as file:
+        assert len(list(csv.DictReader(file))) == len(rows) == 4 * (2 + len(mini.classes))
+    # A system beside itself
+    command(system[0], system[0], *options)
+    same = json.loads((tmp_path / "figures.json").read_text())["differences"]
+    assert {row["difference"] for row in same} == {0.0}
+    assert {row["permutation_p_value"] for row in same} == {1.0}
+
+
+def test_two_systems_with_scores_of_other_classes(command, random_case, tmp_path):
+    case = random_case(2)
+    names = tuple(f"clip{index}" for index in range(len(case.scores)))
+    write_events(tmp_path / "truth.tsv", dict(zip(names, case.truth, strict=True)))
+    other = [[*events, Event(1.0, 2.0, "Fox")] for events in case.truth]
+    write_events(tmp_path / "other.tsv", dict(zip(names, other, strict=True)))
+    for folder, scores in (("a", case.scores), ("b", case.scores**2)):
+        scores = FrameScores(names, case.classes, scores, case.seconds_per_frame, case.durations)
+        write_scores(tmp_path / folder, scores)
+    files = [tmp_path / "truth.tsv", tmp_path / "other.tsv"]
+    options = ["--scores", tmp_path / "a", tmp_path / "b", "--bootstrap", "20", "--json", tmp_path / "f.json"]
+    command(*files, *options, truth=tmp_path / "truth.tsv")
+    rows = json.loads((tmp_path / "f.json").read_text())["differences"]
+    found = {(row["figure"], row["of"]): row for row in rows}
+    assert found["event", "micro"]["first"] == 1.0 > found["event", "micro"]["second"]
+    # Another calibration: all thresholds see no difference
+    assert found["PSDS2_all", "score"]["difference"] == 0.0
+    assert found["event_best", "macro"]["difference"] == pytest.approx(0.0)
+    assert {"PSDS1", "PSDS2", "PSDS1_all", "segment_best", "intersection_best", "mAUC", "mpAUC"} <= {
+        row["figure"] for row in rows
+    }
 
 
 @pytest.mark.slow  # psds-eval takes a minute for 50 thresholds, twice

@@ -36,7 +36,8 @@ def one_line_errors(options: Iterable[str] = ()):
 def with_options(text: str, options: Iterable[str]) -> str:
     """Returns an error of the library with its arguments as the options that the command has for them.
 
-    The library names arguments at the beginning (`rows 13: ...`, `first, second: ...`) and in brackets (`(out)`).
+    The library names arguments at the beginning (`rows: ...`, `rows 13: ...`, `first, second: ...`) and in brackets
+    (`(out)`).
 
     Example:
         >>> with_options("runs/a: holds another run; give another folder (out)", ["--out"])
@@ -50,7 +51,7 @@ def with_options(text: str, options: Iterable[str]) -> str:
         names = words["names"].split(", ")
         return ", ".join(known[name] for name in names) if set(names) <= set(known) else words["names"]
 
-    text = re.sub(r"^(?P<names>\w+(, \w+)*)(?=[: ])", options_of, text)
+    text = re.sub(r"^(?P<names>\w+(, \w+)*)(?=(:| [^ :]+:))", options_of, text)
     return re.sub(r"(?<=\()(?P<names>\w+(, \w+)*)(?=\))", options_of, text)
 
 

@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import os
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -153,6 +154,8 @@ def reproduce(
         together=together,
         progress=step("runs"),
     )
+    if system == "tagging" and not report.failed:
+        shutil.rmtree(values.out / "runs", ignore_errors=True)  # a kill may have left one that is in the results
     if damaged := results.damaged():
         report.notes.append(f"{results.path}: {damaged} lines were cut short by an interruption and are not counted")
     found = {key: run for key, run in results.runs().items() if key[1] in seeds}

@@ -87,7 +87,7 @@ def children(process):
 
 
 def test_a_killed_table_goes_on_and_repeats_no_finished_run(root):
-    wanted = {AUDIO: [0, 1], VIDEO: [0]}
+    wanted = {AUDIO: [0, 1]}
     results = ResultsFile(root / "results.jsonl")
     with start(root, 1, wanted) as process:
         while not results.runs():
@@ -106,9 +106,10 @@ def test_a_killed_table_goes_on_and_repeats_no_finished_run(root):
     after = results.path.read_bytes()
     assert after.startswith(before)
     lines = [json.loads(line) for line in after.splitlines()]
-    assert sorted((line["cell"], line["seed"]) for line in lines) == [(AUDIO, 0), (AUDIO, 1), (VIDEO, 0)]
+    assert sorted((line["cell"], line["seed"]) for line in lines) == [(AUDIO, 0), (AUDIO, 1)]
     by_run = results.runs()
-    assert by_run[VIDEO, 0]["test_clips"] == 12
+    assert by_run[AUDIO, 0]["test_clips"] == 12  # three of the 15 have no video
+    assert len(list((root / "runs").iterdir())) <= 1  # what is in the lines needs no folders; the kill may leave one
     assert all(line["epochs"] == 2 and line["preset"] == "test" for line in lines)
     assert by_run[AUDIO, 0]["threshold"] != by_run[AUDIO, 1]["threshold"]
 

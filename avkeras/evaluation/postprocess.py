@@ -123,22 +123,50 @@ def decode_events(
     thresholds = np.broadcast_to(np.asarray(thresholds, np.float64), (len(classes),))
     filters = check_filters(np.broadcast_to(filters, (len(classes),)))
     starts, ends, lengths = frame_times(scores.shape[1], seconds_per_frame=seconds_per_frame, durations=durations)
-    decoded: list[list[Event]] = [[] for _ in scores]
+    smooth = np.zeros(scores.shape, bool)
     for length in np.unique(lengths):
         clips = np.flatnonzero(lengths == length)
-        for index, label in enumerate(classes):
+        for index in range(len(classes)):
             active = scores[clips, :length, index].T.astype(np.float64) >= thresholds[index]
-            smooth = median_filter(active, filters[index]).T
-            # With a frame of silence after each clip, all are one sequence, whose edges alternate: onset, offset
-            padded = np.pad(smooth, [(0, 0), (0, 1)]).ravel()
-            edges = np.flatnonzero(np.diff(padded, prepend=False))
-            place, first = np.divmod(edges[::2], length + 1)
-            last = edges[1::2] - 1 - place * (length + 1)
-            clip = clips[place]
-            for where, onset, offset in zip(
-                clip.tolist(), starts[first].tolist(), ends[clip, last].tolist(), strict=True
-            ):
-                decoded[where].append(Event(onset, offset, label))
+            smooth[clips, :length, index] = median_filter(active, filters[index]).T
+    return events_of_decisions(smooth, classes=classes, starts=starts, ends=ends)
+
+
+def events_of_decisions(
+    decisions: NDArray[np.bool_],
+    *,
+    classes: Sequence[str],
+    starts: NDArray[np.float64],
+    ends: NDArray[np.float64],
+) -> list[tuple[Event, ...]]:
+    """Turn decisions of frames into events, clip by clip.
+
+    Args:
+        decisions: `(clips, frames, classes)`; none past the end of a clip.
+        classes: class names in the order of the last axis.
+        starts: first instant of each frame in seconds, `(frames,)`.
+        ends: last instant of each frame, `(clips, frames)`.
+
+    Returns:
+        For each clip its events, sorted by onset.
+
+    Example:
+        >>> decisions = np.array([[[True], [True], [False]]])
+        >>> events_of_decisions(
+        ...     decisions, classes=["Dog"], starts=np.array([0.0, 0.5, 1.0]), ends=np.array([[0.5, 1.0, 1.5]])
+        ... )
+        [(Event(onset=0.0, offset=1.0, label='Dog'),)]
+    """
+    decoded: list[list[Event]] = [[] for _ in decisions]
+    frames = decisions.shape[1]
+    for index, label in enumerate(classes):
+        # With a frame of silence after each clip, all are one sequence, whose edges alternate: onset, offset
+        padded = np.pad(decisions[:, :, index], [(0, 0), (0, 1)]).ravel()
+        edges = np.flatnonzero(np.diff(padded, prepend=False))
+        clip, first = np.divmod(edges[::2], frames + 1)
+        last = edges[1::2] - 1 - clip * (frames + 1)
+        for where, onset, offset in zip(clip.tolist(), starts[first].tolist(), ends[clip, last].tolist(), strict=True):
+            decoded[where].append(Event(onset, offset, label))
     return [tuple(sorted(events)) for events in decoded]
 
 

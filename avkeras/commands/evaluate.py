@@ -89,6 +89,7 @@ def add_arguments(parser) -> None:
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures, the PSD-ROCs too, as JSON")
     parser.add_argument("--csv", type=Path, metavar="FILE", help="write the table of the classes with commas")
+    parser.add_argument("--html", type=Path, metavar="FILE", help="write a page with the tables and the PSD-ROCs")
     parser.add_argument(
         "--check",
         action="store_true",
@@ -116,7 +117,12 @@ def run(options) -> None:
             figures.write_json(options.json, figures.comparison_data(found, tests, evaluations))
         if options.csv:
             figures.write_csv(options.csv, figures.comparison_rows(found, tests))
-        view.show_comparison(found, tests, evaluations, [str(path) for path in options.predictions])
+        names = [str(path) for path in options.predictions]
+        if options.html:
+            from avkeras.reports.evaluation_page import write_comparison_page
+
+            write_comparison_page(options.html, evaluations, names, found, tests)
+        view.show_comparison(found, tests, evaluations, names)
     else:
         (evaluation,) = evaluations
         found = {}
@@ -128,6 +134,10 @@ def run(options) -> None:
             figures.write_json(options.json, figures.as_data(evaluation, found))
         if options.csv:
             figures.write_csv(options.csv, figures.table_rows(evaluation))
+        if options.html:
+            from avkeras.reports.evaluation_page import write_evaluation_page
+
+            write_evaluation_page(options.html, evaluation, found)
         view.show_evaluation(evaluation, found)
     if options.check:
         from avkeras.evaluation.reference_check import check

@@ -35,7 +35,7 @@ def write_report(path: Path, *, title: str, lead: str, warnings: Sequence[str], 
         The file.
     """
     data = {"title": title, "lead": lead, "warnings": list(warnings), "bins": BINS, **parts}
-    return write_page(path, "report", title=title, data=data, scripts=("charts",))
+    return write_page(path, "report", title=title, data=data, scripts=("charts", "tables"))
 
 
 def table(caption: str, columns: Mapping[str, str], rows: Sequence[Sequence[Any]]) -> dict[str, Any]:

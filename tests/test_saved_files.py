@@ -134,3 +134,19 @@ def test_a_store_of_then_is_read(folder, name):
         assert list(rows.shape) == facts["shape"]
         assert int(store.mask(clip).sum()) == facts["mask"]
         assert rows.astype("float64").sum() == pytest.approx(facts["sum"])
+
+
+@pytest.mark.parametrize(("name", "experiment"), [("tagging", "AudioTagging"), ("detection", "SoundEventDetection")])
+def test_a_run_of_then_is_taken_up_with_its_values(name, experiment, tmp_path, monkeypatch):
+    from avkeras.experiments.configs import EXPERIMENTS
+    from avkeras.runs.run_folder import pin_values, values_of_run
+
+    monkeypatch.chdir(tmp_path)
+    with tarfile.open(SAVED / f"{name}_run.tar.xz") as archive:
+        archive.extract(f"runs/{name}/config.json", filter="data")
+    given = json.loads(Path(f"runs/{name}/config.json").read_text())
+    values = values_of_run(f"runs/{name}", tuple(EXPERIMENTS.values()))
+    assert type(values).__name__ == experiment
+    pin_values(values, values.out)  # which refuses a run with others
+    found = json.loads(Path(f"runs/{name}/config.json").read_text())
+    assert found | given == found

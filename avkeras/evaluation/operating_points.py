@@ -5,7 +5,6 @@ counted for the range of thresholds that gives it.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -207,37 +206,6 @@ def changes_of_events(
     return _changes(references, classes, counts, np.arange(points, dtype=np.float64))
 
 
-def operating_point_changes(
-    scores: ArrayLike,
-    ground_truth: Sequence[Sequence[Event]],
-    *,
-    classes: Sequence[str],
-    seconds_per_frame: float,
-    settings: PsdsSettings,
-    durations: ArrayLike | None = None,
-    filters: int | ArrayLike = 1,
-    thresholds: Sequence[float] = THRESHOLDS,
-) -> IntersectionChanges:
-    """What `operating_points` counts, clip by clip, as changes from the highest threshold down; for the bootstrap.
-
-    Arguments and errors are those of `operating_points`. The PSDS of the changes is that of the operating points.
-
-    Example:
-        >>> from avkeras.evaluation.exact_psds import exact_psd_roc
-        >>> from avkeras.evaluation.psds import PSDS1
-        >>> truth = [[Event(0.0, 2.0, "Cat")]]
-        >>> found = operating_point_changes(
-        ...     [[[0.9], [0.8], [0.2]]], truth, classes=["Cat"], seconds_per_frame=1.0, settings=PSDS1
-        ... )
-        >>> exact_psd_roc(found, alpha_ct=0.0, alpha_st=1.0, max_efpr=100.0).score
-        1.0
-    """
-    sizes = check_filters(np.broadcast_to(filters, (len(classes),)))
-    counter = _Counter(scores, ground_truth, classes, seconds_per_frame, settings, durations, thresholds)
-    counts = [next(counter.counts(index, [sizes[index]], by_clip=True)) for index in counter.present]
-    return counter.changes(counts)
-
-
 def best_psds_filters(
     scores: ArrayLike,
     ground_truth: Sequence[Sequence[Event]],
@@ -305,20 +273,12 @@ class _Counter:
         self._thresholds = thresholds
         self.present = self._references.present
 
-    def counts(self, index: int, filters: Sequence[int], *, by_clip: bool = False) -> Iterator[tuple]:
-        """For each filter (rising) the counts of class `index`; by clip, then by point, where so wished."""
+    def counts(self, index: int, filters: Sequence[int]) -> Iterator[tuple]:
+        """For each filter (rising) the counts of class `index`."""
         words = bits.pack(self._scores[index] >= self._thresholds[:, None, None])
         counter = ClassCounter(self._references, index, self._settings.dtc, self._settings.gtc, self._settings.cttc)
         for filtered in bits.filter_words(words, filters, lengths=self._lengths):
-            found, points = self._detections(filtered), len(self._thresholds)
-            if by_clip:
-                first, after = (found.clip * points + place for place in (found.first, found.after))
-                found, points = replace(found, first=first, after=after), points * len(self._lengths)
-            yield counter(found, points)
-
-    def changes(self, counts) -> IntersectionChanges:
-        """Counts by clip as changes."""
-        return _changes(self._references, self._classes, counts, self._thresholds)
+            yield counter(self._detections(filtered), len(self._thresholds))
 
     def points(self, counts) -> OperatingPoints:
         return _gather(self._references, self._classes, counts)

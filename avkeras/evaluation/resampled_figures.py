@@ -110,7 +110,7 @@ class PsdsFigure:
     """PSDS and the area under each class's own staircase.
 
     Args:
-        found: over all thresholds from `intersection_changes`, over 50 from `operating_point_changes`.
+        found: over all thresholds from `intersection_changes`, over 50 from `changes_of_detections`.
         settings: its weights are used; the tolerances were used for `found`.
     """
 

@@ -5,12 +5,13 @@ import pytest
 from scipy import stats
 from test_exact_psds import segments_of
 
+from avkeras.evaluation.all_thresholds import detections_at_all_thresholds
 from avkeras.evaluation.bootstrap import bootstrap, compare, permutation_test, resample
 from avkeras.evaluation.clip_counts import ClipCounts, event_counts
 from avkeras.evaluation.exact_events import event_changes
 from avkeras.evaluation.exact_psds import exact_psds, intersection_changes
 from avkeras.evaluation.exact_segments import auroc, segment_changes
-from avkeras.evaluation.operating_points import operating_point_changes, operating_points
+from avkeras.evaluation.operating_points import changes_of_detections, operating_points
 from avkeras.evaluation.postprocess import decode_events
 from avkeras.evaluation.psds import PSDS1, PSDS2, psds
 from avkeras.evaluation.resampled_figures import AurocFigure, BestF1Figure, F1Figure, PsdsFigure
@@ -98,11 +99,12 @@ def _figures(random_case):
         own, durations, options = segments.take(clips), case.durations[clips], {"classes": case.classes}
         frames = {"seconds_per_frame": case.seconds_per_frame, "durations": durations, **options}
         predictions = decode_events(case.scores[clips], thresholds=0.5, **frames)
+        detections = detections_at_all_thresholds(own)
         found = {"EBF1": F1Figure(event_counts(truth, predictions, **options))}
         for name, settings in (("PSDS1", PSDS1), ("PSDS2", PSDS2)):
             tolerances = {"dtc": settings.dtc, "gtc": settings.gtc, "cttc": settings.cttc}
             changes = intersection_changes(own, truth, durations=durations, **tolerances, **options)
-            points = operating_point_changes(case.scores[clips], truth, settings=settings, **frames)
+            points = changes_of_detections(detections, truth, settings=settings, durations=durations, **options)
             found |= {name: PsdsFigure(changes, settings), f"{name} of 50": PsdsFigure(points, settings)}
         active = segment_changes(own, truth, durations=durations, **options)
         found |= {"events": BestF1Figure(event_changes(own, truth, **options)), "segments": BestF1Figure(active)}

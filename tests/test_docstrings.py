@@ -28,17 +28,6 @@ NOT_SELF_CONTAINED = {
     "avkeras.serving.predict_events.load_event_predictor",
     "avkeras.serving.signatures.serving_module",
     "avkeras.reports.visualize.clip_attention_figure",
-    "avkeras.features.build_embedders.build_openl3",
-    "avkeras.features.build_embedders.build_tce",
-    "avkeras.features.build_embedders.build_vgg16",
-    "avkeras.features.build_embedders.build_vggish",
-    "avkeras.features.build_embedders.build_yamnet",
-    "avkeras.features.networks.legacy_pickle.read_checkpoint",
-    "avkeras.features.networks.openl3.load_openl3",
-    "avkeras.features.networks.tce.load_tce",
-    "avkeras.features.networks.yamnet.load_yamnet",
-    "avkeras.features.saved_model.export_embedder",
-    "avkeras.features.saved_model.fingerprint",
 }
 
 MODULES = ["avkeras", *sorted(info.name for info in pkgutil.walk_packages(avkeras.__path__, "avkeras."))]

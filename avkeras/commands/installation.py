@@ -178,19 +178,21 @@ def _embedders() -> Iterator[Check]:
 
 
 def _embedder(name: str) -> Check:
-    from avkeras.features.embedders import KNOWN, cache_folder
+    from avkeras.features.embedders import cache_folder
+    from avkeras.features.registry import EMBEDDERS
 
-    spec, check = KNOWN[name], f"embedder {name}"
+    row, check = EMBEDDERS[name], f"embedder {name}"
+    spec = row.spec
     folder = _hub_folder(spec.handle) if spec.handle else cache_folder(name)
     what = f"{spec.modality}, {spec.dim} values" + (", a stand-in" if spec.stand_in else "")
     if (folder / "saved_model.pb").is_file():
         return Check(check, OK, f"{what}, in {folder}")
     if spec.handle:
         advice = f"downloaded on first use from {spec.handle}; without network: hub_models/README.md"
-    elif spec.stand_in or name == "efficientnet_lite0":
+    elif row.on_first_use:
         advice = "built on first use"
     else:
-        advice = f"python hub_models/{name}.py{' --weights FILE' if name == 'tce' else ''}"
+        advice = " ".join([f"python hub_models/{name}.py", *(f"--{argument} FILE" for argument in row.needed)])
     return Check(check, MISSING, f"{what}: {advice}")
 
 

@@ -1,12 +1,10 @@
-"""What each embedder takes and gives, and the ones that are known by name."""
+"""What an embedder takes and gives, also as the file `embedder.json` beside a SavedModel."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping
 from pathlib import Path
-from types import MappingProxyType
 
 from avkeras.errors import AvkerasError
 
@@ -54,91 +52,6 @@ class EmbedderSpec:
             raise AvkerasError(f"{self.name}: an audio embedder needs window and hop (seconds) and least_samples.")
         if self.size is not None:  # a list when read from JSON
             object.__setattr__(self, "size", tuple(self.size))
-
-
-KNOWN: Mapping[str, EmbedderSpec] = MappingProxyType(
-    {
-        spec.name: spec
-        for spec in (
-            EmbedderSpec(
-                "vggish",
-                "audio",
-                128,
-                handle="https://tfhub.dev/google/vggish/1",
-                window=0.96,
-                hop=0.96,
-                least_samples=15_600,
-                licence="Apache-2.0",
-                note="VGGish (Hershey et al., 2017), before activation, without PCA",
-            ),
-            EmbedderSpec(
-                "yamnet",
-                "audio",
-                1024,
-                handle="https://tfhub.dev/google/yamnet/1",
-                window=0.96,
-                hop=0.48,
-                least_samples=15_600,
-                output=1,
-                licence="Apache-2.0",
-                note="YAMNet's embeddings; the module pads the end of a clip to a whole hop",
-            ),
-            EmbedderSpec(
-                "vgg16",
-                "video",
-                4096,
-                size=(224, 224),
-                licence="CC BY 4.0",
-                note="VGG16 (Simonyan and Zisserman, 2015), fc2 after its ReLU, ImageNet",
-            ),
-            EmbedderSpec(
-                "openl3",
-                "video",
-                512,
-                licence="CC BY 4.0",
-                note="OpenL3's image network (Cramer et al., 2019), mel256, environmental videos, 512 values; "
-                "pictures of any size, scaled to a short side of 256, middle 224 x 224, in [0, 1]",
-            ),
-            EmbedderSpec(
-                "tce",
-                "video",
-                2048,
-                licence="CSIRO Non-Commercial Source Code Licence 1.0 (its repository's; the weights are not named)",
-                note="temporally coherent embeddings (Knights et al., 2020), ResNet-50 trunk, Kinetics-400; "
-                "pictures of any size, scaled to a short side of 256, middle 224 x 224",
-            ),
-            EmbedderSpec(
-                "efficientnet_lite0",
-                "video",
-                1280,
-                size=(224, 224),
-                licence="Apache-2.0",
-                note="EfficientNet-Lite0, pooled features, ImageNet",
-            ),
-            EmbedderSpec(
-                "vggish_stand_in",
-                "audio",
-                128,
-                window=0.96,
-                hop=0.96,
-                least_samples=15_600,
-                stand_in=True,
-                note="a stand-in, NOT VGGish: log-mel statistics of VGGish's front end, mixed by random weights",
-            ),
-            EmbedderSpec(
-                "picture_stand_in",
-                "video",
-                256,
-                size=(64, 64),
-                stand_in=True,
-                note="a stand-in, NOT a trained network: colours and edges on a grid",
-            ),
-        )
-    }
-)
-
-# The same module at Kaggle, to which tfhub.dev forwards; each handle has its own place in the cache.
-ALIASES = {"https://www.kaggle.com/models/google/vggish/TensorFlow2/vggish/1": "vggish"}
 
 
 def read_spec(folder: Path) -> EmbedderSpec | None:

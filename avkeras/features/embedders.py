@@ -20,7 +20,8 @@ import numpy as np
 
 from avkeras.errors import AvkerasError
 from avkeras.features.embedder import Embedder
-from avkeras.features.embedder_specs import ALIASES, KNOWN, SPEC_FILE, EmbedderSpec, read_spec
+from avkeras.features.embedder_specs import SPEC_FILE, EmbedderSpec, read_spec
+from avkeras.features.registry import EMBEDDERS, KNOWN
 from avkeras.features.saved_model import fingerprint, one_output
 
 __all__ = ["KNOWN", "Embedder", "EmbedderSpec", "cache_folder", "load_embedder"]
@@ -65,7 +66,7 @@ def load_embedder(
     if name in KNOWN:
         handle, spec = KNOWN[name].handle, spec or KNOWN[name]
     elif name.startswith(("http://", "https://")):
-        known = [known for known in KNOWN.values() if known.handle == name or ALIASES.get(name) == known.name]
+        known = [row.spec for row in EMBEDDERS.values() if name in (row.spec.handle, *row.aliases)]
         handle, spec = name, spec or (dataclasses.replace(known[0], handle=name) if known else None)
     else:
         folder = Path(name)
@@ -94,29 +95,24 @@ def cache_folder(name: str, *, cache_dir: str | Path | None = None) -> Path:
 
 
 def _built(spec: EmbedderSpec, cache_dir: str | Path | None) -> Path:
-    from avkeras.features import build_embedders
-
-    folder = cache_folder(spec.name, cache_dir=cache_dir)
+    row, folder = EMBEDDERS[spec.name], cache_folder(spec.name, cache_dir=cache_dir)
     if (folder / "saved_model.pb").is_file():
         return folder
-    builders = {
-        "efficientnet_lite0": build_embedders.build_efficientnet_lite0,
-        "picture_stand_in": build_embedders.build_picture_stand_in,
-        "vggish_stand_in": build_embedders.build_vggish_stand_in,
-    }
-    if spec.name not in builders:
-        weights = " --weights FILE" if spec.name == "tce" else ""  # the others' can be downloaded
+    if not row.on_first_use:
+        files = "".join(f" --{name} FILE" for name in row.needed)  # the others' can be downloaded
         raise AvkerasError(
             f"{spec.name}: not built yet; looked for in {folder}.\n"
-            f"Build it there: python hub_models/{spec.name}.py --out {folder}{weights}\n"
+            f"Build it there: python hub_models/{spec.name}.py --out {folder}{files}\n"
             f"or run on what is there: {_on_what_is_there()}"
         )
     logger.info("Building the embedder %s in %s", spec.name, folder)
-    return builders[spec.name](folder)
+    return row.writer()(folder)
 
 
 def _on_what_is_there() -> str:
-    return "--embedders vggish_stand_in efficientnet_lite0 (the first is a stand-in, not VGGish)"
+    specs = [row.spec for row in EMBEDDERS.values() if row.on_first_use]
+    names = [f"{spec.name} ({'a stand-in, ' * spec.stand_in}{spec.modality})" for spec in specs]
+    return f"the embedders {', '.join(names)} need no download"
 
 
 def _resolve(handle: str, spec: EmbedderSpec | None) -> Path:

@@ -51,9 +51,7 @@ def export_embedder(
 
     Example:
         >>> spec = EmbedderSpec("loudness", "audio", 1, window=0.96, hop=0.96, least_samples=15_600)
-        >>> export_embedder(
-        ...     lambda wave: tf.reduce_mean(log_mel_patches(wave), axis=(1, 2))[:, None], "loudness", spec=spec
-        ... )
+        >>> export_embedder(lambda wave: tf.reduce_mean(tf.abs(wave), keepdims=True)[None], "loudness", spec=spec)
         PosixPath('loudness')
     """
     import tensorflow as tf
@@ -106,7 +104,8 @@ def fingerprint(directory: str | Path) -> str:
         AvkerasError: the folder holds no SavedModel.
 
     Example:
-        >>> len(fingerprint("loudness"))
+        >>> from avkeras.features.networks.picture_stand_in import write
+        >>> len(fingerprint(write("model")))
         64
     """
     directory = Path(directory)

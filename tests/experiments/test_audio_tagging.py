@@ -146,4 +146,4 @@ def test_an_embedder_that_cannot_be_had_is_named_with_what_to_do(folder):
     assert done.returncode == 1
     assert "https://tfhub.dev/google/vggish/1" in done.stderr
     assert "TFHUB_CACHE_DIR" in done.stderr
-    assert "--embedders" in done.stderr
+    assert "vggish_stand_in (a stand-in, audio)" in done.stderr

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from avkeras.errors import AvkerasError
-from avkeras.features import build_embedders
 from avkeras.features.embedders import KNOWN, Embedder, EmbedderSpec, cache_folder, load_embedder
+from avkeras.features.registry import EMBEDDERS
 from avkeras.features.saved_model import export_embedder, fingerprint
 
 AUDIO = EmbedderSpec("mine", "audio", 2, window=0.96, hop=0.96, least_samples=15_600)
@@ -74,7 +74,9 @@ def test_a_long_clip_is_embedded_in_parts_with_the_same_result(stand_in, samples
 def test_building_is_done_once_and_gives_the_same_fingerprint_again(stand_in, cache, tmp_path, monkeypatch):
     again = load_embedder("vggish_stand_in", cache_dir=tmp_path)
     assert again.fingerprint == stand_in.fingerprint
-    monkeypatch.setattr(build_embedders, "export_embedder", lambda *_, **__: pytest.fail("built twice"))
+    monkeypatch.setattr(
+        "avkeras.features.networks.stand_in.export_embedder", lambda *_, **__: pytest.fail("built twice")
+    )
     assert load_embedder("vggish_stand_in", cache_dir=cache).fingerprint == stand_in.fingerprint
     monkeypatch.setenv("AVKERAS_CACHE", str(tmp_path))
     assert load_embedder("vggish_stand_in").fingerprint == stand_in.fingerprint
@@ -116,11 +118,11 @@ def test_a_build_that_dies_leaves_nothing_and_a_second_writer_keeps_the_first(tm
     assert (tmp_path / "reached").exists()
     assert list((tmp_path / "cache").iterdir()) == []
 
-    folder = build_embedders.build_vggish_stand_in(tmp_path / "model")
+    folder = EMBEDDERS["vggish_stand_in"].writer()(tmp_path / "model")
     first = (folder / "saved_model.pb").stat().st_mtime_ns
-    build_embedders.build_vggish_stand_in(folder)
+    EMBEDDERS["vggish_stand_in"].writer()(folder)
     assert (folder / "saved_model.pb").stat().st_mtime_ns == first
-    build_embedders.build_vggish_stand_in(folder, overwrite=True)
+    EMBEDDERS["vggish_stand_in"].writer()(folder, overwrite=True)
     assert (folder / "saved_model.pb").stat().st_mtime_ns > first
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
 
@@ -148,7 +150,7 @@ def test_a_handle_that_cannot_be_had_says_where_to_put_it_and_how_to_go_on(name,
     message = str(raised.value)
     assert handle in message
     assert str(hub_cache / hashlib.sha1(handle.encode()).hexdigest()) in message
-    assert "--embedders vggish_stand_in efficientnet_lite0" in message
+    assert "the embedders efficientnet_lite0 (video), vggish_stand_in (a stand-in, audio)" in message
     assert "TFHUB_CACHE_DIR" in message
 
 
@@ -221,7 +223,7 @@ def test_vggish_goes_from_its_checkpoint_to_a_saved_model(tmp_path):
     from avkeras.features.networks import vggish
 
     network = write_checkpoint(tmp_path / "vggish_model.ckpt", width=1 / 32)
-    folder = build_embedders.build_vggish(tmp_path / "vggish", tmp_path / "vggish_model.ckpt", width=1 / 32)
+    folder = EMBEDDERS["vggish"].writer()(tmp_path / "vggish", tmp_path / "vggish_model.ckpt", width=1 / 32)
     embedder = load_embedder(folder)
     assert embedder.spec == KNOWN["vggish"]
     wave = noise(40_000)
@@ -230,7 +232,7 @@ def test_vggish_goes_from_its_checkpoint_to_a_saved_model(tmp_path):
 
     rng = np.random.default_rng(0)
     np.savez(tmp_path / "pca.npz", pca_eigen_vectors=rng.normal(size=(128, 128)), pca_means=expected.mean(0)[:, None])
-    folder = build_embedders.build_vggish(
+    folder = EMBEDDERS["vggish"].writer()(
         tmp_path / "pca", tmp_path / "vggish_model.ckpt", pca=tmp_path / "pca.npz", width=1 / 32
     )
     whitened = load_embedder(folder)
@@ -242,7 +244,7 @@ def test_vggish_goes_from_its_checkpoint_to_a_saved_model(tmp_path):
 
 def test_vggish_is_built_from_the_published_files_only(tmp_path):
     def build(checkpoint, **options):
-        return build_embedders.build_vggish(tmp_path / "vggish", checkpoint, **options)
+        return EMBEDDERS["vggish"].writer()(tmp_path / "vggish", checkpoint, **options)
 
     write_checkpoint(tmp_path / "vggish_model.ckpt", width=1 / 32)
     with pytest.raises(AvkerasError, match=r"ckpt: MD5 \w{32}, but vggish_model\.ckpt has d1c7011e6366aa34"):
@@ -271,7 +273,7 @@ def test_vgg16_is_exported_with_its_preprocessing_and_its_weights_once(tmp_path,
     monkeypatch.setenv("AVKERAS_CACHE", str(tmp_path))
     with pytest.raises(AvkerasError, match=r"vgg16: not built yet(.|\n)*hub_models/vgg16\.py --out .*vgg16-1"):
         load_embedder("vgg16")
-    folder = build_embedders.build_vgg16(cache_folder("vgg16"), network=network)
+    folder = EMBEDDERS["vgg16"].writer()(cache_folder("vgg16"), network=network)
     embedder = load_embedder("vgg16")
     pictures = np.random.default_rng(0).random((3, 224, 224, 3)).astype("float32")
     expected = network(keras.applications.vgg16.preprocess_input(pictures * 255.0))
@@ -288,7 +290,7 @@ def test_the_whole_vgg16_goes_through_its_export(tmp_path):
 
     network = build_vgg16()
     assert network.count_params() == 134_260_544
-    folder = build_embedders.build_vgg16(tmp_path / "vgg16", network=network)
+    folder = EMBEDDERS["vgg16"].writer()(tmp_path / "vgg16", network=network)
     assert sum(path.stat().st_size for path in folder.rglob("*")) < 540e6
     embedder = load_embedder(folder)
     shutil.rmtree(folder)  # pytest keeps its folders
@@ -368,9 +370,7 @@ def test_wrong_names_modalities_and_inputs_are_refused_in_one_line(stand_in, cac
 
 
 def test_importing_the_registry_does_not_import_tensorflow():
-    code = (
-        "import sys, avkeras.features.build_embedders; sys.exit('tensorflow' in sys.modules or 'keras' in sys.modules)"
-    )
+    code = "import sys, avkeras.features.registry; sys.exit('tensorflow' in sys.modules or 'keras' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
@@ -381,7 +381,7 @@ def test_the_scripts_write_a_model_or_say_what_is_missing(stand_in, tmp_path, mo
         monkeypatch.setattr(sys, "argv", [script, *map(str, options)])
         runpy.run_path(str(scripts / script), run_name="__main__")
 
-    run("stand_in.py", "--out", tmp_path / "stand_in")
+    run("vggish_stand_in.py", "--out", tmp_path / "stand_in")
     assert "It is a stand-in, not a trained network" in capsys.readouterr().out
     assert load_embedder(tmp_path / "stand_in").fingerprint == stand_in.fingerprint
     failing = {

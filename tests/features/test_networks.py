@@ -1,3 +1,4 @@
+import inspect
 from pathlib import Path
 
 import numpy as np
@@ -89,7 +90,7 @@ def test_vgg16_weights_that_cannot_be_had_are_named(tmp_path, monkeypatch):
         raise Exception("URL fetch failure")
 
     monkeypatch.setattr(keras.utils, "get_file", offline)
-    with pytest.raises(AvkerasError, match=r"vgg16_weights(.|\n)*64373286793e3c8b2b4e3219cbf3544b(.|\n)*--weights"):
+    with pytest.raises(AvkerasError, match=r"vgg16_weights(.|\n)*64373286793e3c8b2b4e3219cbf3544b(.|\n)*`weights`"):
         find_weights(vgg16.WEIGHTS)
     other = tmp_path / "other.h5"
     other.write_bytes(b"something else")
@@ -227,3 +228,23 @@ def test_picture_stand_in_sees_where_colours_and_edges_are():
     assert (edges[2, :, 2:, 0] > edges[0, :, 2:, 0] + 1).all()
     assert (edges[2, :, :, 1] == edges[0, :, :, 1]).all()
     assert np.abs(rows).max() < 10
+
+
+def test_every_embedder_has_its_row_its_script_and_its_line_in_the_readme():
+    from avkeras.features.registry import EMBEDDERS
+
+    folder = Path(__file__).parents[2] / "hub_models"
+    assert {path.stem for path in folder.glob("*.py")} == set(EMBEDDERS)
+    rows = [line.split("|") for line in (folder / "README.md").read_text(encoding="utf-8").splitlines()]
+    lines = {row[1].strip(" `"): row for row in rows if len(row) == 7}
+    for name, row in EMBEDDERS.items():
+        assert f'write_embedder("{name}")' in (folder / f"{name}.py").read_text(encoding="utf-8")
+        _, _, _, dim, source, licence, _ = lines[name]
+        assert int(dim.split()[0]) == row.spec.dim
+        assert not row.spec.handle or row.spec.handle in source
+        assert all(alias in source for alias in row.aliases)
+        if name != "tce":  # of whose weights no licence is known
+            assert licence.strip() == (row.spec.licence or "none needed")
+        parameters = inspect.signature(row.writer()).parameters
+        assert {*row.files, *row.switches, "directory", "overwrite"} <= set(parameters)
+        assert set(row.needed) <= set(row.files)

@@ -12,11 +12,11 @@ import torchvision_reference
 from pytorch_files import Settings, legacy, name_modules, tensors, zipped
 
 from avkeras.errors import AvkerasError
-from avkeras.features import build_embedders
 from avkeras.features.embedders import KNOWN, load_embedder
 from avkeras.features.networks import openl3, resnet50, tce, yamnet
 from avkeras.features.networks.keras_weights import read_layers, set_weights_in_order
 from avkeras.features.networks.weight_files import checksum
+from avkeras.features.registry import EMBEDDERS
 
 
 def noise(samples):
@@ -69,7 +69,7 @@ def test_openl3_equals_the_published_network_from_its_weight_file_to_the_saved_m
     published_openl3, tmp_path, caplog
 ):
     published_openl3.save_weights(tmp_path / "openl3_image_mel256_env.h5")
-    build_embedders.build_openl3(tmp_path / "openl3", weights=tmp_path / "openl3_image_mel256_env.h5")
+    EMBEDDERS["openl3"].writer()(tmp_path / "openl3", weights=tmp_path / "openl3_image_mel256_env.h5")
     assert "only its shapes were checked; openl3_image_mel256_env-v0_4_0.h5.gz has a checksum" in caplog.text
     embedder = load_embedder(tmp_path / "openl3", modality="video")
     assert embedder.spec == KNOWN["openl3"]
@@ -81,7 +81,7 @@ def test_openl3_equals_the_published_network_from_its_weight_file_to_the_saved_m
 
 
 def test_openl3_may_take_signed_pictures(tmp_path):
-    folder = build_embedders.build_openl3(tmp_path / "signed", network=openl3_mean(), signed=True)
+    folder = EMBEDDERS["openl3"].writer()(tmp_path / "signed", network=openl3_mean(), signed=True)
     embedder = load_embedder(folder)
     assert embedder.spec.name == "openl3_signed"
     assert "in [-1, 1]" in embedder.spec.note
@@ -113,7 +113,7 @@ def test_tce_equals_torchvision_from_its_checkpoint_to_the_saved_model(checkpoin
     content = {"config": Settings({"MODEL": Settings({"TRUNK": "resnet50"})}), "state_dict": state, "epoch": 50}
     (tmp_path / "tce.pth").write_bytes(zipped(content, storages, name_modules(monkeypatch)))
     with caplog.at_level("INFO"):
-        folder = build_embedders.build_tce(tmp_path / "tce", weights=tmp_path / "tce.pth")
+        folder = EMBEDDERS["tce"].writer()(tmp_path / "tce", weights=tmp_path / "tce.pth")
     assert "training only: fc_contrastive.weight, bn_rotation_1.running_var" in caplog.text
     embedder = load_embedder(folder, modality="video")
     shutil.rmtree(folder)  # pytest keeps its folders
@@ -146,8 +146,8 @@ def test_tce_says_which_names_do_not_fit(checkpoint, tmp_path, monkeypatch):
     for content in ({"epoch": 3}, [], {"state_dict": OrderedDict(weight=1)}):
         with pytest.raises(AvkerasError, match=r"tce\.pth: holds no state_dict"):
             load(content)
-    with pytest.raises(AvkerasError, match="cannot be downloaded; give the file: --weights FILE"):
-        build_embedders.build_tce(tmp_path / "tce")
+    with pytest.raises(AvkerasError, match="cannot be downloaded; give the file as `weights`"):
+        EMBEDDERS["tce"].writer()(tmp_path / "tce")
 
 
 @pytest.mark.parametrize("samples", [1, 399, 15_600, 15_601, 23_280, 23_281, 50_000])
@@ -164,10 +164,10 @@ def test_yamnet_equals_the_published_network_from_its_weight_file_to_the_saved_m
     path = tmp_path / "yamnet.h5"
     published_yamnet.save_weights(path)
     with pytest.raises(AvkerasError, match=r"yamnet\.h5: SHA-256 \w{64}, but yamnet\.h5 has 13c3308955bb"):
-        build_embedders.build_yamnet(tmp_path / "yamnet", weights=path)
+        EMBEDDERS["yamnet"].writer()(tmp_path / "yamnet", weights=path)
     monkeypatch.setattr(yamnet, "WEIGHTS", dataclasses.replace(yamnet.WEIGHTS, digest=checksum(path, "sha256")))
     monkeypatch.setenv("TFHUB_CACHE_DIR", str(tmp_path))
-    build_embedders.build_yamnet(tmp_path / hashlib.sha1(KNOWN["yamnet"].handle.encode()).hexdigest(), weights=path)
+    EMBEDDERS["yamnet"].writer()(tmp_path / hashlib.sha1(KNOWN["yamnet"].handle.encode()).hexdigest(), weights=path)
     embedder = load_embedder("yamnet", modality="audio")  # found in the place of TF Hub's module
     assert embedder.spec == KNOWN["yamnet"]
     wave = noise(40_000)

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from avkeras.features import build_embedders
 from avkeras.features.embedders import load_embedder
 from avkeras.features.networks import openl3, vggish, yamnet
+from avkeras.features.registry import EMBEDDERS
 
 FOLDER = Path(os.environ.get("AVKERAS_WEIGHTS", "no folder given"))
 
@@ -25,7 +25,7 @@ def needs(*files):
 
 @needs(vggish.CHECKPOINT)
 def test_vggish_gives_the_values_of_its_smoke_test(tmp_path):
-    folder = build_embedders.build_vggish(tmp_path / "vggish", FOLDER / vggish.CHECKPOINT.name)
+    folder = EMBEDDERS["vggish"].writer()(tmp_path / "vggish", FOLDER / vggish.CHECKPOINT.name)
     embedded = load_embedder(folder)(sine(1000))
     shutil.rmtree(folder)  # pytest keeps its folders
     assert embedded.shape == (3, 128)
@@ -35,7 +35,7 @@ def test_vggish_gives_the_values_of_its_smoke_test(tmp_path):
 @needs(vggish.CHECKPOINT, vggish.PCA)
 def test_vggish_after_its_pca_gives_the_values_of_its_smoke_test(tmp_path):
     pca = FOLDER / vggish.PCA.name
-    folder = build_embedders.build_vggish(tmp_path / "vggish", FOLDER / vggish.CHECKPOINT.name, pca=pca)
+    folder = EMBEDDERS["vggish"].writer()(tmp_path / "vggish", FOLDER / vggish.CHECKPOINT.name, pca=pca)
     embedded = load_embedder(folder)(sine(1000))
     shutil.rmtree(folder)
     np.testing.assert_allclose([embedded.mean(), embedded.std()], [126.0, 89.3], rtol=0.1)
@@ -43,7 +43,7 @@ def test_vggish_after_its_pca_gives_the_values_of_its_smoke_test(tmp_path):
 
 @needs(yamnet.WEIGHTS)
 def test_yamnet_hears_what_its_authors_test_for(tmp_path):
-    embedder = load_embedder(build_embedders.build_yamnet(tmp_path / "yamnet", weights=FOLDER / yamnet.WEIGHTS.name))
+    embedder = load_embedder(EMBEDDERS["yamnet"].writer()(tmp_path / "yamnet", weights=FOLDER / yamnet.WEIGHTS.name))
     noise = np.random.default_rng(0).uniform(-1, 1, 48_000).astype("float32")
     # AudioSet's classes 494 "Silence", 495 "Sine wave" and 514 "White noise" are among the ten likeliest.
     for expected, wave in ((494, np.zeros(48_000, "float32")), (495, sine(440)), (514, noise)):
@@ -53,7 +53,7 @@ def test_yamnet_hears_what_its_authors_test_for(tmp_path):
 
 @needs(openl3.WEIGHTS)
 def test_openl3_takes_its_published_weights(tmp_path):
-    embedder = load_embedder(build_embedders.build_openl3(tmp_path / "openl3", weights=FOLDER / openl3.WEIGHTS.name))
+    embedder = load_embedder(EMBEDDERS["openl3"].writer()(tmp_path / "openl3", weights=FOLDER / openl3.WEIGHTS.name))
     embedded = embedder(np.random.default_rng(0).random((2, 360, 640, 3)).astype("float32"))
     assert embedded.shape == (2, 512)
     assert np.isfinite(embedded).all()

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from media_corpus import bursts, write_clip
 
-from avkeras.features import build_embedders
 from avkeras.features.clip_reading import read_clip
 from avkeras.features.embedders import KNOWN, load_embedder
 from avkeras.features.extract import embed_clip
 from avkeras.features.extract_detection import LogMelReader, picture_times
 from avkeras.features.networks import efficientnet_lite0, openl3, tce
+from avkeras.features.registry import EMBEDDERS
 
 VISUAL = [spec.name for spec in KNOWN.values() if spec.modality == "video" and not spec.stand_in]
 
@@ -41,7 +41,7 @@ def audio_embedder(tmp_path_factory):
 def embedder(request, tmp_path_factory):
     """Each visual embedder with its own preprocessing before a network that sees only brightness."""
     network = grey_network(KNOWN[request.param].dim)
-    build = getattr(build_embedders, f"build_{request.param}")
+    build = EMBEDDERS[request.param].writer()
     folder = tmp_path_factory.mktemp("visual") / request.param
     with pytest.MonkeyPatch.context() as patch:
         if request.param == "efficientnet_lite0":

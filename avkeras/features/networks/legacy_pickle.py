@@ -45,8 +45,8 @@ def read_checkpoint(path: str | Path) -> Any:
         AvkerasError: the file is no such checkpoint, is cut short, or names something that is not allowed.
 
     Example:
-        >>> weights = read_checkpoint("efficientnet-lite0-57934424.pth")
-        >>> weights["_conv_stem.weight"].shape
+        >>> from avkeras.features.networks.efficientnet_lite0 import find_pytorch_weights
+        >>> read_checkpoint(find_pytorch_weights())["_conv_stem.weight"].shape
         (32, 3, 3, 3)
     """
     path = Path(path)

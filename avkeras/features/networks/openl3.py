@@ -6,11 +6,14 @@ environments. Its weights are CC BY 4.0 (J. Cramer, H.-H. Wu, J. Salamon, J. P. 
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from avkeras.features.networks.weight_files import WeightFile, check_weights, find_weights
+from avkeras.features.registry import EMBEDDERS
+from avkeras.features.saved_model import export_embedder
 
 if TYPE_CHECKING:
     import keras
@@ -108,8 +111,10 @@ def load_openl3(path: str | Path | None = None) -> keras.Model:
         AvkerasError: the weights cannot be found, are another file or do not fit.
 
     Example:
-        >>> load_openl3("openl3_image_mel256_env-v0_4_0.h5.gz").output_shape
-        (None, 512)
+        >>> load_openl3("openl3.h5.gz")
+        Traceback (most recent call last):
+        ...
+        avkeras.errors.AvkerasError: openl3.h5.gz: no such file; openl3_image_mel256_env-v0_4_0.h5.gz (...) is wanted.
     """
     from avkeras.features.networks.keras_weights import read_layers, set_weights_in_order
 
@@ -120,3 +125,47 @@ def load_openl3(path: str | Path | None = None) -> keras.Model:
     network = build_openl3()
     set_weights_in_order(network, read_layers(path), what="OpenL3's image network")
     return network
+
+
+def write(
+    directory: str | Path,
+    *,
+    weights: str | Path | None = None,
+    network: keras.Model | None = None,
+    signed: bool = False,
+    overwrite: bool = False,
+) -> Path:
+    """Write OpenL3's image embeddings with the published weights, preprocessing inside (19 MB).
+
+    Args:
+        directory: the SavedModel's folder.
+        weights: the published `.h5.gz`, or an unpacked `.h5`; default: `~/.keras/models/`, downloaded if need be.
+        network: a model to use in place of OpenL3's, with the same input and output shapes.
+        signed: give the network pictures in [-1, 1] in place of [0, 1] (see `preprocess`).
+        overwrite: replace a folder that is there.
+
+    Returns:
+        The folder.
+
+    Raises:
+        AvkerasError: the weights cannot be found, are another file or do not fit.
+
+    Example:
+        >>> import keras
+        >>> pictures = keras.Input((224, 224, 3))
+        >>> colours = keras.layers.Dense(512)(keras.layers.GlobalAveragePooling2D()(pictures))
+        >>> write("openl3", network=keras.Model(pictures, colours))
+        PosixPath('openl3')
+    """
+
+    network = network or load_openl3(weights)
+    spec = EMBEDDERS["openl3"].spec
+    if signed:
+        spec = dataclasses.replace(spec, name="openl3_signed", note=spec.note.replace("[0, 1]", "[-1, 1]"))
+    return export_embedder(
+        lambda pictures: network(preprocess(pictures, signed=signed), training=False),
+        directory,
+        spec=spec,
+        tracked=network,
+        overwrite=overwrite,
+    )

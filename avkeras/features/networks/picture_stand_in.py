@@ -6,7 +6,11 @@ this one is cheap, and is no measure of what OpenL3 or temporally coherent embed
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+from avkeras.features.registry import EMBEDDERS
+from avkeras.features.saved_model import export_embedder
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -43,3 +47,24 @@ def embed_pictures(pictures: tf.Tensor) -> tf.Tensor:
     flat = [tf.reshape(part, (-1, part.shape[1] * part.shape[2] * part.shape[3])) for part in (colours, edges)]
     # Centres and scales that bring everyday pictures to about zero mean and unit spread.
     return tf.concat([(flat[0] - 0.5) / 0.25, (tf.math.log(flat[1] + 1e-4) + 6.0) / 2.0], axis=1)
+
+
+def write(directory: str | Path, *, overwrite: bool = False) -> Path:
+    """Write the stand-in for a second visual network: colours and edges, nothing learned.
+
+    Args:
+        directory: the SavedModel's folder.
+        overwrite: replace a folder that is there.
+
+    Returns:
+        The folder.
+
+    Example:
+        >>> write("picture_stand_in")
+        PosixPath('picture_stand_in')
+    """
+    import tensorflow as tf
+
+    return export_embedder(
+        embed_pictures, directory, spec=EMBEDDERS["picture_stand_in"].spec, tracked=tf.Module(), overwrite=overwrite
+    )

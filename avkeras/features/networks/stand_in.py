@@ -6,9 +6,12 @@ values. That is enough to tell sounds apart, and is no measure of what VGGish wo
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from avkeras.features.networks.vggish import EMBEDDING_DIM, MEL_BANDS, PATCH_FRAMES
+from avkeras.features.registry import EMBEDDERS
+from avkeras.features.saved_model import export_embedder
 
 if TYPE_CHECKING:
     import numpy as np
@@ -66,3 +69,31 @@ def embed_patches(patches: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
         axis=1,
     )
     return statistics @ weights
+
+
+def write(directory: str | Path, *, overwrite: bool = False) -> Path:
+    """Write the stand-in for VGGish: its front end and contract, random weights from a fixed seed.
+
+    Args:
+        directory: the SavedModel's folder.
+        overwrite: replace a folder that is there.
+
+    Returns:
+        The folder.
+
+    Example:
+        >>> write("vggish_stand_in")
+        PosixPath('vggish_stand_in')
+    """
+    import tensorflow as tf
+
+    from avkeras.features.networks.vggish import log_mel_patches
+
+    weights = tf.Variable(projection(), trainable=False, name="projection")
+    return export_embedder(
+        lambda waveform: embed_patches(log_mel_patches(waveform), weights),
+        directory,
+        spec=EMBEDDERS["vggish_stand_in"].spec,
+        tracked=weights,
+        overwrite=overwrite,
+    )

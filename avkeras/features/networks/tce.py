@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 from avkeras.errors import AvkerasError
 from avkeras.features.networks.resnet50 import SIZE
+from avkeras.features.registry import EMBEDDERS
+from avkeras.features.saved_model import export_embedder
 
 if TYPE_CHECKING:
     import keras
@@ -75,8 +77,10 @@ def load_tce(path: str | Path) -> keras.Model:
         AvkerasError: the file cannot be read, or the weights that are missing, of another shape or unexpected.
 
     Example:
-        >>> load_tce("tce_resnet50.pth").output_shape
-        (None, 2048)
+        >>> load_tce("tce_resnet50.pth")
+        Traceback (most recent call last):
+        ...
+        avkeras.errors.AvkerasError: tce_resnet50.pth: cannot be read: No such file or directory
     """
     from avkeras.features.networks.legacy_pickle import read_checkpoint
     from avkeras.features.networks.pytorch_weights import set_weights_by_name
@@ -95,3 +99,45 @@ def load_tce(path: str | Path) -> keras.Model:
         raise AvkerasError(f"{path}: {error}") from None
     logger.info("%s: left over, used in training only: %s", path, ", ".join(left_over) or "nothing")
     return network
+
+
+def write(
+    directory: str | Path,
+    *,
+    weights: str | Path | None = None,
+    network: keras.Model | None = None,
+    overwrite: bool = False,
+) -> Path:
+    """Write temporally coherent embeddings with the weights of their PyTorch checkpoint, preprocessing inside (94 MB).
+
+    Args:
+        directory: the SavedModel's folder.
+        weights: the checkpoint with the ResNet-50 trunk; it cannot be downloaded any more.
+        network: a model to use in place of the ResNet-50, with the same input and output shapes.
+        overwrite: replace a folder that is there.
+
+    Returns:
+        The folder.
+
+    Raises:
+        AvkerasError: no checkpoint is given, it cannot be read, or it does not fit.
+
+    Example:
+        >>> import keras
+        >>> pictures = keras.Input((224, 224, 3))
+        >>> colours = keras.layers.Dense(2048)(keras.layers.GlobalAveragePooling2D()(pictures))
+        >>> write("tce", network=keras.Model(pictures, colours))
+        PosixPath('tce')
+    """
+
+    if network is None:
+        if weights is None:
+            raise AvkerasError("tce: its checkpoint cannot be downloaded; give the file as `weights`.")
+        network = load_tce(weights)
+    return export_embedder(
+        lambda pictures: network(preprocess(pictures), training=False),
+        directory,
+        spec=EMBEDDERS["tce"].spec,
+        tracked=network,
+        overwrite=overwrite,
+    )

@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from avkeras.features.networks.weight_files import WeightFile
+from avkeras.features.networks.weight_files import WeightFile, find_weights
+from avkeras.features.registry import EMBEDDERS
+from avkeras.features.saved_model import export_embedder
 
 if TYPE_CHECKING:
     import keras
@@ -51,3 +53,42 @@ def build_vgg16(*, weights: str | Path | None = None) -> keras.Model:
 
     full = keras.applications.VGG16(weights=None if weights is None else str(weights))
     return keras.Model(full.input, full.get_layer("fc2").output, name="vgg16_fc2")
+
+
+def write(
+    directory: str | Path,
+    *,
+    weights: str | Path | None = None,
+    network: keras.Model | None = None,
+    overwrite: bool = False,
+) -> Path:
+    """Write VGG16's fc2 features with Keras' ImageNet weights, preprocessing inside (537 MB).
+
+    Args:
+        directory: the SavedModel's folder.
+        weights: Keras' weight file; default: `~/.keras/models/`, downloaded if need be.
+        network: a model to use in place of VGG16 up to fc2, with the same input and output shapes.
+        overwrite: replace a folder that is there.
+
+    Returns:
+        The folder.
+
+    Raises:
+        AvkerasError: the weights cannot be found or are another file.
+
+    Example:
+        >>> import keras
+        >>> pictures = keras.Input((224, 224, 3))
+        >>> colours = keras.layers.Dense(4096)(keras.layers.GlobalAveragePooling2D()(pictures))
+        >>> write("vgg16", network=keras.Model(pictures, colours))
+        PosixPath('vgg16')
+    """
+    if network is None:
+        network = build_vgg16(weights=find_weights(WEIGHTS, weights))
+    return export_embedder(
+        lambda pictures: network(caffe_preprocess(pictures), training=False),
+        directory,
+        spec=EMBEDDERS["vgg16"].spec,
+        tracked=network,
+        overwrite=overwrite,
+    )

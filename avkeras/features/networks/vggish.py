@@ -5,12 +5,15 @@ Constants are those of the published model: 25 ms windows every 10 ms, 64 HTK me
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from avkeras.errors import AvkerasError
-from avkeras.features.networks.weight_files import WeightFile
+from avkeras.features.networks.weight_files import WeightFile, check_weights
+from avkeras.features.registry import EMBEDDERS
+from avkeras.features.saved_model import export_embedder
 
 if TYPE_CHECKING:
     import keras
@@ -221,3 +224,63 @@ def postprocess(embeddings: tf.Tensor, matrix: np.ndarray, mean: np.ndarray) -> 
     # In double precision as in the published code, as the last step rounds down.
     whitened = tf.linalg.matmul(tf.cast(embeddings, tf.float64) - mean, matrix, transpose_b=True)
     return tf.cast(tf.floor((tf.clip_by_value(whitened, -2.0, 2.0) + 2.0) * (255.0 / 4.0)), tf.float32)
+
+
+def write(
+    directory: str | Path,
+    checkpoint: str | Path,
+    *,
+    pca: str | Path | None = None,
+    width: float = 1.0,
+    overwrite: bool = False,
+) -> Path:
+    """Write VGGish with the weights of the published TF1 checkpoint, waveform to embeddings (289 MB).
+
+    Args:
+        directory: the SavedModel's folder.
+        checkpoint: `vggish_model.ckpt`.
+        pca: `vggish_pca_params.npz`, to whiten the embeddings and quantise them to 8 bits (0 to 255), as AudioSet's
+            released features are; default: the embeddings as the network gives them, as TF Hub's module does.
+        width: factor on the number of units, for trials with a narrow checkpoint; the published files' checksums
+            are checked at 1.
+        overwrite: replace a folder that is there.
+
+    Returns:
+        The folder.
+
+    Raises:
+        AvkerasError: a file cannot be read or is not the published one.
+
+    Example:
+        >>> write("vggish", "vggish_model.ckpt")
+        Traceback (most recent call last):
+        ...
+        avkeras.errors.AvkerasError: vggish_model.ckpt: no such file; vggish_model.ckpt (MD5 d1c...) is wanted.
+    """
+    import tensorflow as tf
+
+    if width == 1.0:
+        check_weights(checkpoint, CHECKPOINT)
+        if pca is not None:
+            check_weights(pca, PCA)
+    try:
+        reader = tf.train.load_checkpoint(str(checkpoint))
+        names = reader.get_variable_to_shape_map()
+    except (tf.errors.OpError, ValueError) as error:
+        raise AvkerasError(f"{checkpoint}: cannot be read as a TensorFlow checkpoint.") from error
+    network = build_vggish(width=width)
+    set_weights_from_checkpoint(network, {name: reader.get_tensor(name) for name in names})
+    spec, finish = EMBEDDERS["vggish"].spec, None
+    if pca is not None:
+        matrix, mean = read_pca(pca)
+        note = "VGGish (Hershey et al., 2017), whitened by its PCA and quantised to 8 bits (0 to 255)"
+        spec = dataclasses.replace(spec, name="vggish_pca", handle=None, note=note)
+
+        def finish(embeddings: tf.Tensor) -> tf.Tensor:
+            return postprocess(embeddings, matrix, mean)
+
+    def call(waveform: tf.Tensor) -> tf.Tensor:
+        embeddings = network(log_mel_patches(waveform), training=False)
+        return finish(embeddings) if finish else embeddings
+
+    return export_embedder(call, directory, spec=spec, tracked=network, overwrite=overwrite)

@@ -79,7 +79,7 @@ def find_weights(wanted: WeightFile, path: str | Path | None = None) -> Path:
         except Exception as error:  # get_file raises a bare Exception when there is no network
             raise AvkerasError(
                 f"{wanted.what}'s weights are not there and cannot be downloaded from {wanted.url} ({error}).\n"
-                f"Put {wanted} into ~/.keras/models/, or name it: --weights FILE."
+                f"Put {wanted} into ~/.keras/models/, or give its path as `weights`."
             ) from error
     return check_weights(path, wanted)
 

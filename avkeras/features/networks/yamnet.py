@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 from avkeras.features.networks.vggish import MEL_BANDS, PATCH_FRAMES, WINDOW_SAMPLES, log_mel_spectrogram
 from avkeras.features.networks.weight_files import WeightFile, find_weights
+from avkeras.features.registry import EMBEDDERS
+from avkeras.features.saved_model import export_embedder
 
 if TYPE_CHECKING:
     import keras
@@ -108,11 +110,52 @@ def load_yamnet(path: str | Path | None = None) -> keras.Model:
         AvkerasError: the weights cannot be found or are another file.
 
     Example:
-        >>> load_yamnet("yamnet.h5").output_shape
-        [(None, 521), (None, 1024)]
+        >>> load_yamnet("yamnet.h5")
+        Traceback (most recent call last):
+        ...
+        avkeras.errors.AvkerasError: yamnet.h5: no such file; yamnet.h5 (15 MB, SHA-256 13c...) is wanted.
     """
     from avkeras.features.networks.keras_weights import read_layers, set_weights_in_order
 
     network = build_yamnet()
     set_weights_in_order(network, read_layers(find_weights(WEIGHTS, path)), what="YAMNet")
     return network
+
+
+def write(
+    directory: str | Path,
+    *,
+    weights: str | Path | None = None,
+    network: keras.Model | None = None,
+    overwrite: bool = False,
+) -> Path:
+    """Write YAMNet with its published weights and TF Hub's three outputs: scores, embeddings, spectrogram (15 MB).
+
+    Args:
+        directory: the SavedModel's folder.
+        weights: `yamnet.h5`; default: `~/.keras/models/`, downloaded if need be.
+        network: a model to use in place of YAMNet, with the same input and output shapes.
+        overwrite: replace a folder that is there.
+
+    Returns:
+        The folder.
+
+    Raises:
+        AvkerasError: the weights cannot be found or are another file.
+
+    Example:
+        >>> import keras
+        >>> patches = keras.Input((96, 64))
+        >>> flat = keras.layers.Flatten()(patches)
+        >>> network = keras.Model(patches, [keras.layers.Dense(521)(flat), keras.layers.Dense(1024)(flat)])
+        >>> write("yamnet", network=network)
+        PosixPath('yamnet')
+    """
+
+    network = network or load_yamnet(weights)
+
+    def call(waveform: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        spectrogram, patches = log_mel_patches(waveform)
+        return (*network(patches, training=False), spectrogram)
+
+    return export_embedder(call, directory, spec=EMBEDDERS["yamnet"].spec, tracked=network, overwrite=overwrite)

@@ -1,0 +1,6 @@
+"""The stand-in for VGGish as a SavedModel: `python hub_models/vggish_stand_in.py --help`."""
+
+from avkeras.commands.write_embedder import write_embedder
+
+if __name__ == "__main__":
+    write_embedder("vggish_stand_in")

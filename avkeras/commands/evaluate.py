@@ -1,5 +1,6 @@
 """`avkeras evaluate`: scores of anyone's detected events."""
 
+import dataclasses
 import os
 from pathlib import Path
 
@@ -8,6 +9,8 @@ EXAMPLES = """  avkeras evaluate predictions.tsv --truth ground_truth.tsv
   avkeras evaluate predictions.tsv --truth ground_truth.tsv --durations durations.tsv --scores scores
   avkeras evaluate predictions.tsv --truth ground_truth.tsv --scores scores --tuning tuning.json
   avkeras evaluate predictions.tsv --truth ground_truth.tsv --clip-probabilities clips.csv --clip-threshold 0.4
+  avkeras evaluate --truth test.tsv --scores test/ --post-processing boxes --validation-truth val.tsv \\
+                   --validation-scores val/
   avkeras evaluate a.tsv b.tsv --truth ground_truth.tsv --durations durations.tsv --scores scores_a scores_b
 
 what the files look like (tabs between the fields; times in seconds):
@@ -31,7 +34,7 @@ def add_arguments(parser) -> None:
     """Adds the options."""
     parser.add_config()
     parser.add_argument(
-        "predictions", type=Path, nargs="+", metavar="PREDICTIONS", help="detected events; two files for two systems"
+        "predictions", type=Path, nargs="*", metavar="PREDICTIONS", help="detected events; two files for two systems"
     )
     parser.add_argument("--truth", required=True, type=Path, metavar="FILE", help="true events")
     parser.add_argument(
@@ -80,6 +83,14 @@ def add_arguments(parser) -> None:
         metavar="FILE",
         help="tuning.json of a run: its classes, filters and clip thresholds",
     )
+    parser.add_argument(
+        "--post-processing",
+        choices=("median", "boxes", "hysteresis"),
+        help="make the events of --scores, in place of PREDICTIONS: thresholds and median filters, sound event "
+        "bounding boxes, or two thresholds with gaps filled; tuned on the validation set",
+    )
+    parser.add_argument("--validation-truth", type=Path, metavar="FILE", help="--post-processing: true events")
+    parser.add_argument("--validation-scores", type=Path, metavar="DIR", help="--post-processing: scores")
     parser.add_argument(
         "--bootstrap",
         type=int,
@@ -150,6 +161,15 @@ def _systems(options) -> list[dict]:
     """The options of each system."""
     from avkeras.commands.parser import UsageError
 
+    made = options.post_processing
+    if made and not (options.scores and options.validation_truth and options.validation_scores):
+        raise UsageError("--post-processing: --scores, --validation-truth and --validation-scores are needed")
+    if made and (options.predictions or options.filters or options.tuning or len(options.scores) > 1):
+        raise UsageError("--post-processing: makes the events of one system; no PREDICTIONS, --filters, --tuning")
+    if not made and (options.validation_truth or options.validation_scores):
+        raise UsageError("--validation-truth and --validation-scores: are for --post-processing, which is not given")
+    if not made and not options.predictions:
+        raise UsageError("missing: PREDICTIONS")
     if len(options.predictions) > 2:
         raise UsageError("PREDICTIONS: one file, or two of two systems")
     if options.filters and not options.scores:
@@ -160,7 +180,7 @@ def _systems(options) -> list[dict]:
         raise UsageError("--scores and --operating-points: PSDS comes from one of them")
     if options.bootstrap is not None and options.bootstrap < 1:
         raise UsageError("--bootstrap: the number of resamples must be above 0")
-    systems = [{"predictions": path} for path in options.predictions]
+    systems = [{"predictions": path} for path in options.predictions or [None]]
     for name in ("scores", "operating_points", "clip_probabilities", "tuning"):
         given = options[name] or [None] * len(systems)
         if len(given) != len(systems):
@@ -184,13 +204,26 @@ def _evaluate(options, *, predictions, scores, operating_points, clip_probabilit
         classes = classes or chosen.classes
         filters = chosen.psds_filters if scores else 1
         thresholds = dict(zip(chosen.classes, chosen.clip_thresholds, strict=True))
-    return evaluate(
+    boxes, done = None, []
+    if options.post_processing:
+        from avkeras.evaluation.score_files import load_scores
+        from avkeras.evaluation.tuned_events import tune_events
+
+        tuned = tune_events(
+            options.post_processing, options.validation_truth, options.validation_scores, logits=options.logits
+        )
+        scores = load_scores(scores, logits=options.logits, notes=done)
+        predictions = tuned.events(scores)
+        filters, boxes = tuned.filters_of(scores), tuned.boxes_by_class()
+        done.append(f"events by {tuned.summary()}")
+    found = evaluate(
         predictions,
         options.truth,
         durations=options.durations,
         scores=scores,
         points=operating_points,
         filters=filters,
+        boxes=boxes,
         classes=classes,
         offset_rule=options.offset_rule,
         logits=options.logits,
@@ -198,3 +231,4 @@ def _evaluate(options, *, predictions, scores, operating_points, clip_probabilit
         clip_thresholds=thresholds,
         more_classes=more_classes,
     )
+    return dataclasses.replace(found, notes=(*done, *found.notes))

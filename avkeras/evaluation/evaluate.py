@@ -6,6 +6,7 @@ from pathlib import Path
 
 from avkeras.errors import AvkerasError
 from avkeras.evaluation.all_thresholds import SegmentScores, detections_at_all_thresholds
+from avkeras.evaluation.bounding_boxes import BoxSettings, bounding_boxes, boxes_as_segments
 from avkeras.evaluation.clip_counts import ClipCounts, event_counts, intersection_counts, label_counts, segment_counts
 from avkeras.evaluation.clip_probabilities import labels_of_probabilities, read_clip_probabilities
 from avkeras.evaluation.exact_events import event_changes
@@ -15,7 +16,7 @@ from avkeras.evaluation.inputs import EventSource, Inputs, PointSource, gather, 
 from avkeras.evaluation.metrics import labels_of
 from avkeras.evaluation.operating_points import operating_points_of_detections, operating_points_of_events
 from avkeras.evaluation.psds import PSDS1, PSDS2, PsdRoc, PsdsSettings, psd_roc
-from avkeras.evaluation.score_files import FrameScores, segments_of
+from avkeras.evaluation.score_files import ClipScores, FrameScores, segments_of
 from avkeras.evaluation.threshold_changes import ClassChanges
 
 SCENARIOS: dict[str, PsdsSettings] = {"PSDS1": PSDS1, "PSDS2": PSDS2}
@@ -35,6 +36,7 @@ class Evaluation:
         changes: counts at all thresholds of scores, empty without: of `"segment"`, `"event"` and `"intersection"` (with
             the median filters of PSDS1), and of the tolerances of `"PSDS1"` and `"PSDS2"`.
         filters: median filters of the scores.
+        boxes: settings of bounding boxes of the scores, or None.
         notes: what was interpreted, merged or left out, a line each.
     """
 
@@ -44,6 +46,7 @@ class Evaluation:
     rocs: dict[str, PsdRoc]
     changes: dict[str, ClassChanges | IntersectionChanges]
     filters: int | Sequence[int] | Mapping[str, int | Sequence[int]]
+    boxes: Mapping[str, tuple[float, float, float]] | None
     notes: tuple[str, ...]
 
     @property
@@ -66,9 +69,10 @@ def evaluate(
     ground_truth: EventSource,
     *,
     durations: str | Path | Mapping[str, float] | None = None,
-    scores: str | Path | FrameScores | None = None,
+    scores: str | Path | FrameScores | ClipScores | None = None,
     points: PointSource | None = None,
     filters: int | Sequence[int] | Mapping[str, int | Sequence[int]] = 1,
+    boxes: Mapping[str, tuple[float, float, float]] | None = None,
     classes: Sequence[str] | None = None,
     offset_rule: str = "larger",
     logits: bool = False,
@@ -92,6 +96,8 @@ def evaluate(
             a folder with a file of events for each threshold, or events by threshold and clip.
         filters: sizes of median filters in frames for PSDS of scores, one for all classes or one for each of the
             scores'; or these for `"PSDS1"` and for `"PSDS2"`.
+        boxes: settings of sound event bounding boxes for each class (length, absolute, relative, see
+            `avkeras.evaluation.bounding_boxes.BoxSettings`): PSDS and figures over thresholds are then those of boxes.
         classes: the classes to score; events of others are left out. By default those of the ground truth and of
             the predictions, as in the DCASE scripts.
         offset_rule: see `avkeras.evaluation.clip_counts.event_counts`.
@@ -115,6 +121,8 @@ def evaluate(
         raise AvkerasError("PSDS comes from scores or from operating points: give one of them")
     if scores is None and filters != 1:
         raise AvkerasError("median filters are for scores, which are not given")
+    if boxes is not None and scores is None:
+        raise AvkerasError("boxes are made of scores, which are not given")
     notes: list[str] = []
     if isinstance(clip_probabilities, str | Path):
         clip_probabilities = read_clip_probabilities(clip_probabilities, notes=notes)
@@ -152,8 +160,10 @@ def evaluate(
     elif inputs.points:
         rocs = {name: _roc_of_points(inputs, settings) for name, settings in SCENARIOS.items()}
     elif inputs.scores is not None:
-        rocs, changes = _of_scores(inputs, filters, offset_rule)
-    return Evaluation(inputs, counts, offset_rule, rocs, changes, filters, tuple(notes))
+        if lacking := sorted(set(inputs.scored) - set(boxes if boxes is not None else inputs.scored)):
+            raise AvkerasError(f"no settings of boxes for {listed(lacking)}")
+        rocs, changes = _of_scores(inputs, filters, boxes, offset_rule)
+    return Evaluation(inputs, counts, offset_rule, rocs, changes, filters, boxes, tuple(notes))
 
 
 def _roc_of_points(inputs: Inputs, settings: PsdsSettings) -> PsdRoc:
@@ -163,23 +173,28 @@ def _roc_of_points(inputs: Inputs, settings: PsdsSettings) -> PsdRoc:
     return _roc(counted, settings)
 
 
-def scenario_detections(inputs: Inputs, filters) -> Iterator[tuple[str, PsdsSettings, SegmentScores, list]]:
-    """For each PSDS its name, its settings, the filtered scores and the detections at all thresholds."""
+def scenario_detections(inputs: Inputs, filters, boxes) -> Iterator[tuple[str, PsdsSettings, SegmentScores, list]]:
+    """For each PSDS its name, its settings, the scores after post-processing and the detections at all thresholds."""
     before = segments = detections = None
     for name, settings in SCENARIOS.items():
         sizes = filters[name] if isinstance(filters, Mapping) else filters
         if segments is None or sizes != before:
             segments, before = segments_of(inputs.scores, classes=inputs.scored, filters=sizes), sizes
-            detections = detections_at_all_thresholds(segments)
+            if boxes is None:
+                detections = detections_at_all_thresholds(segments)
+            else:
+                settings_of = BoxSettings(*zip(*(boxes[label] for label in inputs.scored), strict=True))
+                detections = bounding_boxes(segments, settings_of)
+                segments = boxes_as_segments(detections, inputs.durations)
         yield name, settings, segments, detections
 
 
-def _of_scores(inputs: Inputs, filters, offset_rule: str):
+def _of_scores(inputs: Inputs, filters, boxes, offset_rule: str):
     """PSD-ROCs over 50 and over all thresholds, and the counts at all thresholds."""
     options = {"classes": inputs.scored, "durations": inputs.durations}
     rocs, exact = {}, {}
     changes: dict[str, ClassChanges | IntersectionChanges] = {}
-    for name, settings, segments, detections in scenario_detections(inputs, filters):
+    for name, settings, segments, detections in scenario_detections(inputs, filters, boxes):
         if not changes:
             shared = {"detections": detections, "classes": inputs.scored}
             changes = {

@@ -59,7 +59,7 @@ def gather(
     ground_truth: EventSource,
     *,
     durations: str | Path | Mapping[str, float] | None = None,
-    scores: str | Path | FrameScores | None = None,
+    scores: str | Path | FrameScores | ClipScores | None = None,
     points: PointSource | None = None,
     classes: Sequence[str] | None = None,
     more_classes: Sequence[str] = (),
@@ -94,7 +94,10 @@ def gather(
         if missing := sorted(set(truth.events) - set(seconds)):
             raise AvkerasError(f"durations are missing for {listed(missing)}, named in {truth_name}: add them")
     if scores is not None:
-        own = load_scores(scores, logits=logits, notes=notes) if isinstance(scores, str | Path) else tables_of(scores)
+        if isinstance(scores, str | Path):
+            own = load_scores(scores, logits=logits, notes=notes)
+        else:
+            own = scores if isinstance(scores, ClipScores) else tables_of(scores)
         placed = {name: (table, own.places[name]) for name, table in own.tables.items()}
         placed, _ = names.adopt(placed, what=_name(scores, "the scores"), grow=True, notes=notes)
         if missing := [name for name in names if name not in placed]:

@@ -87,7 +87,7 @@ def _points(evaluation, scenario) -> list[list[list[Event]]]:
     """The events of each clip at each of 50 thresholds."""
     inputs = evaluation.inputs
     points = [[[] for _ in inputs.names] for _ in THRESHOLDS]
-    every = {name: rest for name, _, *rest in scenario_detections(inputs, evaluation.filters)}
+    every = {name: rest for name, _, *rest in scenario_detections(inputs, evaluation.filters, evaluation.boxes)}
     for label, found in zip(inputs.scored, every[scenario][1], strict=True):
         low = found.low
         for threshold, point in zip(THRESHOLDS, points, strict=True):

@@ -21,7 +21,7 @@ def resampled_figures(evaluation: Evaluation) -> dict[str, Figure]:
     figures: dict[str, Figure] = {kind: F1Figure(counts) for kind, counts in evaluation.counts.items()}
     options = {"durations": inputs.durations}
     if changes:
-        for name, settings, _, detections in scenario_detections(inputs, evaluation.filters):
+        for name, settings, _, detections in scenario_detections(inputs, evaluation.filters, evaluation.boxes):
             found = changes_of_detections(
                 detections, inputs.merged, settings=settings, classes=inputs.scored, **options
             )

@@ -9,6 +9,7 @@ import pytest
 from avkeras.cli import main
 from avkeras.data.manifest import Event
 from avkeras.evaluation.files import read_operating_points, write_events
+from avkeras.evaluation.postprocess import decode_events
 from avkeras.evaluation.score_files import FrameScores, write_scores
 
 HEADER = "filename\tonset\toffset\tevent_label\n"
@@ -119,6 +120,8 @@ def test_files_of_one_class_and_one_clip(command, tmp_path, capsys):
         (["--logits"], "--logits: is said of --scores, which is not given"),
         (["other.tsv", "third.tsv"], "PREDICTIONS: one file, or two of two systems"),
         (["other.tsv", "--scores", "s"], "--scores: 1 for 2 PREDICTIONS; one is needed for each"),
+        (["--validation-truth", "v.tsv"], "are for --post-processing, which is not given"),
+        (["--post-processing", "boxes"], "--scores, --validation-truth and --validation-scores are needed"),
         (["--bootstrap", "0"], "--bootstrap: the number of resamples must be above 0"),
         (["--scores", "s", "--operating-points", "p"], "--scores and --operating-points: PSDS comes from one of them"),
     ],
@@ -221,6 +224,30 @@ def test_two_systems_with_scores_of_other_classes(command, random_case, tmp_path
     assert {"PSDS1", "PSDS2", "PSDS1_all", "segment_best", "intersection_best", "mAUC", "mpAUC"} <= {
         row["figure"] for row in rows
     }
+
+
+@pytest.mark.parametrize("kind", ["median", "boxes", "hysteresis"])
+def test_events_tuned_on_validation(command, random_case, tmp_path, kind):
+    for part, seed in (("validation", 2), ("test", 4)):
+        case = random_case(seed, clips=20)
+        names = tuple(f"{part}{index}" for index in range(len(case.scores)))
+        write_events(tmp_path / f"{part}.tsv", dict(zip(names, case.truth, strict=True)))
+        scores = FrameScores(names, case.classes, case.scores, case.seconds_per_frame, case.durations)
+        write_scores(tmp_path / part, scores)
+    options = ["--scores", tmp_path / "test", "--json", tmp_path / "f.json"]
+    tuned = ["--validation-truth", tmp_path / "validation.tsv", "--validation-scores", tmp_path / "validation"]
+    command("--post-processing", kind, *options, *tuned, truth=tmp_path / "test.tsv")
+    found = json.loads((tmp_path / "f.json").read_text())
+    assert f"events by {kind}: Cat" in found["notes"][0]
+    # By thresholds of 0.5 on bare frames
+    plain = decode_events(
+        case.scores, classes=case.classes, seconds_per_frame=case.seconds_per_frame, durations=case.durations
+    )
+    write_events(tmp_path / "plain.tsv", dict(zip(names, plain, strict=True)))
+    command(tmp_path / "plain.tsv", *options, truth=tmp_path / "test.tsv")
+    bare = json.loads((tmp_path / "f.json").read_text())
+    assert found["figures"]["EBF1"] > bare["figures"]["EBF1"]
+    assert (found["psd_rocs"] == bare["psd_rocs"]) == (kind == "hysteresis")
 
 
 @pytest.mark.slow  # psds-eval takes a minute for 50 thresholds, twice

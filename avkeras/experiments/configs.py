@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from avkeras.errors import AvkerasError
+
 # name -> (first input, second input): the best rows of the 2019 paper's table 1, with positions on video
 SYSTEMS = {"audio": ("audio", "audio"), "video": ("video", "video"), "audio+video": ("video", "audio")}
 
@@ -122,3 +124,32 @@ class SoundEventDetection(ExperimentValues):
 
 
 EXPERIMENTS = {"tagging": AudioTagging, "detection": SoundEventDetection}
+
+
+def wanted_systems(values: AudioTagging) -> dict[str, tuple[str, str, tuple[str, ...]]]:
+    """Returns first input, second input and modalities with positions of each model to train, by its name.
+
+    Raises:
+        AvkerasError: a name is not known, or only one of `first` and `second` is given.
+
+    Example:
+        >>> wanted_systems(AudioTagging(first="video", second="audio", positions=()))
+        {'video-audio': ('video', 'audio', ())}
+    """
+    if (values.first is None) != (values.second is None):
+        raise AvkerasError("first, second: give both, for a model of these inputs, or neither, to train systems")
+    if values.first is not None:
+        places = (values.first, values.second)
+        if unknown := set(places) - {"audio", "video"}:
+            raise AvkerasError(f"first, second: '{unknown.pop()}' is none of audio, video")
+        systems = {"-".join(places): places}
+    else:
+        if unknown := [name for name in values.systems if name not in SYSTEMS]:
+            raise AvkerasError(f"systems: '{unknown[0]}' is none of {', '.join(SYSTEMS)}")
+        systems = {name: SYSTEMS[name] for name in values.systems}
+    if unknown := set(values.positions) - {"audio", "video"}:
+        raise AvkerasError(f"positions: '{unknown.pop()}' is none of audio, video")
+    return {
+        name: (*places, tuple(modality for modality in values.positions if modality in places))
+        for name, places in systems.items()
+    }

@@ -1,72 +1,22 @@
 """The 2019 experiment: train audiovisual transformers on a manifest, choose their thresholds and score them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from avkeras.data.checks import check_data
-from avkeras.data.clip_set import ClipSet
 from avkeras.data.manifest import Manifest, read_manifest
-from avkeras.data.records import RecordReader
 from avkeras.datasets.demo_data import demo_manifest
 from avkeras.errors import AvkerasError
-from avkeras.evaluation.thresholds import best_global_threshold, micro_f1
-from avkeras.experiments.configs import SYSTEMS, AudioTagging
+from avkeras.experiments.configs import SYSTEMS, AudioTagging, wanted_systems
 from avkeras.experiments.inputs import Features, UsedEmbedder, write_inputs
+from avkeras.experiments.tagging_scores import SystemResult, clip_sets, clips_with_video, score_tagging
 from avkeras.features.extract import extract
 from avkeras.features.write_clips import write_extraction
 from avkeras.runs.files import read_json, write_json, write_rows
 from avkeras.runs.run_folder import INPUTS_FILE, pin_values
 
-__all__ = [
-    "SYSTEMS",
-    "AudioTagging",
-    "SystemResult",
-    "TaggingReport",
-    "build_model",
-    "clip_sets",
-    "run_audio_tagging",
-    "run_on_features",
-    "score_tagging",
-    "tagging_features",
-    "wanted_systems",
-]
-
 RESULT_FILE = "result.json"  # of a system that is trained and scored
-
-
-@dataclass
-class SystemResult:
-    """What one system reached.
-
-    Args:
-        system: its name.
-        folder: its files: `metrics.csv`, `epochs`, `model.keras`, `predictions.csv`, `inputs.json`, `result.json`.
-        threshold: the global one that is best on validation.
-        f1: micro-F1 on all test clips that it can be scored on.
-        f1_with_video: micro-F1 on the test clips with video; None: there are none.
-        clips: how many test clips `f1` is of.
-        accuracy: share of the test clips whose one label is the most probable class; None: clips have several labels.
-        epochs: that it was trained for.
-        validation: micro-F1 on validation at the threshold; None: of a run of an older version.
-    """
-
-    system: str
-    folder: Path
-    threshold: float
-    f1: float
-    f1_with_video: float | None
-    clips: int
-    accuracy: float | None
-    epochs: int
-    validation: float | None = None
-
-    def row(self) -> dict[str, Any]:
-        """Returns it as `result.json` and `results.csv` have it."""
-        return {**vars(self), "folder": self.folder.name}
 
 
 @dataclass
@@ -113,35 +63,6 @@ def run_audio_tagging(
     return run_on_features(
         values, manifest, tagging_features(values, manifest, progress=step("embeddings")), verbose=verbose
     )
-
-
-def wanted_systems(values: AudioTagging) -> dict[str, tuple[str, str, tuple[str, ...]]]:
-    """Returns first input, second input and modalities with positions of each model to train, by its name.
-
-    Raises:
-        AvkerasError: a name is not known, or only one of `first` and `second` is given.
-
-    Example:
-        >>> wanted_systems(AudioTagging(first="video", second="audio", positions=()))
-        {'video-audio': ('video', 'audio', ())}
-    """
-    if (values.first is None) != (values.second is None):
-        raise AvkerasError("first, second: give both, for a model of these inputs, or neither, to train systems")
-    if values.first is not None:
-        places = (values.first, values.second)
-        if unknown := set(places) - {"audio", "video"}:
-            raise AvkerasError(f"first, second: '{unknown.pop()}' is none of audio, video")
-        systems = {"-".join(places): places}
-    else:
-        if unknown := [name for name in values.systems if name not in SYSTEMS]:
-            raise AvkerasError(f"systems: '{unknown[0]}' is none of {', '.join(SYSTEMS)}")
-        systems = {name: SYSTEMS[name] for name in values.systems}
-    if unknown := set(values.positions) - {"audio", "video"}:
-        raise AvkerasError(f"positions: '{unknown.pop()}' is none of audio, video")
-    return {
-        name: (*places, tuple(modality for modality in values.positions if modality in places))
-        for name, places in systems.items()
-    }
 
 
 def _check(values: AudioTagging, manifest: Manifest) -> tuple[str, ...]:
@@ -221,40 +142,6 @@ def run_on_features(
     return report
 
 
-def clip_sets(
-    manifest: Manifest, stores: Mapping[str, RecordReader], modalities: set[str], *, complete_only: bool
-) -> dict[str, ClipSet]:
-    """Returns the clips of each split that a model is trained, tuned and scored on, with what it takes of them.
-
-    Args:
-        manifest: the clips.
-        stores: of all modalities.
-        modalities: that the model takes.
-        complete_only: leave out clips that lack any modality of the stores, whether the model takes it or not; where
-            no model sees, those for which the manifest names no video. A model that only sees leaves out clips without
-            video anyway.
-
-    Raises:
-        AvkerasError: a modality has no store, or a split no clip.
-    """
-    if missing := sorted(modalities - set(stores)):
-        raise AvkerasError(f"no clip has {missing[0]}")
-    used = {modality: store for modality, store in stores.items() if modality in modalities}
-    by_manifest = complete_only and "video" not in stores and any(clip.video for clip in manifest.clips)
-    sets = {}
-    for split in ("train", "validation", "test"):
-        clips = manifest.split(split)
-        if by_manifest:
-            clips = tuple(clip for clip in clips if clip.video)
-        if complete_only:
-            clips = ClipSet(clips, stores, manifest.classes, complete_only=True).clips
-        sets[split] = ClipSet(clips, used, manifest.classes, complete_only=complete_only or "audio" not in modalities)
-        if not len(sets[split]):
-            lacking = " and ".join(sorted(stores if complete_only else modalities))
-            raise AvkerasError(f"no clip of split {split} has {lacking}")
-    return sets
-
-
 def build_model(
     values: AudioTagging, *, first: str, second: str, positions: Sequence[str], dims: dict[str, int], classes: int
 ) -> Any:
@@ -283,39 +170,6 @@ def build_model(
     )
     model.compile(Adam(values.learning_rate), "binary_crossentropy")
     return model
-
-
-def score_tagging(
-    sets: Mapping[str, ClipSet], probabilities: Mapping[str, np.ndarray], *, with_video: np.ndarray
-) -> dict[str, Any]:
-    """Chooses the threshold on validation and scores the test clips by it (2019, section 3.2.10).
-
-    Args:
-        sets: `validation` and `test`.
-        probabilities: of their clips, `(clips, classes)`.
-        with_video: which test clips have video, `(clips,)`.
-
-    Returns:
-        The fields of a `SystemResult` that are scores.
-    """
-    threshold, validation = best_global_threshold(sets["validation"].targets, probabilities["validation"])
-    targets, found = sets["test"].targets, probabilities["test"]
-    one_label = bool((targets.sum(axis=1) == 1).all())
-    seen = micro_f1(targets[with_video], found[with_video], threshold=threshold) if with_video.any() else None
-    return {
-        "threshold": float(threshold),
-        "f1": micro_f1(targets, found, threshold=threshold),
-        "f1_with_video": seen,
-        "clips": len(targets),
-        "accuracy": float((found.argmax(1) == targets.argmax(1)).mean()) if one_label else None,
-        "validation": float(validation),
-    }
-
-
-def clips_with_video(clips: ClipSet, stores: Mapping[str, RecordReader]) -> np.ndarray:
-    """Returns which clips have video, `(clips,)`, whether a model takes it or not."""
-    records = stores["video"].records if "video" in stores else {}
-    return np.array([clip.id in records and records[clip.id].frames > 0 for clip in clips.clips], bool)
 
 
 def _run_system(name, inputs, values, sets, features, stores, verbose) -> SystemResult:

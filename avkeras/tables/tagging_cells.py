@@ -69,7 +69,9 @@ def _run_apart(task: TaggingTask, values: AudioTagging, manifest: Manifest) -> N
 
 def _run_together(task: TaggingTask, values: AudioTagging, manifest: Manifest) -> bool:
     """Trains the experiment's models of all seeds in one program; returns False where that is not the faster way."""
-    from avkeras.experiments.tagging import build_model, clip_sets, clips_with_video, score_tagging, wanted_systems
+    from avkeras.experiments.configs import wanted_systems
+    from avkeras.experiments.tagging import build_model
+    from avkeras.experiments.tagging_scores import clip_sets, clips_with_video, score_tagging
     from avkeras.training.many_seeds import faster_together, train_seeds
 
     ((first, second, positions),) = wanted_systems(values).values()

@@ -10,7 +10,8 @@ from avkeras.data.manifest import Clip, write_manifest
 from avkeras.errors import AvkerasError
 from avkeras.experiments.configs import AudioTagging
 from avkeras.experiments.inputs import Features, write_inputs
-from avkeras.experiments.tagging import SystemResult, TaggingReport
+from avkeras.experiments.tagging import TaggingReport
+from avkeras.experiments.tagging_scores import SystemResult
 from avkeras.features.write_clips import Summary
 from avkeras.runs.files import write_json, write_rows
 from avkeras.runs.run_folder import pin_values

@@ -10,8 +10,9 @@ import pytest
 from avkeras.data.manifest import Clip, write_manifest
 from avkeras.data.records import RecordReader, RecordWriter
 from avkeras.errors import AvkerasError
-from avkeras.experiments.configs import EXPERIMENTS, AudioTagging, ExperimentValues, SoundEventDetection
-from avkeras.experiments.tagging import clip_sets, run_audio_tagging, wanted_systems
+from avkeras.experiments.configs import EXPERIMENTS, AudioTagging, ExperimentValues, SoundEventDetection, wanted_systems
+from avkeras.experiments.tagging import run_audio_tagging
+from avkeras.experiments.tagging_scores import clip_sets
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 

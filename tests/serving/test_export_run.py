@@ -8,9 +8,8 @@ import pytest
 from avkeras.cli import main
 from avkeras.datasets.demo import make_demo
 from avkeras.errors import AvkerasError
-from avkeras.experiments.detection import SoundEventDetection
+from avkeras.experiments.configs import AudioTagging, SoundEventDetection
 from avkeras.experiments.detection_scores import METRICS, Tuning
-from avkeras.experiments.tagging import AudioTagging
 from avkeras.models.audiovisual_transformer import AudiovisualTransformer
 from avkeras.models.multi_encoder import MultiEncoder
 from avkeras.runs.results_file import ResultsFile

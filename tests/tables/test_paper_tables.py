@@ -9,8 +9,7 @@ import pytest
 from scipy.stats import ttest_1samp
 
 from avkeras.errors import AvkerasError
-from avkeras.experiments.configs import AudioTagging, SoundEventDetection
-from avkeras.experiments.tagging import wanted_systems
+from avkeras.experiments.configs import AudioTagging, SoundEventDetection, wanted_systems
 from avkeras.tables.numbers import table_numbers
 from avkeras.tables.paper_tables import METRICS, TABLES, paper_table
 

@@ -1,0 +1,95 @@
+"""The mean teacher of the 2022 experiment: built from its values, trained so that it can be interrupted."""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+from avkeras.data.detection_set import DetectionSet
+from avkeras.data.manifest import SUPERVISION
+from avkeras.experiments.configs import SoundEventDetection
+from avkeras.features.extract_detection import MAX_FRAMES
+
+if TYPE_CHECKING:
+    from avkeras.training.mean_teacher import MeanTeacher
+
+
+def build_mean_teacher(
+    values: SoundEventDetection, *, visual_dims: Mapping[str, int], classes: Sequence[str]
+) -> "MeanTeacher":
+    """Returns a compiled `MeanTeacher` of a `MultiEncoder` (2022, section 3.1.5).
+
+    Args:
+        values: of the experiment.
+        visual_dims: width of the embeddings per visual input.
+        classes: names of the classes.
+    """
+    import keras
+
+    from avkeras.models.multi_encoder import MultiEncoder
+    from avkeras.training.mean_teacher import MeanTeacher
+    from avkeras.training.rectified_adam import RectifiedAdam
+
+    keras.utils.set_random_seed(values.seed)
+    student = MultiEncoder(
+        classes=list(classes),
+        visual_dims=visual_dims,
+        block=values.block,
+        training_weight=values.training_weight,
+        max_frames=MAX_FRAMES,
+        blocks=values.blocks,
+        dim=values.dim,
+        num_heads=values.num_heads,
+        key_dim=values.key_dim,
+        hidden_dim=values.hidden_dim,
+        dropout=values.dropout,
+        filters=values.filters,
+        dtype=values.precision,
+    )
+    model = MeanTeacher(student, decay=values.teacher_decay, consistency_weight=values.consistency_weight)
+    model.compile(
+        RectifiedAdam(
+            keras.optimizers.schedules.ExponentialDecay(values.learning_rate, values.decay_steps, values.decay_rate)
+        )
+    )
+    return model
+
+
+def train_mean_teacher(
+    model: "MeanTeacher", training: DetectionSet, values: SoundEventDetection, *, verbose: int | str = 0
+) -> None:
+    """Trains to the last epoch; it can be killed and goes on, see `avkeras.training.run.resumable_fit`.
+
+    Args:
+        model: from `build_mean_teacher`.
+        training: clips of the three kinds of supervision.
+        values: of the experiment; `metrics.csv`, `epochs` and the logs for TensorBoard go to its `out`.
+        verbose: of `fit`.
+    """
+    from avkeras.data.mixup import mixup
+    from avkeras.data.streams import StreamSampler, stream_dataset
+    from avkeras.training.run import resumable_fit
+
+    def standardise():
+        model.student.adapt(training.dataset(batch_size=sum(values.batch)))
+        with model.distribute_strategy.scope():
+            model.compile(model.optimizer)  # the teacher takes the statistics over
+
+    def batches(first_step: int):
+        counts = dict(zip(SUPERVISION, values.batch, strict=True))
+        return stream_dataset(
+            StreamSampler(training.supervision, counts=counts, seed=values.seed),
+            training.load,
+            steps=values.epochs * values.steps_per_epoch,
+            start_step=first_step,
+            augment=partial(mixup, rate=values.mixup_rate) if values.mixup_rate else None,
+        )
+
+    resumable_fit(
+        model,
+        batches,
+        folder=values.out,
+        epochs=values.epochs,
+        steps_per_epoch=values.steps_per_epoch,
+        before_first=standardise,
+        verbose=verbose,
+    )

@@ -79,10 +79,7 @@ def show_detection_report(report: "DetectionReport") -> None:
         console.print(f"Audio weight {tuning.weight:g}, chosen by EBF1 on validation ({scores})")
     table = Table(title=f"Test clips of {report.manifest.path}, {report.model_name}, in %")
     for name in ("part", "clips", *METRICS):
-        if name == "part":
-            table.add_column(name)
-        else:
-            table.add_column(name, justify="right", no_wrap=True, min_width=len(name))
+        table.add_column(name, justify="left" if name == "part" else "right", no_wrap=True)
     for row in report.rows:
         table.add_row(row["part"], str(row["clips"]), *(f"{100 * row[name]:.1f}" for name in METRICS))
     console.print(table)

@@ -252,7 +252,7 @@ def _tune_and_score(student, sets, values: SoundEventDetection, features: Featur
         ignored = _predict(student, test, values, 1.0)
         rows += score(test, ignored, tuning, parts={"with video, video ignored": seen})
         own = tune(validation, {1.0: _predict(student, validation, values, 1.0)})
-        rows += score(test, ignored, own, parts={"with video, video ignored, own tuning": seen})
+        rows += score(test, ignored, own, parts={"video ignored, own tuning": seen})
         own.write(values.out / "tuning_video_ignored.json")
         student.set_inference_weight(tuning.weight)
     tuning.write(values.out / "tuning.json")

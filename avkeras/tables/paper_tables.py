@@ -12,7 +12,7 @@ from typing import Any
 from avkeras.errors import AvkerasError
 
 METRICS = ("CBF1", "SBF1", "EBF1", "PSDS1", "PSDS2")
-PARTS = ("with video", "without video", "with video, video ignored", "with video, video ignored, own tuning")
+PARTS = ("with video", "without video", "with video, video ignored", "video ignored, own tuning")
 _IGNORED = (
     "Video ignored is an audio weight of 1 (2022, section 3.2.2). The paper does not say which thresholds and filters "
     "are used then: rows without a further word have those tuned at the weight that validation chose, rows with own "

@@ -22,7 +22,7 @@ from avkeras.experiments.detection_scores import METRICS, Tuning
 from avkeras.reports.visualize_media import visualize
 from avkeras.training.callbacks import LastEpochs, MetricsFile
 
-PARTS = ["all", "with video", "without video", "with video, video ignored", "with video, video ignored, own tuning"]
+PARTS = ["all", "with video", "without video", "with video, video ignored", "video ignored, own tuning"]
 
 
 @pytest.fixture(scope="module")

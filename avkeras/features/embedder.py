@@ -10,6 +10,7 @@ import numpy as np
 
 from avkeras.errors import AvkerasError
 from avkeras.features.embedder_specs import EmbedderSpec
+from avkeras.media.audio_track import LOUDEST
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -99,7 +100,7 @@ class Embedder:
             Waveforms `(samples,)` of about a minute, for `embed_piece`.
 
         Raises:
-            AvkerasError: a block is no waveform, or there is no sample at all.
+            AvkerasError: a block is no waveform, holds what is not finite or exceeds 32, or there is no sample at all.
 
         Example:
             >>> from avkeras.features.embedders import load_embedder
@@ -117,6 +118,16 @@ class Embedder:
                 raise AvkerasError(
                     f"{self.spec.name}: takes a mono waveform (samples,) of floats in [-1, 1], "
                     f"not an array {block.shape} of {block.dtype}."
+                )
+            peak = float(np.abs(block).max(initial=0))
+            if not np.isfinite(peak):
+                raise AvkerasError(
+                    f"{self.spec.name}: the waveform holds samples that are not finite (NaN or infinity)."
+                )
+            if peak > LOUDEST:
+                raise AvkerasError(
+                    f"{self.spec.name}: takes floats in [-1, 1] and the waveform reaches {peak:.4g}; "
+                    "divide 16-bit values by 32768."
                 )
             total += len(block)
             held = np.concatenate([held, block]) if len(held) else block
@@ -179,5 +190,8 @@ class Embedder:
         if not fits:
             wanted = f"(frames, {height}, {width}, 3)"
             raise AvkerasError(f"{self.spec.name}: takes RGB pictures {wanted}, not an array {array.shape}.")
-        if not np.issubdtype(array.dtype, np.floating) or (array.size and array.max() > 1.001):
+        least, most = (float(array.min()), float(array.max())) if array.size else (0.0, 0.0)
+        if not np.isfinite(least + most):
+            raise AvkerasError(f"{self.spec.name}: the pictures hold values that are not finite (NaN or infinity).")
+        if not np.issubdtype(array.dtype, np.floating) or least < -0.001 or most > 1.001:
             raise AvkerasError(f"{self.spec.name}: takes pictures as floats in [0, 1]; divide 8-bit values by 255.")

@@ -43,7 +43,8 @@ def log_mel(
         float32 levels in dB, `(frames, bands)` or `(clips, frames, bands)` with `frames = 1 + samples // hop`.
 
     Raises:
-        ValueError: the window is unknown or the waveform too short (`tf.errors.InvalidArgumentError` in a graph).
+        ValueError: the window is unknown, the waveform too short (`tf.errors.InvalidArgumentError` in a graph) or not
+            finite (if called eagerly).
 
     Example:
         >>> log_mel(np.sin(np.arange(160000, dtype="float32"))).shape
@@ -62,6 +63,8 @@ def log_mel(
         with tf.control_dependencies([check] if check is not None else []):
             waveform = tf.identity(waveform)
     peak = tf.reduce_max(tf.abs(waveform), axis=-1, keepdims=True)
+    if tf.executing_eagerly() and not np.isfinite(tf.reduce_sum(tf.abs(waveform)).numpy()):  # a maximum may skip NaN
+        raise ValueError("the waveform holds samples that are not finite (NaN or infinity)")
     waveform = tf.math.divide_no_nan(waveform, peak)
     padded = tf.pad(waveform, [[0, 0]] * (waveform.shape.rank - 1) + [[half, half]], "REFLECT")
     spectrum = tf.signal.rfft(_frames(padded, frame_length, hop) * _window(window, frame_length))

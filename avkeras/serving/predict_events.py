@@ -108,7 +108,8 @@ class EventPredictor:
         from avkeras.media.audio import load_audio
 
         path = Path(path)
-        waveform = load_audio(path, sample_rate=SAMPLE_RATE)
+        heard: list[str] = []
+        waveform = load_audio(path, sample_rate=SAMPLE_RATE, notes=heard)
         window = self.max_frames * HOP
         starts = range(0, max(1, len(waveform) - LEAST_SAMPLES + 1), window)
         parts = [waveform[start : start + window - 1] for start in starts]
@@ -119,7 +120,7 @@ class EventPredictor:
             f"picture embedder {embedder.spec.name}: {embedder.spec.note or 'a stand-in'}"
             for embedder in self.visual.values()
             if embedder.spec.stand_in
-        ] + notes
+        ] + [*heard, *notes]
         if len(parts) > 1:
             notes.append(f"longer than a clip in training: cut into {len(parts)} windows")
         inputs = self._stacked({"audio": levels, **embedded}, len(parts))

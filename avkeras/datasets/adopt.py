@@ -44,7 +44,7 @@ def adopt(clips: Iterable[SourceClip], media: str | Path, ledger: Ledger) -> Ado
     """
     media = Path(media)
     if not media.is_dir():
-        raise AvkerasError(f"--media: {media}: no such folder")
+        raise AvkerasError(f"media: {media}: no such folder")
     found = _find(media)
     result = Adopted()
     wanted = [clip for clip in clips if clip.key in found]

@@ -140,7 +140,7 @@ def choose_parts(parts: dict[str, str], splits: Sequence[str] | None) -> list[st
     """
     for name in splits or ():
         if name not in parts and name not in parts.values():
-            raise AvkerasError(f"--splits: '{name}' is none of {', '.join(dict.fromkeys([*parts.values(), *parts]))}")
+            raise AvkerasError(f"splits: '{name}' is none of {', '.join(dict.fromkeys([*parts.values(), *parts]))}")
     return [part for part, split in parts.items() if splits is None or part in splits or split in splits]
 
 
@@ -159,12 +159,12 @@ def spread(clips: Sequence[SourceClip], limit: int | None) -> list[SourceClip]:
 def _check(*, limit, jobs, timeout, tries, sleep, retry) -> None:
     for name, value in (("limit", limit), ("jobs", jobs), ("timeout", timeout), ("tries", tries)):
         if value is not None and value <= 0:
-            raise AvkerasError(f"--{name}: {value} must be above 0")
+            raise AvkerasError(f"{name}: {value} must be above 0")
     if sleep < 0:
-        raise AvkerasError(f"--sleep: {sleep} must not be below 0")
+        raise AvkerasError(f"sleep: {sleep} must not be below 0")
     for state in retry:
         if state not in (*STATES[1:], "video"):
-            raise AvkerasError(f"--retry: '{state}' is none of {', '.join((*STATES[1:], 'video'))}")
+            raise AvkerasError(f"retry: '{state}' is none of {', '.join((*STATES[1:], 'video'))}")
 
 
 def _run(chosen, folder, ledger, videos, pace, jobs, tries, retry, progress, summary: FetchSummary) -> None:

@@ -81,7 +81,7 @@ def _download(remote: RemoteList, folder: Path, own) -> None:
     import pooch
     import requests
 
-    where = f"and it is not in {own}" if own else "give a folder that holds it with --lists"
+    where = f"and it is not in {own}" if own else "give a folder that holds it (lists)"
     if not remote.url:
         raise AvkerasError(f"{remote.name}: no address of this list is known, {where}")
     pooch.get_logger().setLevel("WARNING")

@@ -56,7 +56,7 @@ class VideoSource:
 
     def __init__(self, template: str, *, timeout: float, pace: Pace) -> None:
         if not re.match(r"https?://", template) or "{id}" not in template:
-            raise AvkerasError(f"--source: '{template}' must begin with http:// or https:// and hold {{id}}")
+            raise AvkerasError(f"source: '{template}' must begin with http:// or https:// and hold {{id}}")
         try:
             import yt_dlp  # noqa: F401
         except ImportError:

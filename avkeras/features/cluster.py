@@ -36,12 +36,12 @@ class ClusterPool:
         try:
             import ray
         except ImportError as error:
-            raise AvkerasError("--cluster: needs Ray; pip install 'avkeras[cluster]'") from error
+            raise AvkerasError("cluster: needs Ray; pip install 'avkeras[cluster]'") from error
         try:
             ray.init(address=address, log_to_driver=False, logging_level="ERROR")
         except (ConnectionError, ValueError, RuntimeError) as error:
             reason = " ".join(str(error).split())
-            raise AvkerasError(f"--cluster {address}: no Ray cluster can be reached there ({reason})") from error
+            raise AvkerasError(f"cluster {address}: no Ray cluster can be reached there ({reason})") from error
         self._ray = ray
         self.address = address
         host, port = ray.get_runtime_context().gcs_address.rsplit(":", 1)
@@ -70,7 +70,7 @@ class ClusterPool:
     def lost(self, reason: str) -> ClusterLost:
         """Returns the error that says that the cluster is gone, and what to do."""
         return ClusterLost(
-            f"--cluster {self.address}: the cluster was lost ({' '.join(reason.split())}); what was written stays, and "
+            f"cluster {self.address}: the cluster was lost ({' '.join(reason.split())}); what was written stays, and "
             "no clip counts as failed for it: run the same command again for the rest, with a cluster or without"
         )
 

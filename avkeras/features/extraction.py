@@ -76,11 +76,11 @@ def extract_manifest(
         ClusterLost: the cluster is gone; what was written stays, and the rest is left for the next call.
     """
     if workers is not None and workers < 1:
-        raise AvkerasError(f"--workers {workers}: at least 1 is wanted")
+        raise AvkerasError(f"workers {workers}: at least 1 is wanted")
     if not patience > 0:
         raise AvkerasError(f"patience {patience}: a number of seconds above 0 is wanted")
     if visual_frames < 1:
-        raise AvkerasError(f"--visual-frames {visual_frames}: at least 1 is wanted")
+        raise AvkerasError(f"visual_frames {visual_frames}: at least 1 is wanted")
     step = progress or (lambda name: None)
     # Another machine has another working folder.
     manifest = read_manifest(Path(path).resolve() if cluster else path, check_files=False)
@@ -88,7 +88,7 @@ def extract_manifest(
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise AvkerasError(f"{folder}: cannot be made ({error.strerror}); give another --out") from error
+        raise AvkerasError(f"{folder}: cannot be made ({error.strerror}); give another folder (out)") from error
     audio, visual = _load(embedders, detection)
     if cluster is None:
         options = {"workers": workers or len(os.sched_getaffinity(0)), "patience": patience, "retry_errors": retry}
@@ -129,14 +129,14 @@ def _load(names: Sequence[str], detection: bool) -> tuple[list["Embedder"], list
     audio = [embedder for embedder in loaded if embedder.spec.modality == "audio"]
     visual = [embedder for embedder in loaded if embedder.spec.modality == "video"]
     if len({embedder.spec.name for embedder in loaded}) < len(loaded):
-        raise AvkerasError(f"--embedders {' '.join(names)}: names an embedder twice")
+        raise AvkerasError(f"embedders: {' '.join(names)} names an embedder twice")
     if not audio and not detection:
         raise AvkerasError(
-            f"--embedders {' '.join(names)}: name one of sound too, or give --detection for spectrograms and pictures"
+            f"embedders: with {' '.join(names)} name one of sound too, or ask for spectrograms and pictures (detection)"
         )
     if len(audio) > 1 or (audio and len(visual) > 1):
         raise AvkerasError(
-            f"--embedders {' '.join(names)}: one of sound and one of pictures make a pair; extract other pairs apart"
+            f"embedders: {' '.join(names)} are no pair, one of sound and one of pictures; extract other pairs apart"
         )
     return audio, visual
 

@@ -113,5 +113,5 @@ def test_what_is_there_stays_and_gets_what_it_lacks(tmp_path, silent_film):
 
 
 def test_no_folder(tmp_path):
-    with pytest.raises(AvkerasError, match=r"--media: .*: no such folder"):
+    with pytest.raises(AvkerasError, match=r"^media: .*: no such folder"):
         take(tmp_path)

@@ -116,7 +116,7 @@ def test_what_a_killed_node_was_at_is_run_again(tmp_path, monkeypatch):
 
 def test_no_cluster_is_one_line():
     pytest.importorskip("ray")
-    with pytest.raises(AvkerasError, match="--cluster nonsense: no Ray cluster") as caught:
+    with pytest.raises(AvkerasError, match="cluster nonsense: no Ray cluster") as caught:
         ClusterPool("nonsense")
     assert "\n" not in str(caught.value)
 

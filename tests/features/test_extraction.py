@@ -124,8 +124,8 @@ def test_what_a_store_refuses_fails_one_clip(manifest, tmp_path, monkeypatch):
         ({"embedders": ["vgish"]}, "vgish: no such embedder"),
         ({"embedders": [1]}, "name one of sound too"),
         ({"embedders": [1, 1]}, "names an embedder twice"),
-        ({"workers": 0}, "--workers 0"),
-        ({"visual_frames": 0}, "--visual-frames 0"),
+        ({"workers": 0}, "workers 0"),
+        ({"visual_frames": 0}, "visual_frames 0"),
         ({"out": "file/records"}, "records: cannot be made"),
     ],
 )

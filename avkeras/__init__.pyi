@@ -11,3 +11,4 @@ from . import (
     serving as serving,
     training as training,
 )
+from .serving import export as export, load as load

@@ -208,7 +208,7 @@ def test_visualize_hands_its_options_on_and_names_the_files(monkeypatch, capsys)
     given = []
     monkeypatch.setattr("avkeras.reports.visualize_media.visualize", visualize)
     main(["visualize", "clip.mp4", "--model", "m", "--query", "3", "--formats", "png", "svg"])
-    options = {"model": Path("m"), "query": 3, "out": Path("."), "formats": ("png", "svg")}
+    options = {"model": Path("m"), "query": 3, "out": Path("."), "formats": ("png", "svg"), "embedders": []}
     assert given == [(Path("clip.mp4"), options)]
     assert capsys.readouterr().out == "clip.mp4.attention.png\n"
 

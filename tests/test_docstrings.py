@@ -5,6 +5,8 @@ import importlib
 import inspect
 import pkgutil
 import shutil
+import tarfile
+from pathlib import Path
 
 import numpy
 import pytest
@@ -17,16 +19,6 @@ import avkeras
 # Examples on files or objects of the user's own, which do not run as they stand. Strict: a mended one leaves this list.
 NOT_SELF_CONTAINED = {
     "avkeras.reports.curves.training_curves",
-    "avkeras.reports.event_roll.event_roll_figure",
-    "avkeras.serving.export.export_model",
-    "avkeras.serving.export.read_description",
-    "avkeras.serving.predict.Predictor",
-    "avkeras.serving.predict.Predictor.predict",
-    "avkeras.serving.predict.load_predictor",
-    "avkeras.serving.predict_events.EventPredictor",
-    "avkeras.serving.predict_events.EventPredictor.predict",
-    "avkeras.serving.predict_events.load_event_predictor",
-    "avkeras.serving.signatures.serving_module",
     "avkeras.reports.visualize.clip_attention_figure",
 }
 
@@ -59,9 +51,23 @@ def media(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory):
+    """The folders that examples may name: `runs/tagging`, `runs/detection`, `served/tagging`, and their embedders."""
+    folder = tmp_path_factory.mktemp("trained")
+    for path in (Path(__file__).parent / "data" / "saved_by_0_1").glob("*.tar.xz"):
+        with tarfile.open(path) as archive:
+            archive.extractall(folder, filter="data")
+    return folder
+
+
 @pytest.mark.parametrize("example", list(parameters()))
-def test_example(example, media, tmp_path, monkeypatch):
+def test_example(example, media, trained, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    source = "".join(one.source for one in example.examples)
+    for name in ("runs", "served", "embedders"):
+        if "runs/" in source or "served/tagging" in source:
+            shutil.copytree(trained / name, tmp_path / name)
     for file in media.iterdir():
         shutil.copy(file, tmp_path)
     printed = []

@@ -16,7 +16,7 @@ The card, assets.extra/MODEL_CARD.md, tells data, embedders and licences, scores
 def add_arguments(parser) -> None:
     """Adds the options."""
     parser.add_config()
-    parser.add_argument("run", type=Path, metavar="RUN", help="folder of a tagging or a detection run")
+    parser.add_argument("run", type=Path, metavar="RUN", help="folder of a run, or of an exported model")
     parser.add_argument(
         "--out", required=True, type=Path, metavar="DIR", help="folder to write; TF Serving wants a number as its name"
     )
@@ -27,6 +27,9 @@ def add_arguments(parser) -> None:
     )
     parser.add_argument("--bundle", action="store_true", help="tagging: put the embedders in, to be asked with media")
     parser.add_argument(
+        "--embedders", nargs="+", default=[], metavar="NAME_OR_DIR", help="to bundle, where the run's are not found"
+    )
+    parser.add_argument(
         "--results", type=Path, metavar="FILE", help="results.jsonl of avkeras reproduce: scores with their spread"
     )
     parser.add_argument("--cell", metavar="CELL", help="which cell of --results; not needed if it holds one")
@@ -35,10 +38,10 @@ def add_arguments(parser) -> None:
 
 def run(options) -> None:
     """Exports, and says where the card is."""
-    from avkeras.serving.export_run import export_run
+    from avkeras.serving.export_run import export
 
-    names = ("system", "bundle", "results", "cell", "overwrite")
-    folder = export_run(options.run, options.out, **{name: options[name] for name in names})
+    names = ("system", "bundle", "embedders", "results", "cell", "overwrite")
+    folder = export(options.run, options.out, **{name: options[name] for name in names})
     extra = folder / "assets.extra"
     lines = [f"SavedModel in {folder}", f"Model card, with how to serve it: {extra / 'MODEL_CARD.md'}"]
     if not (extra / "tf_serving_warmup_requests").is_file():

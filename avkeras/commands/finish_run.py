@@ -77,12 +77,12 @@ def _steps(run: Path) -> Iterator[tuple[str, Callable[[], object]]]:
     from avkeras.reports.run_facts import RunFacts
     from avkeras.reports.tagging_figures import has_attention_figures, write_attention_figures
     from avkeras.reports.tagging_report import write_tagging_report
-    from avkeras.serving.export_run import export_run
+    from avkeras.serving.export_run import export
 
     facts = RunFacts(run)
     for folder in sorted(file.parent for file in run.glob("*/result.json")):
         if not (folder / "saved_model").is_dir():
-            yield f"{folder.name}/saved_model", partial(export_run, folder, folder / "saved_model")
+            yield f"{folder.name}/saved_model", partial(export, folder, folder / "saved_model")
         if not (folder / "curves.png").is_file():
             stop = {name: facts.config[name] for name in ("patience", "keep")}
             yield (

@@ -2,6 +2,7 @@
 
 import argparse
 import difflib
+import os
 import re
 import sys
 from collections.abc import Iterable, Sequence
@@ -57,6 +58,8 @@ class CommandParser(ArgumentParser):
             option = next((word.split("=")[0] for word in words if word.startswith("-")), None)
             if option is None:
                 return f"unexpected argument '{words[0]}'"
+            if os.path.lexists(option):
+                return f"{option} is a file, but its name begins as an option does: write ./{option}"
             return f"unknown option {option}{did_you_mean(option, self.options())}"
         if found := re.search(r"invalid choice: '?([^']*?)'? \(choose from (.*)\)", message):
             name = message.removeprefix("argument ").split(":")[0].split(".")[-1]

@@ -15,8 +15,9 @@ def add_arguments(parser) -> None:
     formats = ("png", "svg", "html")
     parser.add_config()
     parser.add_argument("media", type=Path, metavar="FILE", help="an audio or video file")
+    parser.add_argument("--model", required=True, type=Path, metavar="DIR", help="folder of a run, or of a system")
     parser.add_argument(
-        "--model", required=True, type=Path, metavar="DIR", help="folder of a tagging system or of a detection run"
+        "--embedders", nargs="+", default=[], metavar="NAME_OR_DIR", help="of training, where the model's are not found"
     )
     parser.add_argument(
         "--query", type=int, metavar="N", help="tagging: the query frame, from 0; default: the most telling one"
@@ -36,6 +37,11 @@ def run(options) -> None:
     from avkeras.reports.visualize_media import visualize
 
     files = visualize(
-        options.media, model=options.model, query=options.query, out=options.out, formats=tuple(options.formats)
+        options.media,
+        model=options.model,
+        query=options.query,
+        out=options.out,
+        formats=tuple(options.formats),
+        embedders=options.embedders,
     )
     sys.stdout.write("".join(f"{file}\n" for file in files))

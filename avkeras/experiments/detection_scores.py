@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -58,7 +59,12 @@ class Tuning:
     @classmethod
     def read(cls, path: Path) -> "Tuning":
         """Reads what `write` wrote."""
-        fields = read_json(path)
+        return cls.of(read_json(path))
+
+    @classmethod
+    def of(cls, fields: Mapping[str, Any]) -> "Tuning":
+        """Returns it from its fields as JSON has them."""
+        fields = dict(fields)
         filters = {name: tuple(sizes) for name, sizes in fields.pop("psds_filters").items()}
         fields = {name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()}
         return cls(**fields, psds_filters=filters)

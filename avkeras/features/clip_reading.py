@@ -65,6 +65,7 @@ class ClipFeatures:
         visual: by embedder `(pictures, dim)`, zeros where there is nothing to see; empty: no video.
         seen: which pictures show something, `(pictures,)`, or None: no video.
         times: of the pictures in seconds, `(pictures,)`.
+        samples: of the waveform at 16 kHz, as it was used.
         notes: what was padded, cut, replaced or missing, a line each.
     """
 
@@ -72,6 +73,7 @@ class ClipFeatures:
     visual: dict[str, np.ndarray]
     seen: np.ndarray | None
     times: np.ndarray
+    samples: int
     notes: list[str]
 
 
@@ -124,16 +126,24 @@ def clip_features(sound: SoundRows, pictures: PictureRows, times: np.ndarray) ->
         rows = np.concatenate([part.result() for part in parts])
         visual[name] = np.zeros((len(pictures.seen), rows.shape[1]), rows.dtype)
         visual[name][pictures.seen] = rows
-    return ClipFeatures(sound.rows(), visual, pictures.seen, times, [*sound.notes, *pictures.notes])
+    return ClipFeatures(sound.rows(), visual, pictures.seen, times, sound.samples, [*sound.notes, *pictures.notes])
 
 
-def read_clip(reader: ClipReader, audio: str | Path, video: str | Path | None) -> ClipFeatures:
-    """Reads one clip in this process, decoding and embedding by turns; `ClipPipeline` does many side by side.
+def read_clip(
+    reader: ClipReader, audio: str | Path, video: str | Path | None, *, decoder: Decoder | None = None
+) -> ClipFeatures:
+    """Reads one clip, decoding and embedding by turns; `ClipPipeline` does many side by side.
+
+    Args:
+        reader: what one of the systems makes of a clip.
+        audio: the file with its sound.
+        video: the file with its pictures; None: there is none.
+        decoder: what decodes; default: this process.
 
     Raises:
         MediaError: when the sound cannot be used.
     """
-    decoder = ThisProcess()
+    decoder = decoder or ThisProcess()
 
     def embed(name: str, array: np.ndarray) -> Future:
         rows = Future()

@@ -62,6 +62,8 @@ class LogMelReader:
         bands: of the spectrogram.
         max_frames: most log-mel frames.
         visual_frames: pictures for `max_frames`.
+        whole: nothing is cut: a longer clip has a spectrogram, and pictures, of each part of `max_frames`, one after
+            the other.
     """
 
     def __init__(
@@ -71,12 +73,14 @@ class LogMelReader:
         bands: int = 64,
         max_frames: int = MAX_FRAMES,
         visual_frames: int = 64,
+        whole: bool = False,
     ) -> None:
         self.visual = dict(visual)
         self.networks = self.visual
         self.bands = bands
         self.max_frames = max_frames
         self.visual_frames = visual_frames
+        self.whole = whole
 
     def read_sound(self, path: str | Path, embed: Embed, decoder: Decoder) -> SoundRows:
         """Decodes the sound to its end, which tells whether the file is whole, and keeps what is not cut off."""
@@ -85,23 +89,35 @@ class LogMelReader:
         longest = self.max_frames * HOP - 1
         kept, samples, notes = [], 0, []
         for block in decoder.iter_audio(path, sample_rate=SAMPLE_RATE, notes=notes):
-            if samples < longest:
-                kept.append(block[: longest - samples])
+            if self.whole or samples < longest:
+                kept.append(block if self.whole else block[: longest - samples])
             samples += len(block)
         waveform = np.concatenate(kept)
         length = len(waveform)
-        if samples > longest + _UNSAID_CUT:
+        if not self.whole and samples > longest + _UNSAID_CUT:
             notes.append(f"cut from {samples / SAMPLE_RATE:.2f} to {longest / SAMPLE_RATE:.2f} s")
         if samples < LEAST_SAMPLES:
             notes.append(f"audio padded by {LEAST_SAMPLES - samples} samples to one window")
             waveform = np.pad(waveform, (0, LEAST_SAMPLES - samples))
-        levels = Future()
-        levels.set_result(log_mel(waveform, bands=self.bands).numpy())
-        return SoundRows([levels], length, notes)
+        parts = []
+        for start in self._window_starts(length):
+            parts.append(Future())
+            parts[-1].set_result(log_mel(waveform[start : start + longest], bands=self.bands).numpy())
+        return SoundRows(parts, length, notes)
 
     def picture_times(self, sound: SoundRows) -> np.ndarray:
         """Returns the times of the still images in seconds."""
-        return picture_times(sound.samples, max_frames=self.max_frames, visual_frames=self.visual_frames)
+        longest, shape = self.max_frames * HOP - 1, {"max_frames": self.max_frames, "visual_frames": self.visual_frames}
+        return np.concatenate(
+            [
+                start / SAMPLE_RATE + picture_times(min(longest, sound.samples - start), **shape)
+                for start in self._window_starts(sound.samples)
+            ]
+        )
+
+    def _window_starts(self, samples: int) -> range:
+        """Returns the first sample of each part of `max_frames` frames; one, where the clip is cut."""
+        return range(0, max(1, samples - LEAST_SAMPLES + 1), self.max_frames * HOP)
 
 
 def detection_stores(

@@ -15,7 +15,7 @@ from avkeras.reports.playable import data_uri, picture_uri, playable_copy
 
 if TYPE_CHECKING:
     from avkeras.serving.clip_attention import ClipAttention
-    from avkeras.serving.predict_events import EventPrediction
+    from avkeras.serving.prediction import EventPrediction
 
 _MOST_COLUMNS = 8000  # that browsers show of one picture
 
@@ -87,7 +87,7 @@ def event_page(path: str | Path, prediction: EventPrediction, *, video: str | Pa
 
     Args:
         path: the file to write.
-        prediction: from `EventPredictor.predict`.
+        prediction: of a detection model, from `avkeras.load(...).predict`.
         video: the file with the pictures; default: the predicted file.
 
     Returns:

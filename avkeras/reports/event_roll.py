@@ -13,7 +13,7 @@ from avkeras.reports.drawing import ACCENT, DOTS_PER_INCH, FAINT, INK, save_figu
 from avkeras.serving.clip_attention import SHORT_SIDE
 
 if TYPE_CHECKING:
-    from avkeras.serving.predict_events import EventPrediction
+    from avkeras.serving.prediction import EventPrediction
 
 _PICTURES = 8
 _WIDTH, _LEFT, _RIGHT = 9.0, 1.9, 0.25  # inches
@@ -32,7 +32,7 @@ def event_roll_figure(
 
     Args:
         path: the file to write; its ending says the format: png, svg or pdf.
-        prediction: from `EventPredictor.predict`.
+        prediction: of a detection model, from `avkeras.load(...).predict`.
         video: the file with the pictures; default: the predicted file. Without usable video there are no pictures.
         truth: true events, drawn as a thin line below those found; None: not known.
 
@@ -40,7 +40,8 @@ def event_roll_figure(
         The file.
 
     Example:
-        >>> event_roll_figure("clip.png", predictor.predict("clip.mp4"))
+        >>> from avkeras import load
+        >>> event_roll_figure("clip.png", load("runs/detection").predict("clip.mp4"))
         PosixPath('clip.png')
     """
     from matplotlib.figure import Figure

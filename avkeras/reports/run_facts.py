@@ -14,7 +14,7 @@ from avkeras.runs.files import read_json, read_rows
 from avkeras.runs.run_folder import INPUTS_FILE, read_config
 
 if TYPE_CHECKING:
-    from avkeras.features.embedder import Embedder, EmbedderSpec
+    from avkeras.features.embedder import EmbedderSpec
 
 
 @dataclass(frozen=True)
@@ -69,23 +69,3 @@ class RunFacts:
         """Returns clip and text of each `note` or `error` of the extraction."""
         rows = read_rows(self.folder / "extraction.csv")
         return [(row["clip"], row["text"]) for row in rows if row.get("kind") == kind]
-
-
-def load_embedders(inputs: dict[str, Any], *, folder: Path) -> dict[str, Embedder]:
-    """Loads the embedders of a run, the very ones of training.
-
-    Args:
-        inputs: what `inputs.json` holds.
-        folder: of the run, for errors.
-
-    Raises:
-        AvkerasError: one cannot be had, or computes something else than in training.
-    """
-    from avkeras.features.embedders import load_embedder
-
-    found = {}
-    for name, used in inputs["embedders"].items():
-        found[name] = load_embedder(used["embedder"], modality=used["spec"]["modality"])
-        if found[name].fingerprint != used["fingerprint"]:
-            raise AvkerasError(f"{folder}: its {name} embedder {used['embedder']} computed something else in training")
-    return found

@@ -9,9 +9,10 @@ import numpy as np
 from avkeras.data.labels import clip_targets
 from avkeras.errors import MediaError
 from avkeras.reports.report import named_clips, read_probabilities
-from avkeras.reports.run_facts import RunFacts, load_embedders
+from avkeras.reports.run_facts import RunFacts
 from avkeras.runs.files import file_name, read_json, read_rows, write_rows
 from avkeras.runs.run_folder import INPUTS_FILE
+from avkeras.serving.trained_embedders import trained_embedders
 
 if TYPE_CHECKING:
     from avkeras.data.manifest import Clip
@@ -42,8 +43,6 @@ def write_attention_figures(run: RunFacts, system: str) -> list[Path]:
     """
     import keras
 
-    import avkeras.models.audiovisual_transformer
-    import avkeras.models.ensemble  # noqa: F401 - registers the models' classes
     from avkeras.reports.visualize import clip_attention_figure
 
     source, classes = run.folder / system, run.manifest.classes
@@ -56,7 +55,7 @@ def write_attention_figures(run: RunFacts, system: str) -> list[Path]:
         folder / "chosen.csv",
         [{"clip": ids[row["place"]], "probability": row["probability"], "contrast": row["contrast"]} for row in rows],
     )
-    embedders = load_embedders(read_json(source / INPUTS_FILE), folder=source)
+    embedders = trained_embedders(read_json(source / INPUTS_FILE)["embedders"], folder=source)
     model = keras.saving.load_model(source / "model.keras", compile=False)
     files = []
     for row in rows:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,12 +9,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from avkeras.errors import AvkerasError, MediaError
+from avkeras.serving.tagging import window_inputs
+from avkeras.serving.windows import window_starts
 
 if TYPE_CHECKING:
     import keras
 
-    from avkeras.features.embedders import Embedder
-    from avkeras.features.extract import ClipEmbeddings
+    from avkeras.features.embedder import Embedder
 
 SHORT_SIDE = 256  # pixels: what figures and pages show of a picture
 
@@ -96,23 +96,25 @@ def read_attention(
         MediaError: the sound cannot be used, or the model only sees and there is no usable video.
         AvkerasError: the model tells no attention.
     """
-    from avkeras.features.extract import embed_clip
+    from avkeras.features.clip_reading import read_clip
+    from avkeras.features.extract import WindowReader
     from avkeras.media.audio import load_audio
 
     members = [part for part in (model, *model.layers) if hasattr(part, "with_attention")]
     if not members:
         raise AvkerasError(f"{model.name}: gives no attention; an AudiovisualTransformer or an ensemble is wanted.")
-    clip = embed_clip(audio, video, audio_embedder=audio_embedder, video_embedder=video_embedder)
+    clip = read_clip(WindowReader(audio_embedder, video_embedder), audio, video)
     config = members[-1].get_config()
     first, second = config["first"], config["second"]
-    if clip.video is None and first == second == "video":
+    if not clip.visual and first == second == "video":
         raise MediaError(
             audio, f"this model only sees ({'; '.join(clip.notes) or 'no video'}): use one that also hears"
         )
     starts = window_starts(len(clip.times), frames)
     length = min(frames or len(clip.times), len(clip.times))
     telling = members[-1].with_attention()
-    windows = [_inputs(clip, config["dims"], (first, second), start, length) for start in starts]
+    dims = {modality: config["dims"][modality] for modality in dict.fromkeys((first, second))}
+    windows = [window_inputs(clip, dims, [start], length) for start in starts]
     found = [telling(inputs) for inputs in windows]
     found = [{name: np.asarray(value)[0].astype("float32") for name, value in outputs.items()} for outputs in found]
     # The last window may lie over the one before it, which keeps its frames.
@@ -130,34 +132,10 @@ def read_attention(
         frame_probabilities=np.concatenate(rows),
         waveform=load_audio(audio),
         # The embedder's pictures may be squeezed into a square; people want to see them as they are.
-        pictures=None if clip.video is None else _pictures(video, clip.times),
+        pictures=_pictures(video, clip.times) if clip.visual else None,
         seen=clip.seen,
         notes=tuple(clip.notes),
     )
-
-
-def window_starts(frames: int, most: int | None) -> list[int]:
-    """Return the first frame of each window of `most` frames, the last one so that it ends with the clip.
-
-    Example:
-        >>> window_starts(25, 10)
-        [0, 10, 15]
-    """
-    if most is None or frames <= most:
-        return [0]
-    starts = list(range(0, frames - most + 1, most))
-    return starts if starts[-1] + most == frames else [*starts, frames - most]
-
-
-def _inputs(clip: ClipEmbeddings, dims, modalities: Sequence[str], start: int, length: int) -> dict[str, np.ndarray]:
-    inputs = {}
-    for modality in dict.fromkeys(modalities):
-        absent = clip.video is None and modality == "video"
-        found = np.zeros((len(clip.times), dims[modality]), "float32") if absent else getattr(clip, modality)
-        mask = np.full(len(clip.times), not absent) if absent or modality == "audio" else clip.seen
-        part = slice(start, start + length)
-        inputs |= {modality: found[None, part], f"{modality}_mask": mask[None, part]}
-    return inputs
 
 
 def _pictures(video: str | Path, times: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from avkeras.errors import AvkerasError
-from avkeras.serving.export import described
+from avkeras.serving.export_tagging import described
 from avkeras.serving.saved_model_folder import refuse_existing, write_saved_model
 from avkeras.serving.signatures import serving_module
 
@@ -40,7 +40,7 @@ a mask `(batch, frames)` bool for each, such as `audio_mask` |
     The outputs are `clip_probabilities` `(batch, classes)` and `frame_probabilities` `(batch, vectors, classes)`, 0
     where a vector is padded. The audio weight of inference is the tuned one, for good.
 
-    Beside the graph, in `assets.extra`, is what `avkeras.serving.export.export_model` writes there; `tuning` in
+    Beside the graph, in `assets.extra`, is what `avkeras.serving.export_tagging.export_model` writes there; `tuning` in
     `avkeras.json` holds the thresholds and the median filters per class, and the length of a vector in seconds.
 
     Args:

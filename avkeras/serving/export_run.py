@@ -1,37 +1,52 @@
-"""`avkeras export`: the model of a run as a SavedModel, with a model card of what the run's folder tells."""
+"""The model of a run, or of a predictor, as a SavedModel, with a model card of what the run's folder tells."""
 
 from __future__ import annotations
 
-import csv
-import json
+import shutil
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from avkeras.errors import AvkerasError
-from avkeras.runs.run_folder import INPUTS_FILE, read_config
+from avkeras.runs.files import read_json
+from avkeras.runs.run_folder import read_config
 from avkeras.serving.card_facts import data_lines, detection_scores, limit_lines, repeated_scores, tagging_scores
+from avkeras.serving.predictor import Predictor, load
+from avkeras.serving.saved_model_folder import refuse_existing
+from avkeras.serving.trained_embedders import Given
+from avkeras.serving.trained_model import (
+    RESULT_FILE,
+    TUNING_FILE,
+    is_saved_model,
+    load_keras,
+    system_facts,
+    system_folder,
+)
 
 if TYPE_CHECKING:
-    from avkeras.features.embedders import Embedder
+    from avkeras.features.embedder import Embedder
 
 
-def export_run(
-    run: str | Path,
+def export(
+    model: Predictor | str | Path,
     directory: str | Path,
     *,
     system: str | None = None,
     bundle: bool = False,
+    embedders: Given = (),
     results: str | Path | None = None,
     cell: str | None = None,
     overwrite: bool = False,
 ) -> Path:
-    """Write the trained model of a run as a SavedModel with model card and warm-up requests.
+    """Writes a trained model as a SavedModel with model card and warm-up requests.
 
     Args:
-        run: the folder of a tagging run, of one of its systems, or of a detection run.
+        model: from `avkeras.load`; or the folder of a run, of a system of a tagging run, or of an exported model,
+            which is copied.
         directory: the folder to write; for TF Serving one that is named by a version number.
-        system: tagging: which system; default: the one with the best F1 on test.
+        system: of a tagging run: which system; default: the one with the best F1 on test.
         bundle: tagging: write the embedders into the SavedModel too.
+        embedders: to bundle, as for `avkeras.load`.
         results: `results.jsonl` of `avkeras reproduce`: the card then gives the mean and spread of these runs.
         cell: which cell of `results` the model is a run of; not needed if it holds one.
         overwrite: replace a SavedModel that is there.
@@ -42,13 +57,21 @@ def export_run(
     Raises:
         AvkerasError: the folder holds no finished run, or what is asked for cannot be had.
     """
-    run = Path(run)
-    if (run / "tuning.json").is_file():
+    directory = Path(directory)
+    if isinstance(model, Predictor):
+        folder, embedders = model.folder, list(model.embedders.values())
+    else:
+        folder = Path(model)
+    if is_saved_model(folder):
+        if system or bundle or results or cell:
+            raise AvkerasError(f"{folder}: is an exported model, which is copied as it is; export its run instead")
+        return _copy(folder, directory, overwrite)
+    if (folder / TUNING_FILE).is_file():
         if system or bundle:
-            raise AvkerasError(f"{run}: is a detection run, which has no systems and bundles no embedders")
-        return _export_detection(run, Path(directory), _repeated(results, cell), overwrite)
-    folder = _system_folder(run, system)
-    return _export_tagging(folder, Path(directory), _repeated(results, cell), bundle, overwrite)
+            raise AvkerasError(f"{folder}: is a detection run, which has no systems and bundles no embedders")
+        return _export_detection(folder, directory, _repeated(results, cell), embedders, overwrite)
+    folder = system_folder(folder, system)
+    return _export_tagging(folder, directory, _repeated(results, cell), bundle, embedders, overwrite)
 
 
 def _repeated(results: str | Path | None, cell: str | None) -> list[dict[str, Any]]:
@@ -57,95 +80,84 @@ def _repeated(results: str | Path | None, cell: str | None) -> list[dict[str, An
     return repeated_scores(Path(results), cell) if results else []
 
 
-def _system_folder(run: Path, system: str | None) -> Path:
-    if system is None and (run / "result.json").is_file():
-        return run
-    found = {file.parent.name: file.parent for file in sorted(run.glob("*/result.json"))}
-    if not found:
-        raise AvkerasError(f"{run}: holds no finished run")
-    if system is None:
-        with open(run / "results.csv", newline="", encoding="utf-8") as file:
-            system = max(csv.DictReader(file), key=lambda row: float(row["f1"]))["system"]
-    if system not in found:
-        raise AvkerasError(f"{run}: has no system '{system}'; it has {', '.join(found)}")
-    return found[system]
+def _copy(folder: Path, directory: Path, overwrite: bool) -> Path:
+    """Copies an exported model, whole or not at all."""
+    if directory.exists() and directory.resolve() == folder.resolve():
+        raise AvkerasError(f"{directory}: is the exported model itself; name another folder")
+    refuse_existing(directory, overwrite=overwrite)
+    try:
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{directory.name}-", dir=directory.parent) as scratch:
+            copied = Path(shutil.copytree(folder, Path(scratch, "model")))
+            if directory.exists():
+                directory.rename(Path(scratch, "old"))
+            copied.rename(directory)
+    except OSError as error:
+        raise AvkerasError(f"{directory}: the SavedModel cannot be written: {error.strerror or error}") from error
+    return directory
 
 
-def _export_tagging(folder: Path, directory: Path, repeated: list, bundle: bool, overwrite: bool) -> Path:
-    import keras
+def _export_tagging(
+    folder: Path, directory: Path, repeated: list, bundle: bool, embedders: Given, overwrite: bool
+) -> Path:
+    from avkeras.serving.export_tagging import export_model
 
-    from avkeras.features.embedders import Embedder, EmbedderSpec
-    from avkeras.serving.export import export_model, read_description
-    from avkeras.serving.predict import load_predictor
-
-    config = read_config(folder.parent)
-    result = json.loads((folder / "result.json").read_text(encoding="utf-8"))
-    if (folder / INPUTS_FILE).is_file():
-        description = json.loads((folder / INPUTS_FILE).read_text(encoding="utf-8"))
-    else:  # of a version whose experiment wrote the SavedModel itself
-        description = read_description(folder / "saved_model")
-        result["threshold"] = description["threshold"]
-    if bundle:
-        embedders = load_predictor(folder / "saved_model", embedders=_in_folders(config)).embedders
-    else:  # only what they are is written
-        embedders = {
-            modality: Embedder(EmbedderSpec(**given["spec"]), None, fingerprint=given["fingerprint"])
-            for modality, given in description["embedders"].items()
-        }
+    config, facts = read_config(folder.parent), system_facts(folder)
+    used = load(folder, embedders=embedders).embedders if bundle else _described(facts["embedders"])
+    result = read_json(folder / RESULT_FILE)
     metadata = {
         "experiment": "audio tagging (Boes and Van hamme, 2019)",
         "system": folder.name,
+        **(facts.get("metadata") or {}),
         "run": str(folder),
         "seed": config["seed"],
         "data": data_lines(config),
         "scores": repeated or tagging_scores(result),
-        "limits": limit_lines(config, inputs=list(description["inputs"])),
+        "limits": limit_lines(config, inputs=list(facts["inputs"])),
     }
     return export_model(
-        keras.saving.load_model(folder / "model.keras", compile=False),
+        load_keras(folder),
         directory,
-        classes=description["classes"],
-        threshold=result["threshold"],
-        embedders=embedders,
+        classes=facts["classes"],
+        threshold=facts["threshold"],
+        embedders=used,
         bundle=bundle,
-        frames=description["frames"],
+        frames=facts["frames"],
         metadata=metadata,
         overwrite=overwrite,
     )
 
 
-def _in_folders(config: dict) -> dict[str, Embedder]:
-    """Loads the embedders that a run had from folders; the others are found by their names."""
-    from avkeras.features.embedders import load_embedder
+def _described(embedders: dict[str, dict[str, Any]]) -> dict[str, Embedder]:
+    """Returns embedders of which only what they are is known, as the card tells it."""
+    from avkeras.features.embedder import Embedder, EmbedderSpec
 
     return {
-        modality: load_embedder(name, modality=modality)
-        for modality, name in zip(("audio", "video"), config["embedders"], strict=True)
-        if Path(name, "saved_model.pb").is_file()
+        name: Embedder(EmbedderSpec(**one["spec"]), None, fingerprint=one["fingerprint"])
+        for name, one in embedders.items()
     }
 
 
-def _export_detection(run: Path, directory: Path, repeated: list, overwrite: bool) -> Path:
+def _export_detection(run: Path, directory: Path, repeated: list, embedders: Given, overwrite: bool) -> Path:
     from avkeras.serving.export_detection import export_detection_model
-    from avkeras.serving.predict_events import load_event_predictor
 
-    predictor = load_event_predictor(run)
+    predictor = load(run, embedders=embedders)
     config = read_config(run)
-    rows = json.loads((run / "result.json").read_text(encoding="utf-8"))
+    rows = read_json(run / RESULT_FILE)
     return export_detection_model(
-        predictor.model,
+        predictor.model.keras,
         directory,
-        tuning=predictor.tuning,
-        visual=predictor.visual,
-        max_frames=predictor.max_frames,
-        visual_frames=predictor.visual_frames,
+        tuning=predictor.answer.tuning,
+        visual=predictor.embedders,
+        max_frames=predictor.answer.max_frames,
+        visual_frames=predictor.answer.visual_frames,
         metadata={
             "experiment": "sound event detection (Boes and Van hamme, 2022)",
             "run": str(run),
             "seed": config["seed"],
             "data": data_lines(config),
             "scores": repeated or detection_scores(rows),
-            "limits": limit_lines(config, inputs=["audio", *predictor.visual]),
+            "limits": limit_lines(config, inputs=["audio", *predictor.embedders]),
         },
         overwrite=overwrite,
     )

@@ -19,7 +19,7 @@ def is_mask(name: str) -> bool:
 
 
 def serving_module(model: keras.Model, *, embedders: Mapping[str, Embedder]) -> tuple[tf.Module, dict[str, Any]]:
-    """Make the object to save as a SavedModel, and its signatures (see `avkeras.serving.export.export_model`).
+    """Make the object to save as a SavedModel, and its signatures (see `avkeras.serving.export_tagging.export_model`).
 
     Args:
         model: takes a dict of embeddings and masks and gives `(batch, classes)`, or a dict of probabilities.
@@ -29,6 +29,8 @@ def serving_module(model: keras.Model, *, embedders: Mapping[str, Embedder]) -> 
         The module, whose `embed` holds the bundled embedders as functions of one clip, and the signatures by name.
 
     Example:
+        >>> from avkeras.models import AudiovisualTransformer
+        >>> model = AudiovisualTransformer(classes=2, dims={"video": 6, "audio": 4}, blocks=1, dim=8, key_dim=4)
         >>> module, signatures = serving_module(model, embedders={})
         >>> sorted(signatures)
         ['embeddings', 'serving_default']

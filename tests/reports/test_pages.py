@@ -14,8 +14,9 @@ from avkeras.media.video import load_frames
 from avkeras.reports.clip_pages import attention_page, event_page
 from avkeras.reports.page import to_script, write_page
 from avkeras.reports.playable import playable_copy
-from avkeras.serving.clip_attention import ClipAttention, window_starts
-from avkeras.serving.predict_events import EventPrediction
+from avkeras.serving.clip_attention import ClipAttention
+from avkeras.serving.prediction import EventPrediction
+from avkeras.serving.windows import window_starts
 
 RATE = 16_000
 HOSTILE = "</script><img src=x onerror=alert(1)>&amp;%%data%%"

@@ -7,7 +7,7 @@ import pytest
 from avkeras.errors import AvkerasError
 from avkeras.models.audiovisual_transformer import AudiovisualTransformer
 from avkeras.models.ensemble import ensemble
-from avkeras.serving.export import export_model, read_description
+from avkeras.serving.export_tagging import export_model, read_description
 
 CLASSES = ["Car", "Train", "Scream"]
 

@@ -14,8 +14,8 @@ from avkeras.models.audiovisual_transformer import AudiovisualTransformer
 from avkeras.models.multi_encoder import MultiEncoder
 from avkeras.runs.results_file import ResultsFile
 from avkeras.runs.run_folder import pin_values
-from avkeras.serving.export import export_model, read_description
-from avkeras.serving.export_run import export_run
+from avkeras.serving.export_run import export
+from avkeras.serving.export_tagging import export_model, read_description
 
 CLASSES = ("Car", "Train")
 
@@ -101,7 +101,7 @@ def test_the_spread_over_runs_is_that_of_the_results_file(detection, tmp_path):
     file = ResultsFile(tmp_path / "results.jsonl")
     for seed, value in enumerate((0.4, 0.5, 0.6)):
         file.add({"cell": "bi-encoder", "seed": seed, "EBF1 all": value, "validation": 0.9, "clips all": 9})
-    folder = export_run(run, tmp_path / "1", results=file.path)
+    folder = export(run, tmp_path / "1", results=file.path)
     text = card(folder)
     assert "| EBF1 all | test, bi-encoder | 50.0 ± 10.0 | 3 |" in text
     assert "validation |" not in text
@@ -116,9 +116,9 @@ def test_the_spread_over_runs_is_that_of_the_results_file(detection, tmp_path):
 
     file.add({"cell": "other", "seed": 0, "EBF1 all": 0.1})
     with pytest.raises(AvkerasError, match="several cells; name one: bi-encoder; other"):
-        export_run(run, tmp_path / "2", results=file.path)
+        export(run, tmp_path / "2", results=file.path)
     with pytest.raises(AvkerasError, match="has no cell 'third'"):
-        export_run(run, tmp_path / "2", results=file.path, cell="third")
+        export(run, tmp_path / "2", results=file.path, cell="third")
     assert not (tmp_path / "2").exists()
 
 
@@ -131,5 +131,5 @@ def test_what_cannot_be_exported_is_named(tagging, detection, tmp_path):
         (tagging, {"cell": "a"}, "give that file too"),
     ):
         with pytest.raises(AvkerasError, match=words):
-            export_run(run, tmp_path / "1", **options)
+            export(run, tmp_path / "1", **options)
     assert not (tmp_path / "1").exists()

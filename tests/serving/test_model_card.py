@@ -14,8 +14,8 @@ from tf_serving import answer, serving
 from avkeras.experiments.detection_scores import Tuning
 from avkeras.models.audiovisual_transformer import AudiovisualTransformer
 from avkeras.models.multi_encoder import MultiEncoder
-from avkeras.serving.export import export_model, read_description
 from avkeras.serving.export_detection import export_detection_model
+from avkeras.serving.export_tagging import export_model, read_description
 from avkeras.serving.model_card import model_card
 from avkeras.serving.warm_up import write_warm_up
 

@@ -72,9 +72,11 @@ def export_model(
             each other.
 
     Example:
-        >>> folder = export_model(model, "serving/1", classes=["Car", "Train"], threshold=0.4)
-        >>> served = tf.saved_model.load(folder).signatures["embeddings"]
-        >>> served(audio=tf.zeros((1, 10, 128)), video=tf.zeros((1, 10, 4096)))["probabilities"].shape
+        >>> from avkeras.models import AudiovisualTransformer
+        >>> model = AudiovisualTransformer(classes=2, dims={"video": 6, "audio": 4}, blocks=1, dim=8, key_dim=4)
+        >>> folder = export_model(model, "served/1", classes=["Car", "Train"], threshold=0.4)
+        >>> served = tf.saved_model.load(str(folder)).signatures["embeddings"]
+        >>> served(audio=tf.zeros((1, 10, 4)), video=tf.zeros((1, 10, 6)))["probabilities"].shape
         TensorShape([1, 2])
     """
     import numpy as np
@@ -115,8 +117,8 @@ def read_description(directory: str | Path) -> dict[str, Any]:
         AvkerasError: the folder holds no such file, or it is damaged.
 
     Example:
-        >>> read_description("serving/1")["classes"]
-        ['Car', 'Train']
+        >>> read_description("served/tagging")["classes"][0]
+        'Train horn'
     """
     path = Path(directory, EXTRA, DESCRIPTION)
     try:

@@ -17,7 +17,7 @@ from avkeras.media.video import load_frames
 from avkeras.models.multi_encoder import MultiEncoder
 from avkeras.reports.event_roll import event_roll_figure
 from avkeras.serving.export_detection import export_detection_model
-from avkeras.serving.predict_events import EventPredictor, is_detection_model, load_event_predictor
+from avkeras.serving.predictor import load
 
 CLASSES = ("Cat", "Dog", "Speech")
 RATE = 16_000
@@ -67,8 +67,23 @@ TUNING = Tuning(
 
 
 @pytest.fixture(scope="module")
-def predictor(model, embedders):
-    return EventPredictor(model, tuning=TUNING, visual={"mean_colour": embedders["video"]}, visual_frames=PICTURES)
+def folder(model, embedders, embedder_cache, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("model")
+    model.save(folder / "model.keras")
+    TUNING.write(folder / "tuning.json")
+    write_inputs(folder, embedder_cache, embedders["video"].fingerprint)
+    return folder
+
+
+def write_inputs(folder, embedder_cache, fingerprint):
+    visual = {"mean_colour": {"embedder": str(embedder_cache / "mean_colour"), "fingerprint": fingerprint}}
+    inputs = {"visual": visual, "visual_frames": PICTURES, "max_frames": 512}
+    (folder / "inputs.json").write_text(json.dumps(inputs))
+
+
+@pytest.fixture(scope="module")
+def predictor(folder):
+    return load(folder)
 
 
 @pytest.fixture(scope="module")
@@ -120,37 +135,20 @@ def test_a_long_file_is_cut_into_windows_whose_frames_are_joined(predictor, mode
     assert [event for event in found.events if event.label == "Cat"] == [Event(0.0, 25.0, "Cat")]
 
 
-def test_pictures_of_a_later_window_are_those_of_its_time(predictor, tmp_path):
-    path = write_clip(tmp_path / "long.mp4", 12)
-    waveform = load_audio(path)
-    window = 512 * 313
-    parts = [waveform[: window - 1], waveform[window:]]
-    found, _ = predictor._pictures(path, [0, window], parts)
-    times = window / RATE + picture_times(len(parts[1]), visual_frames=PICTURES)
-    frames, _ = load_frames(path, times, size=(8, 12))
-    rows, seen = found["mean_colour"][1]
-    np.testing.assert_allclose(rows[seen], predictor.visual["mean_colour"](frames / np.float32(255))[seen], atol=1e-5)
+def test_pictures_of_a_later_window_are_those_of_its_time(predictor, model, embedders, tmp_path):
+    path = write_clip(tmp_path / "long.mp4", 14)
+    waveform, window = load_audio(path), 512 * 313
+    times = window / RATE + picture_times(len(waveform) - window, visual_frames=PICTURES)
+    frames, seen = load_frames(path, times, size=(8, 12))
+    assert seen.all()
+    expected = by_hand(model, waveform[window:], embedders["video"](frames / np.float32(255)))
+    np.testing.assert_allclose(predictor.predict(path).scores[64:][: len(expected)], expected, atol=1e-5)
 
 
 def test_a_file_without_sound_is_refused(predictor, tmp_path):
     (tmp_path / "a.txt").write_text("text")
     with pytest.raises(MediaError, match="this is text"):
         predictor.predict(tmp_path / "a.txt")
-
-
-@pytest.fixture(scope="module")
-def folder(model, embedders, embedder_cache, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("model")
-    model.save(folder / "model.keras")
-    TUNING.write(folder / "tuning.json")
-    write_inputs(folder, embedder_cache, embedders["video"].fingerprint)
-    return folder
-
-
-def write_inputs(folder, embedder_cache, fingerprint):
-    visual = {"mean_colour": {"embedder": str(embedder_cache / "mean_colour"), "fingerprint": fingerprint}}
-    inputs = {"visual": visual, "visual_frames": PICTURES, "max_frames": 512}
-    (folder / "inputs.json").write_text(json.dumps(inputs))
 
 
 def test_the_command_prints_events_and_draws_them(folder, predictor, clip, tmp_path, capsys):
@@ -164,12 +162,13 @@ def test_the_command_prints_events_and_draws_them(folder, predictor, clip, tmp_p
     assert "0.00 -    4.0" in capsys.readouterr().out
 
 
-def test_an_exported_model_finds_what_the_run_finds(folder, predictor, embedders, clip, tmp_path):
+def test_an_exported_model_finds_what_the_run_finds(folder, model, predictor, embedders, clip, tmp_path):
     visual = {"mean_colour": embedders["video"]}
     options = {"tuning": TUNING, "visual": visual, "visual_frames": PICTURES}
-    exported = export_detection_model(predictor.model, tmp_path / "1", **options)
-    assert is_detection_model(exported)
-    found = load_event_predictor(exported, visual=visual).predict(clip)
+    exported = export_detection_model(model, tmp_path / "1", **options)
+    found = load(exported, embedders=visual)
+    assert found.kind == "detection"
+    found = found.predict(clip)
     expected = predictor.predict(clip)
     np.testing.assert_allclose(found.scores, expected.scores, atol=1e-5)
     assert found.events == expected.events
@@ -177,15 +176,16 @@ def test_an_exported_model_finds_what_the_run_finds(folder, predictor, embedders
     for name, weight in expected.encoder_weights[0].items():
         assert found.encoder_weights[0][name] == pytest.approx(weight)
     with pytest.raises(AvkerasError, match="mean_colour is neither bundled nor known by name"):
-        load_event_predictor(exported)
+        load(exported)
 
 
 def test_a_folder_that_holds_no_model_or_another_embedder_is_refused(folder, embedder_cache, embedders, tmp_path):
-    with pytest.raises(AvkerasError, match=r"holds no finished detection model \(model.keras is missing\)"):
-        load_event_predictor(tmp_path)
+    (tmp_path / "tuning.json").write_text("{}")
+    with pytest.raises(AvkerasError, match=r"holds no finished detection run \(model.keras is missing\)"):
+        load(tmp_path)
     write_inputs(folder, embedder_cache, "another")
-    with pytest.raises(AvkerasError, match="mean_colour embedder computed something else"):
-        load_event_predictor(folder)
+    with pytest.raises(AvkerasError, match=r"mean_colour embedder .*mean_colour computed something else"):
+        load(folder)
     write_inputs(folder, embedder_cache, embedders["video"].fingerprint)
 
 

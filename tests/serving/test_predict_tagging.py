@@ -11,8 +11,8 @@ from avkeras.features.embedders import Embedder, load_embedder
 from avkeras.media.audio import load_audio
 from avkeras.media.video import load_frames
 from avkeras.models.audiovisual_transformer import AudiovisualTransformer
-from avkeras.serving.export import export_model
-from avkeras.serving.predict import load_predictor
+from avkeras.serving.export_tagging import export_model
+from avkeras.serving.predictor import load
 
 CLASSES = ["Car", "Train", "Scream"]
 RATE = 16_000
@@ -76,7 +76,7 @@ def folder(model, embedders, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def predictor(folder):
-    return load_predictor(folder)
+    return load(folder)
 
 
 def values(prediction):
@@ -87,7 +87,7 @@ def values(prediction):
 def test_a_clip_is_predicted_as_by_hand(predictor, model, embedders, clips):
     found = predictor.predict(clips / "short.mp4")
     np.testing.assert_allclose(values(found), by_hand(model, embedders, clips / "short.mp4"), atol=1e-5)
-    assert found.present == tuple(name for name, value in found.probabilities.items() if value >= 0.5)
+    assert found.labels == tuple(name for name, value in found.probabilities.items() if value >= 0.5)
     assert [(round(window.start, 2), round(window.end, 2)) for window in found.windows] == [(0.0, 2.88)]
     assert len(found.notes) == 1
     assert "vggish_stand_in" in found.notes[0]
@@ -121,17 +121,17 @@ def test_pictures_may_be_in_another_file(predictor, clips):
 def test_embedders_that_are_not_bundled_are_given_and_must_be_those_of_training(model, embedders, clips, tmp_path):
     folder = export_model(model, tmp_path / "1", classes=CLASSES, threshold=[0.0, 0.5, 1.1], embedders=embedders)
     with pytest.raises(AvkerasError, match="mean_colour is neither bundled nor known"):
-        load_predictor(folder, embedders={"audio": embedders["audio"]})
-    predictor = load_predictor(folder, embedders=embedders)
+        load(folder, embedders={"audio": embedders["audio"]})
+    predictor = load(folder, embedders=embedders)
     found = predictor.predict(clips / "long.mp4")
     np.testing.assert_allclose(values(found), by_hand(model, embedders, clips / "long.mp4"), atol=1e-5)
     assert len(found.windows) == 1  # nothing says how long clips were in training
-    assert "Car" in found.present
-    assert "Scream" not in found.present
+    assert "Car" in found.labels
+    assert "Scream" not in found.labels
     spec = dataclasses.replace(embedders["video"].spec, name="other")
     other = Embedder(spec, embedders["video"].function, fingerprint="other")
-    with pytest.raises(AvkerasError, match=r"video embedder was mean_colour, and the other.*fingerprints differ"):
-        load_predictor(folder, embedders=embedders | {"video": other})
+    with pytest.raises(AvkerasError, match=r"mean_colour \(video\); other is another one.*fingerprints differ"):
+        load(folder, embedders=embedders | {"video": other})
 
 
 def test_a_model_that_only_sees_needs_video(embedders, clips, tmp_path):
@@ -141,12 +141,12 @@ def test_a_model_that_only_sees_needs_video(embedders, clips, tmp_path):
     folder = export_model(
         model, tmp_path / "1", classes=CLASSES, threshold=0.5, embedders=embedders, bundle=True, frames=10
     )
-    predictor = load_predictor(folder)
+    predictor = load(folder)
     found = predictor.predict(clips / "short.mp4")
     pictures, _ = load_frames(clips / "short.mp4", [0.48, 1.44, 2.4], size=(8, 12))
     inputs = {"video": embedders["video"](pictures / np.float32(255))[None]}
     np.testing.assert_allclose(values(found), np.asarray(model(inputs))[0], atol=1e-5)
-    with pytest.raises(MediaError, match=r"heard.wav: this model only sees .*no video track"):
+    with pytest.raises(AvkerasError, match=r"heard.wav: this model only sees .*no video track"):
         predictor.predict(clips / "heard.wav")
 
 
@@ -159,7 +159,7 @@ def test_the_real_visual_embedder_is_bundled_whole(embedders, embedder_cache, cl
     folder = export_model(model, tmp_path / "1", classes=CLASSES, threshold=0.5, embedders=embedders, bundle=True)
     expected = by_hand(model, embedders, clips / "short.mp4")
     moved = shutil.move(folder, tmp_path / "elsewhere")
-    np.testing.assert_allclose(values(load_predictor(moved).predict(clips / "short.mp4")), expected, atol=1e-4)
+    np.testing.assert_allclose(values(load(moved).predict(clips / "short.mp4")), expected, atol=1e-4)
 
     waveform = load_audio(clips / "short.mp4")[None]
     pictures, seen = load_frames(clips / "short.mp4", [0.48, 1.44, 2.4], size=(224, 224))
@@ -173,9 +173,9 @@ def test_the_real_visual_embedder_is_bundled_whole(embedders, embedder_cache, cl
 
 
 def test_what_is_no_model_or_no_media_is_named_in_one_line(predictor, tmp_path):
-    for wrong in (tmp_path, tmp_path / "missing"):
-        with pytest.raises(AvkerasError, match="holds no model exported by avkeras") as error:
-            load_predictor(wrong)
+    for wrong, words in ((tmp_path, "holds no finished run and no model exported"), (tmp_path / "a", "no such folder")):
+        with pytest.raises(AvkerasError, match=words) as error:
+            load(wrong)
         assert "\n" not in str(error.value)
     (tmp_path / "text.mp4").write_text("not a film")
     with pytest.raises(MediaError, match=r"text.mp4: this is text"):

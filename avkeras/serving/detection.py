@@ -1,0 +1,126 @@
+"""How a detection model (2022) answers for a clip."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from avkeras.experiments.detection_scores import Tuning
+from avkeras.features.extract_detection import HOP, SAMPLE_RATE, LogMelReader
+from avkeras.serving.prediction import EventPrediction, Window, stand_in_notes
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from avkeras.features.clip_reading import ClipFeatures
+    from avkeras.features.embedder import Embedder
+    from avkeras.serving.trained_model import TrainedModel
+
+_BATCH = 16  # windows
+
+
+class DetectionAnswer:
+    """Makes an `EventPrediction` of a clip's spectrogram and embeddings.
+
+    A clip that is longer than the model's 10 s is cut into windows of that length; their frame probabilities are joined
+    before events are decided, so an event may run on from one into the next.
+
+    Args:
+        model: that was trained.
+        embedders: of the pictures, by the name of the input.
+    """
+
+    def __init__(self, model: TrainedModel, *, embedders: Mapping[str, Embedder]) -> None:
+        self.tuning = Tuning.of(model.facts["tuning"])
+        self.classes = self.tuning.classes
+        self.embedders = dict(embedders)
+        self.dims: dict[str, int] = dict(model.facts["inputs"])
+        self.lengths: dict[str, int] = dict(model.facts["lengths"])
+        self.max_frames = self.lengths["audio"]
+        self.visual_frames = max((self.lengths[name] for name in self.dims if name != "audio"), default=64)
+        self.reader = LogMelReader(
+            self.embedders,
+            bands=self.dims["audio"],
+            max_frames=self.max_frames,
+            visual_frames=self.visual_frames,
+            whole=True,
+        )
+        self._answer = model.answer
+
+    def __call__(self, clip: ClipFeatures, *, path: Path | None) -> EventPrediction:
+        """Returns what the model says.
+
+        Args:
+            clip: read by `reader`.
+            path: of the clip.
+        """
+        window = self.max_frames * HOP / SAMPLE_RATE
+        inputs = self._inputs(clip, window)
+        count = len(inputs["audio"])
+        parts = [
+            self._answer(**{name: value[first : first + _BATCH] for name, value in inputs.items()})
+            for first in range(0, count, _BATCH)
+        ]
+        scores = np.concatenate([row for part in parts for row in np.asarray(part["frame_probabilities"])])
+        by_window = np.concatenate([np.asarray(part["clip_probabilities"]) for part in parts])
+        duration = clip.samples / SAMPLE_RATE
+        span = len(scores) * self.tuning.seconds_per_vector
+        (events,) = self.tuning.events(scores[None], durations=[min(duration, span)])
+        highest = by_window.max(axis=0)
+        notes = stand_in_notes(self.embedders) + list(clip.notes)
+        if count > 1:
+            notes.append(f"longer than a clip in training: cut into {count} windows")
+        return EventPrediction(
+            path,
+            self._named(highest),
+            labels=self.tuning.labels(highest[None])[0],
+            events=events,
+            windows=tuple(
+                Window(place * window, min((place + 1) * window, duration), self._named(row))
+                for place, row in enumerate(by_window)
+            ),
+            notes=tuple(notes),
+            duration=duration,
+            scores=scores,
+            seconds_per_vector=self.tuning.seconds_per_vector,
+            log_mel=clip.audio,
+            encoder_weights=self._encoder_weights(inputs),
+            window=window,
+        )
+
+    def _inputs(self, clip: ClipFeatures, window: float) -> dict[str, np.ndarray]:
+        """Returns the model's inputs by window, padded to one length, with masks."""
+        count = -(-len(clip.audio) // self.max_frames)
+        levels = np.arange(self.max_frames, count * self.max_frames, self.max_frames)
+        inputs = _padded("audio", np.split(clip.audio, levels), None, self.max_frames)
+        shown = np.searchsorted(clip.times, window * np.arange(1, count))
+        nothing = np.zeros(len(clip.times), bool)
+        for name, dim in list(self.dims.items())[1:]:
+            rows = clip.visual.get(name, np.zeros((len(nothing), dim), np.float32))
+            seen = np.split(clip.seen if name in clip.visual else nothing, shown)
+            inputs |= _padded(name, np.split(rows, shown), seen, self.lengths[name])
+        return inputs
+
+    def _encoder_weights(self, inputs: Mapping[str, np.ndarray]) -> tuple[dict[str, float], ...]:
+        """Returns the weights that the model's decoder gives its encoders, window by window (2022, section 3.2.2)."""
+        from avkeras.layers.stream_weights import StreamWeights
+
+        names = list(self.dims)
+        layer = StreamWeights(encoders=names, inference_weight=self.tuning.weight)
+        present = np.stack([inputs[f"{name}_mask"].any(axis=1) for name in names], axis=1)
+        return tuple(dict(zip(names, map(float, row), strict=True)) for row in np.asarray(layer(present)))
+
+    def _named(self, row: np.ndarray) -> dict[str, float]:
+        return dict(zip(self.classes, map(float, row), strict=True))
+
+
+def _padded(name: str, windows, masks, length: int) -> dict[str, np.ndarray]:
+    """Returns `(windows, length, dim)` and the mask of what is real, under the names of the model's inputs."""
+    values = np.zeros((len(windows), length, windows[0].shape[1]), np.float32)
+    mask = np.zeros((len(windows), length), bool)
+    for place, rows in enumerate(windows):
+        values[place, : len(rows)] = rows
+        mask[place, : len(rows)] = True if masks is None else masks[place]
+    return {name: values, f"{name}_mask": mask}

@@ -1,0 +1,182 @@
+"""A trained model as it lies in a folder: of a run, of a system of a tagging run, or a SavedModel."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from avkeras.errors import AvkerasError
+from avkeras.runs.files import read_json, read_rows
+from avkeras.runs.run_folder import CONFIG_FILE, INPUTS_FILE, read_config
+from avkeras.serving.export_tagging import read_description
+from avkeras.serving.signatures import serving_module
+
+if TYPE_CHECKING:
+    import keras
+
+    from avkeras.features.embedder import Embedder
+
+MODEL_FILE, TUNING_FILE, RESULT_FILE = "model.keras", "tuning.json", "result.json"
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A trained model and what its folder tells of it.
+
+    Args:
+        folder: of the system, of the detection run, or the SavedModel.
+        kind: `tagging` or `detection`.
+        answer: a TensorFlow function from named inputs to named probabilities.
+        facts: `classes`, `inputs` (width by name) and `embedders` (by input); tagging: `threshold`, `frames`;
+            detection: `tuning` (fields of a `Tuning`), `lengths` (frames by input).
+        bundled: by input, the embedders that are saved with the model.
+        keras: the Keras model, where the folder's own was loaded.
+    """
+
+    folder: Path
+    kind: str
+    answer: Callable[..., Mapping[str, Any]] = field(repr=False)
+    facts: Mapping[str, Any] = field(repr=False)
+    bundled: Mapping[str, Embedder] = field(default_factory=dict, repr=False)
+    keras: keras.Model | None = field(default=None, repr=False)
+
+
+def load_trained(path: str | Path) -> TrainedModel:
+    """Loads a trained model.
+
+    Args:
+        path: the folder of a run (of a tagging run, the system with the best F1 on test is taken), of a system of a
+            tagging run, or a SavedModel that avkeras wrote.
+
+    Raises:
+        AvkerasError: the folder holds no such model, or it is damaged.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        raise AvkerasError(f"{path}: there is no such folder; a run's folder or an exported model is wanted")
+    if is_saved_model(path):
+        return _exported(path)
+    if (path / TUNING_FILE).is_file():
+        return _detection_run(path)
+    folder = system_folder(path)
+    # TensorFlow loads a SavedModel in less time than Keras its own file.
+    if is_saved_model(folder / "saved_model"):
+        found = _exported(folder / "saved_model")
+        return TrainedModel(folder, found.kind, found.answer, system_facts(folder), found.bundled)
+    model = load_keras(folder)
+    return TrainedModel(folder, "tagging", _answer_of(model), system_facts(folder), keras=model)
+
+
+def is_saved_model(folder: Path) -> bool:
+    """Returns whether a folder is a SavedModel itself, and not a run's folder that may hold one."""
+    return (folder / "saved_model.pb").is_file()
+
+
+def system_facts(folder: Path) -> dict[str, Any]:
+    """Returns what the folder of a system of a tagging run tells of its model, see `TrainedModel`."""
+    facts = {}
+    if is_saved_model(folder / "saved_model"):
+        facts = read_description(folder / "saved_model")
+    if (folder / INPUTS_FILE).is_file():
+        return facts | read_json(folder / INPUTS_FILE) | {"threshold": read_json(folder / RESULT_FILE)["threshold"]}
+    if not facts:
+        raise AvkerasError(f"{folder}: holds neither {INPUTS_FILE} nor saved_model; is its run finished?")
+    # A SavedModel does not tell how the run's values named its embedders.
+    config = folder.parent / CONFIG_FILE
+    named = read_config(folder.parent)["embedders"] if config.is_file() else ()
+    sources = dict(zip(("audio", "video"), named, strict=False))
+    embedders = {
+        name: one | ({"embedder": sources[name]} if name in sources else {}) for name, one in facts["embedders"].items()
+    }
+    return facts | {"embedders": embedders}
+
+
+def system_folder(run: Path, system: str | None = None) -> Path:
+    """Returns the folder of a system of a tagging run; by default of the one with the best F1 on test.
+
+    Args:
+        run: folder of the run, or of the system itself.
+        system: its name.
+
+    Raises:
+        AvkerasError: the run has not finished, or has no such system.
+    """
+    if system is None and (run / RESULT_FILE).is_file():
+        return run
+    found = {file.parent.name: file.parent for file in sorted(run.glob(f"*/{RESULT_FILE}"))}
+    if not found:
+        raise AvkerasError(f"{run}: holds no finished run and no model exported by avkeras")
+    if system is None:
+        system = max(read_rows(run / "results.csv"), key=lambda row: float(row["f1"]))["system"]
+    if system not in found:
+        raise AvkerasError(f"{run}: has no system '{system}'; it has {', '.join(found)}")
+    return found[system]
+
+
+def load_keras(folder: Path) -> keras.Model:
+    """Loads the Keras model of a system or of a detection run.
+
+    Raises:
+        AvkerasError: it is not there, or damaged.
+    """
+    import keras
+
+    file = folder / MODEL_FILE
+    if not file.is_file():
+        raise AvkerasError(f"{folder}: holds no {MODEL_FILE}; give the folder of a finished run")
+    try:
+        return keras.saving.load_model(file, compile=False)
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise AvkerasError(f"{file}: cannot be loaded: {' '.join(str(error).split())[:300]}") from error
+
+
+def _exported(directory: Path) -> TrainedModel:
+    import tensorflow as tf
+
+    from avkeras.features.embedder import Embedder, EmbedderSpec
+
+    description = read_description(directory)
+    try:
+        loaded = tf.saved_model.load(str(directory))
+    except (OSError, ValueError, tf.errors.OpError) as error:
+        raise AvkerasError(f"{directory}: cannot be loaded as a SavedModel: {error}") from error
+    bundled = {}
+    if description["bundled"]:
+        for name, one in description["embedders"].items():
+            spec = EmbedderSpec(**one["spec"])
+            bundled[name] = Embedder(spec, loaded.embed[name], fingerprint=one["fingerprint"], module=loaded)
+    signature = loaded.signatures["serving_default"]
+    # The signature holds no reference to the variables.
+    return TrainedModel(directory, description["kind"], _holding(signature, loaded), description, bundled)
+
+
+def _holding(function: Callable, module: Any) -> Callable:
+    def answer(**inputs):
+        return function(**inputs)
+
+    answer.module = module
+    return answer
+
+
+def _answer_of(model: keras.Model) -> Callable:
+    module, signatures = serving_module(model, embedders={})
+    return _holding(signatures["serving_default"], module)
+
+
+def _detection_run(folder: Path) -> TrainedModel:
+    if missing := [name for name in (MODEL_FILE, INPUTS_FILE) if not (folder / name).is_file()]:
+        raise AvkerasError(f"{folder}: holds no finished detection run ({missing[0]} is missing)")
+    given, model = read_json(folder / INPUTS_FILE), load_keras(folder)
+    tuning = read_json(folder / TUNING_FILE)
+    embedders = given.get("embedders") or given["visual"]
+    dims = {name: model.input[name].shape[-1] for name in ("audio", *embedders)}
+    facts = {
+        "classes": tuning["classes"],
+        "tuning": tuning,
+        "inputs": dims,
+        "lengths": {name: given["max_frames" if name == "audio" else "visual_frames"] for name in dims},
+        "embedders": embedders,
+    }
+    return TrainedModel(folder, "detection", _answer_of(model), facts, keras=model)

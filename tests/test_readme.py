@@ -3,17 +3,26 @@
 import re
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 
 README = Path(__file__).parents[1] / "README.md"
+SAVED = Path(__file__).parent / "data" / "saved_by_0_1"
 
 
 def test_python_blocks_run_in_order(tmp_path):
+    for name in ("tagging_run", "stores"):  # a run, its embedders and a clip
+        with tarfile.open(SAVED / f"{name}.tar.xz") as archive:
+            archive.extractall(tmp_path, filter="data")
+    (tmp_path / "runs" / "tagging").rename(tmp_path / "runs" / "demo")
+    (tmp_path / "my.tsv").write_text("id\taudio\tvideo\tsplit\tlabels\na1\tclip.mp4\tclip.mp4\ttrain\tCar\n")
     blocks = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), flags=re.DOTALL)
     assert len(blocks) >= 3
     program = "\n".join(blocks) + "\nassert np.allclose(answer, probabilities, atol=1e-5), 'served differs'\n"
     done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+    assert "Train horn" in done.stdout
+    assert (tmp_path / "served" / "tagger" / "1" / "saved_model.pb").is_file()
     assert (tmp_path / "model.keras").is_file()
     assert (tmp_path / "served" / "1" / "assets.extra" / "classes.txt").is_file()
 

@@ -231,3 +231,11 @@ def test_evaluate_prints_the_metrics_and_names_bad_files(tmp_path, capsys):
     with pytest.raises(SystemExit) as ended:
         main(["evaluate", str(tmp_path / "bad.tsv"), "--truth", str(tmp_path / "truth.tsv")])
     assert "bad.tsv" in str(ended.value.code)
+
+
+def test_a_file_whose_name_begins_as_an_option_does_gets_a_hint(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("-clip.wav").touch()
+    with pytest.raises(SystemExit):
+        main(["predict", "a.wav", "-clip.wav", "--model", "m"])
+    assert "write ./-clip.wav" in capsys.readouterr().err

@@ -94,6 +94,7 @@ def test_every_example_in_a_help_text_can_be_given(command, capsys, tmp_path, mo
         ("predict a.wav --modle m", "unknown option --modle; did you mean --model?; see avkeras predict --help"),
         ("predict a.wav --mod m", "unknown option --mod; did you mean --model?"),
         ("predict a.wav", "missing: --model"),
+        ("predict -odd.yaml --model m", "-odd.yaml begins with a dash: to name that file write ./-odd.yaml"),
         ("demo --out d --task dcase2019", "--task: 'dcase2019' is none of dcase2017, dcase2020; did you mean dcase201"),
         ("demo --out d --clips 1 2 x", "--clips .*Got value: x"),
         ("demo --out d extra", "unexpected argument 'extra'"),
@@ -111,7 +112,8 @@ def test_every_example_in_a_help_text_can_be_given(command, capsys, tmp_path, mo
 )
 def test_wrong_usage_is_one_line_with_the_nearest_known_word(line, answer, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    Path("odd.yaml").write_text("epoch: 3\n")
+    for name in ("odd.yaml", "-odd.yaml"):
+        Path(name).write_text("epoch: 3\n")
     assert re.search(answer.replace("?", r"\?"), refused(line.split(), capsys))
 
 

@@ -58,6 +58,8 @@ class CommandParser(ArgumentParser):
             option = next((word.split("=")[0] for word in words if word.startswith("-")), None)
             if option is None:
                 return f"unexpected argument '{words[0]}'"
+            if Path(option).exists():
+                return f"{option} begins with a dash: to name that file write ./{option}"
             if os.path.lexists(option):
                 return f"{option} is a file, but its name begins as an option does: write ./{option}"
             return f"unknown option {option}{did_you_mean(option, self.options())}"

@@ -79,7 +79,8 @@ def test_help_loads_nothing_heavy():
 def test_every_example_in_a_help_text_can_be_given(command, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     pin_values(SoundEventDetection(), Path("runs/conformer"))  # an example takes its config.json
-    lines = re.findall(r"^ +(avkeras .*)$", help_of(*command, capsys=capsys).split("examples:")[1], flags=re.MULTILINE)
+    examples = help_of(*command, capsys=capsys).split("examples:")[1].replace("\\\n", " ")  # lines that go on
+    lines = re.findall(r"^ +(avkeras .*)$", examples, flags=re.MULTILINE)
     assert lines
     for line in lines:
         words = shlex.split(line)[1:]

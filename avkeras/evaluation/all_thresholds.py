@@ -135,6 +135,17 @@ class ThresholdDetections:
         gone = np.bincount(parent[parent >= 0], minlength=len(self.high))
         return np.bincount(detection, minlength=len(self.high)) - gone.astype(np.float64)
 
+    def changes_by_column(
+        self, detection: NDArray[np.int64], column: NDArray[np.int64], columns: int
+    ) -> NDArray[np.float64]:
+        """As `changes`, each named detection in a column (or several): `(detections, columns)`."""
+        parent = self.parent[detection]
+        inner = parent >= 0
+        shape = (len(self.high), columns)
+        come = np.bincount(detection * columns + column, minlength=shape[0] * columns)
+        gone = np.bincount(parent[inner] * columns + column[inner], minlength=shape[0] * columns)
+        return (come - gone).reshape(shape).astype(np.float64)
+
 
 def detections_at_all_thresholds(segments: SegmentScores) -> list[ThresholdDetections]:
     """All detections of every class.

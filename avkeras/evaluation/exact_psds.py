@@ -158,13 +158,12 @@ def _class_changes(references, index, found, dtc, gtc, cttc) -> Changes:
     crossed = None
     some = false != 0
     if cttc is not None:
-        crossed = np.zeros((len(length), len(references.present)))
         detection, reference, seconds = _overlaps(found, references, np.flatnonzero(~own), ~passing)
         key, total = _sums(detection * len(references.counts) + references.label[reference], seconds)
         detection, label = np.divmod(key, len(references.counts))
         enough = _reaches(total, cttc * length[detection])
-        for column, other in enumerate(references.present):
-            crossed[:, column] = found.changes(detection[enough & (label == other)])
+        column = np.searchsorted(references.present, label[enough])
+        crossed = found.changes_by_column(detection[enough], column, len(references.present))
         some |= crossed.any(axis=1)
         crossed = np.concatenate([crossed[some], np.zeros((len(threshold), crossed.shape[1]))])
     false = np.concatenate([false[some], np.zeros(len(threshold))])

@@ -101,6 +101,8 @@ class SoundEventDetection(ExperimentValues):
         teacher_decay: of the teacher's moving average, per step.
         consistency_weight: of the differences between student and teacher.
         mixup_rate: share of the batches that are mixed.
+        postprocessing: tried beside the median filters, tuned on validation and scored in `postprocessing.csv`: `boxes`
+            (sound event bounding boxes), `hysteresis` (two thresholds, gaps filled); not in the paper.
     """
 
     out: Path = Path("runs/dcase2020_multi_encoder")
@@ -120,6 +122,7 @@ class SoundEventDetection(ExperimentValues):
     teacher_decay: float = 0.999
     consistency_weight: float = 2.0
     mixup_rate: float = 1 / 3
+    postprocessing: Sequence[str] = ()
     demo_clips: tuple[int, int, int] = (160, 40, 60)
 
 

@@ -16,6 +16,7 @@ from avkeras.experiments.detection_files import write_predictions, write_results
 from avkeras.experiments.detection_scores import Tuning, score, tune
 from avkeras.experiments.detection_training import build_mean_teacher, train_mean_teacher
 from avkeras.experiments.inputs import Features, UsedEmbedder, write_inputs
+from avkeras.experiments.postprocessing import check_postprocessing, score_postprocessing
 from avkeras.features.extract_detection import HOP, MAX_FRAMES, SAMPLE_RATE, extract_detection
 from avkeras.features.write_clips import write_extraction
 from avkeras.runs.files import read_json, write_json, write_rows
@@ -183,6 +184,7 @@ def run_on_features(
 
 def _check(values: SoundEventDetection, manifest: Manifest) -> tuple[str, ...]:
     """Refuses, before any work, data that cannot do; returns what is worth knowing of them."""
+    check_postprocessing(values.postprocessing)
     notes = check_data(manifest, needs=("events",))
     kinds = {kind for kind, count in zip(SUPERVISION, values.batch, strict=True) if count}
     if missing := kinds - {clip.supervision for clip in manifest.split("train")}:
@@ -243,11 +245,16 @@ def _tune_and_score(student, sets, values: SoundEventDetection, features: Featur
     validation, test = sets["validation"], sets["test"]
     visual = len(test.stores) > 1
     weights = values.weights if visual else (1.0,)
-    tuning = tune(validation, {weight: _predict(student, validation, values, weight) for weight in weights})
+    tried = {weight: _predict(student, validation, values, weight) for weight in weights}
+    tuning = tune(validation, tried)
     predicted = _predict(student, test, values, tuning.weight)
     seen = with_video(test, features)
     parts = {"all": np.ones(len(test), bool), "with video": seen, "without video": ~seen}
     rows = score(test, predicted, tuning, parts=parts)
+    if values.postprocessing:
+        frames = tried[tuning.weight]["frame"], test, predicted["frame"]
+        others = score_postprocessing(values.postprocessing, validation, *frames, parts=parts)
+        write_rows(values.out / "postprocessing.csv", others)
     if visual and seen.any():
         ignored = _predict(student, test, values, 1.0)
         rows += score(test, ignored, tuning, parts={"with video, video ignored": seen})

@@ -220,3 +220,23 @@ def test_the_recipe_goes_on_with_a_run_and_shows_its_table(values, report, capsy
     assert f"Audio weight {report.tuning.weight:g}, chosen by EBF1 on validation" in printed
     with pytest.raises(SystemExit, match="error: --preset: 'large' is none of small"):
         run_recipe({"small": values}, description="", arguments=["--preset", "large"])
+
+
+def test_other_postprocessing_is_tuned_and_scored_beside(values, report, tmp_path):
+    assert not (values.out / "postprocessing.csv").exists()
+    own = dataclasses.replace(values, out=tmp_path / "run", epochs=1, postprocessing=("boxes", "hysteresis"))
+    rows = run_sound_event_detection(own).rows
+    with open(own.out / "postprocessing.csv", newline="") as file:
+        others = list(csv.DictReader(file))
+    parts = [row["part"] for row in rows if row["part"] in PARTS[:3]]
+    assert [(row["postprocessing"], row["part"]) for row in others] == [
+        (name, part) for name in own.postprocessing for part in parts
+    ]
+    has = {"boxes": {"EBF1", "PSDS1", "PSDS2"}, "hysteresis": {"SBF1", "EBF1"}}
+    for row in others:
+        there = {name for name in ("SBF1", "EBF1", "PSDS1", "PSDS2") if row[name]}
+        assert there == has[row["postprocessing"]]
+        assert all(0 <= float(row[name]) <= 1 for name in there)
+    with pytest.raises(AvkerasError, match="postprocessing: unknown 'box'; choose from boxes, hysteresis"):
+        run_sound_event_detection(dataclasses.replace(own, out=tmp_path / "wrong", postprocessing=("box",)))
+    assert not (tmp_path / "wrong").exists()

@@ -126,7 +126,7 @@ def test_a_store_of_then_is_read(folder, name):
     for clip, facts in json.loads((SAVED / "stores.json").read_text())[name].items():
         rows = store.read(clip)
         assert list(rows.shape) == facts["shape"]
-        assert int(store.mask(clip).sum()) == facts["mask"]
+        assert int(store.seen(clip).sum()) == facts["mask"]
         assert rows.astype("float64").sum() == pytest.approx(facts["sum"])
 
 

@@ -40,8 +40,8 @@ def embedding_reader(
         >>> with RecordWriter(folder, {"dim": 2}) as store:
         ...     store.write("a1", "digest", np.ones((3, 2)))
         >>> read = embedding_reader(RecordReader(folder), ["a1"])
-        >>> embeddings, mask = read(np.array([0, 0]))
-        >>> embeddings.shape, mask.numpy().all()
+        >>> embeddings, seen = read(np.array([0, 0]))
+        >>> embeddings.shape, seen.numpy().all()
         (TensorShape([2, 3, 2]), True)
     """
     import tensorflow as tf
@@ -51,11 +51,11 @@ def embedding_reader(
         raise ValueError(f"clip {longer[0].id} has {longer[0].frames} frames of {store.folder.name}, not {frames}")
     first_rows = np.array([record.row for record in records], np.int64)
     counts = np.array([record.frames for record in records], np.int64)
-    seen = np.frombuffer("".join(record.mask for record in records).encode(), np.uint8) == ord("1")
-    seen = np.append(seen, False)  # for clips without frames at the end
+    marks = np.frombuffer("".join(record.mask for record in records).encode(), np.uint8) == ord("1")
+    marks = np.append(marks, False)  # for clips without frames at the end
     starts = np.append(0, np.cumsum(counts)[:-1]) if records else counts
     with tf.init_scope():  # also when first called inside a function: then they are not copied into its graph
-        first_rows, counts, starts, seen = (tf.constant(values) for values in (first_rows, counts, starts, seen))
+        first_rows, counts, starts, marks = (tf.constant(values) for values in (first_rows, counts, starts, marks))
         with tf.device("CPU:0"):
             stored = tf.constant(_Mapped(store))
 
@@ -66,9 +66,9 @@ def embedding_reader(
         there = steps < count
         rows = tf.where(there, tf.gather(first_rows, indices)[:, None] + steps, 0)
         values = tf.where(there[:, :, None], tf.gather(stored, rows), tf.zeros((), stored.dtype))
-        mask = there & tf.gather(seen, tf.where(there, tf.gather(starts, indices)[:, None] + steps, 0))
+        seen = there & tf.gather(marks, tf.where(there, tf.gather(starts, indices)[:, None] + steps, 0))
         batch = tf.convert_to_tensor(indices).shape[0]
-        return tf.ensure_shape(values, (batch, frames, store.dim)), tf.ensure_shape(mask, (batch, frames))
+        return tf.ensure_shape(values, (batch, frames, store.dim)), tf.ensure_shape(seen, (batch, frames))
 
     return read
 

@@ -69,7 +69,7 @@ class Record:
         media: `media_digest` of the files that it was made from.
         row: its first row in `data.f16`.
         frames: its number of rows; 0: the clip lacks this modality.
-        mask: a `1` per frame that was seen, a `0` per frame that was not.
+        mask: a `1` per frame that was seen, a `0` per frame that was not; the index has it by this name.
         checksum: CRC-32 of its bytes.
         notes: what was padded, replaced or missing.
         error: why the clip has no embeddings; empty: it has.
@@ -157,22 +157,22 @@ class RecordWriter:
         record = self.records.get(id)
         return record is not None and record.media == media and not (retry_errors and record.error)
 
-    def write(self, id: str, media: str, embeddings, *, mask=None, notes: tuple[str, ...] = ()) -> None:
-        """Appends one clip: `embeddings` `(frames, dim)`, zero frames: it lacks the modality; `mask` `(frames,)`."""
+    def write(self, id: str, media: str, embeddings, *, seen=None, notes: tuple[str, ...] = ()) -> None:
+        """Appends one clip: `embeddings` `(frames, dim)`, zero frames: it lacks the modality; `seen` `(frames,)`."""
         with np.errstate(over="ignore"):  # what becomes infinite is refused below
             rows = np.ascontiguousarray(embeddings, dtype="<f2")
         if rows.ndim != 2 or rows.shape[1] != self.meta["dim"]:
             raise ValueError(f"embeddings of {id} have shape {rows.shape}, not (frames, {self.meta['dim']})")
         if not np.isfinite(rows).all():
             raise ValueError(f"embeddings of {id} are not finite in half precision")
-        mask = np.ones(len(rows), bool) if mask is None else np.asarray(mask, bool)
+        seen = np.ones(len(rows), bool) if seen is None else np.asarray(seen, bool)
         data = rows.tobytes()
         if self._data is None:
             self._open()
             if self.done(id, media, retry_errors=True):  # another process wrote it meanwhile
                 return
         _append(self._data, data, self.folder / "data.f16")
-        text = "".join("1" if seen else "0" for seen in mask)
+        text = "".join("1" if one else "0" for one in seen)
         self._commit(Record(id, media, self._rows, len(rows), text, zlib.crc32(data), tuple(notes)))
         self._rows += len(rows)
 
@@ -241,7 +241,7 @@ class RecordReader:
             view, offset = view[count:], offset + count
         return rows
 
-    def mask(self, id: str) -> np.ndarray:
+    def seen(self, id: str) -> np.ndarray:
         """Returns which frames of a clip were seen, `(frames,)`."""
         return np.frombuffer(self.records[id].mask.encode(), np.uint8) == ord("1")
 

@@ -162,7 +162,7 @@ def _write(entry: _Entry, stores: Mapping[str, RecordWriter]) -> None:
     try:
         for name, store in stores.items():
             if name != "audio" and not store.done(clip.id, digest, retry_errors=True):
-                store.write(clip.id, digest, found.visual.get(name, np.zeros((0, store.meta["dim"]))), mask=found.seen)
+                store.write(clip.id, digest, found.visual.get(name, np.zeros((0, store.meta["dim"]))), seen=found.seen)
         stores["audio"].write(clip.id, digest, found.audio, notes=tuple(found.notes))
     except ValueError as error:  # features that a store refuses
         _fail(clip, digest, str(error), stores)

@@ -20,7 +20,7 @@ def clips(tmp_path):
     for place, (name, dim) in enumerate((("audio", 4), ("openl3", 3))):
         with RecordWriter(tmp_path / name, {"dim": dim}) as store:
             for id, counts in CLIPS.items():
-                store.write(id, "media", random.normal(size=(counts[place], dim)), mask=np.arange(counts[place]) != 1)
+                store.write(id, "media", random.normal(size=(counts[place], dim)), seen=np.arange(counts[place]) != 1)
             store.fail("broken", "media", "the file is empty")
         stores[name] = RecordReader(tmp_path / name)
     rows = [

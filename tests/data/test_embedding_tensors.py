@@ -17,7 +17,7 @@ def store(tmp_path):
     random = np.random.default_rng(0)
     with RecordWriter(tmp_path / "audio", {"dim": 4}) as writer:
         for id, frames in FRAMES.items():
-            writer.write(id, "media", random.normal(size=(frames, 4)), mask=np.arange(frames) != 1)
+            writer.write(id, "media", random.normal(size=(frames, 4)), seen=np.arange(frames) != 1)
     return RecordReader(tmp_path / "audio")
 
 
@@ -32,7 +32,7 @@ def test_a_batch_equals_the_records_padded_by_zeros(store, indices, frames):
     for index, values, seen in zip(indices, embeddings.numpy(), mask.numpy(), strict=True):
         count = FRAMES[ids[index]]
         np.testing.assert_array_equal(values[:count], store.read(ids[index]))
-        np.testing.assert_array_equal(seen[:count], store.mask(ids[index]))
+        np.testing.assert_array_equal(seen[:count], store.seen(ids[index]))
         assert not values[count:].any()
         assert not seen[count:].any()
 

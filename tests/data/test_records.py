@@ -21,7 +21,7 @@ def test_round_trip(tmp_path):
     with RecordWriter(tmp_path / "s", META) as store:
         store.write("a", "m1", rows(1), notes=("padded",))
         store.write("b", "m2", np.zeros((0, 3)))
-        store.write("c", "m3", rows(3), mask=[1, 0, 1, 1])
+        store.write("c", "m3", rows(3), seen=[1, 0, 1, 1])
         store.fail("d", "m4", "no sound")
         assert store.done("a", "m1")
         assert not store.done("a", "other media")
@@ -31,7 +31,7 @@ def test_round_trip(tmp_path):
     np.testing.assert_array_equal(reader.read("a"), rows(1))
     np.testing.assert_array_equal(reader.read("c"), rows(3))
     assert reader.read("b").shape == (0, 3)
-    assert reader.mask("c").tolist() == [True, False, True, True]
+    assert reader.seen("c").tolist() == [True, False, True, True]
     assert reader.records["a"].notes == ("padded",)
     assert reader.records["d"].error == "no sound"
     assert reader.verify() == []

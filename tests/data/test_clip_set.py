@@ -25,7 +25,7 @@ def stores(tmp_path):
             audio.write(str(number), "m", generator.normal(size=(frames, 3)))
             seen = np.arange(frames) != (1 if number == 4 else -1)
             video.write(str(number), "m", generator.normal(size=(frames if number % 2 == 0 else 0, 5)),
-                        mask=seen if number % 2 == 0 else [])  # fmt: skip
+                        seen=seen if number % 2 == 0 else [])  # fmt: skip
     return {"audio": RecordReader(tmp_path / "audio"), "video": RecordReader(tmp_path / "video")}
 
 

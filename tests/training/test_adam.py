@@ -31,11 +31,29 @@ def train(model, steps, start=0):
     return model
 
 
-def assert_equal(first, second, tolerance=1e-6):
+def rounding(steps):
+    """What float32 may lose in so many steps: some eight roundings each, of a variable or mean and of its update."""
+    return steps * 8 * 2.0**-24
+
+
+def assert_equal(first, second, tolerance):
     pairs = list(zip(first.get_weights(), second.get_weights(), strict=True))
     pairs += list(zip(first.optimizer.variables, second.optimizer.variables, strict=True))
     for one, other in pairs:
         np.testing.assert_allclose(one, other, rtol=tolerance, atol=tolerance)
+
+
+def updated(optimizer, steps=50):
+    """Variables and state after given gradients: a model's own would feed each rounding back into the next step."""
+    random = np.random.default_rng(1)
+    shapes = ((6, 8), (8,))
+    variables = [keras.Variable(random.uniform(-1, 1, shape).astype("float32")) for shape in shapes]
+    optimizer.build(variables)
+    step = tf.function(lambda gradients: optimizer.apply(gradients, variables))
+    for _ in range(steps):
+        gradients = [random.normal(size=shape) * 10 ** random.uniform(-3, 1, shape) for shape in shapes]
+        step([tf.constant(gradient, tf.float32) for gradient in gradients])
+    return [keras.ops.convert_to_numpy(variable) for variable in (*variables, *optimizer.variables)]
 
 
 @pytest.mark.parametrize(
@@ -49,21 +67,16 @@ def assert_equal(first, second, tolerance=1e-6):
         {"use_ema": True, "ema_momentum": 0.9},
         {"gradient_accumulation_steps": 2},
         {"amsgrad": True},
+        {"learning_rate": keras.optimizers.schedules.ExponentialDecay(0.05, 10, 0.5)},
     ],
     ids=str,
 )
 def test_equals_keras_over_50_steps(options):
-    ours, reference = (train(make_model(kind(**options)), 50) for kind in (Adam, keras.optimizers.Adam))
-    assert_equal(ours, reference, 1e-5 if "learning_rate" in options else 1e-6)  # ten times the usual rate
-    assert ours.optimizer.iterations == reference.optimizer.iterations
-
-
-def test_follows_a_schedule():
-    models = [
-        train(make_model(kind(keras.optimizers.schedules.ExponentialDecay(0.05, 10, 0.5))), 50)
-        for kind in (Adam, keras.optimizers.Adam)
-    ]
-    assert_equal(*models, 1e-5)  # the rate is ten times the usual one
+    ours, reference = (updated(kind(**options)) for kind in (Adam, keras.optimizers.Adam))
+    start = updated(Adam(**options), steps=0)
+    assert np.abs(ours[0] - start[0]).max() > 100 * rounding(50)  # beside which a wrong term would show
+    for one, other in zip(ours, reference, strict=True):
+        np.testing.assert_allclose(one, other, rtol=rounding(50), atol=rounding(50))
 
 
 def test_sparse_gradients_are_left_to_keras():
@@ -75,7 +88,7 @@ def test_sparse_gradients_are_left_to_keras():
         for _ in range(5):
             model.train_on_batch(np.array([[1, 1, 7]]), np.ones((1, 3, 4)))
         found.append(model)
-    assert_equal(*found)
+    assert_equal(*found, rounding(5))
 
 
 @pytest.mark.parametrize("compiled", [True, False])
@@ -88,7 +101,8 @@ def test_saved_and_loaded_state_goes_on_alike(tmp_path, compiled):
     assert loaded.optimizer.get_config() == model.optimizer.get_config()
     assert_equal(loaded, model, 0)
     loaded.run_eagerly = model.run_eagerly = not compiled
-    assert_equal(train(loaded, 10, 20), train(model, 10, 20))
+    # The same program twice; threads may still order a sum otherwise, and the steps feed that back.
+    assert_equal(train(loaded, 10, 20), train(model, 10, 20), 10 * rounding(10))
 
 
 def test_float16_loss_scaling():

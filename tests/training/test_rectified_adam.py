@@ -18,6 +18,8 @@ import tensorflow as tf
 from avkeras.training.rectified_adam import RectifiedAdam
 
 REFERENCE = np.load(Path(__file__).parents[1] / "data" / "rectified_adam" / "trajectory.npz")
+# 200 steps round a parameter of up to 2 once each, PyTorch's and ours: half a unit in the last place, 2**-24 of it.
+ROUNDING = 200 * 2 * 2.0**-24
 SCHEDULE = keras.optimizers.schedules.ExponentialDecay(1e-3, 10000, 0.1)
 
 
@@ -45,13 +47,13 @@ def trajectory(optimizer, *, dtype="float32", start=None, gradients=REFERENCE["g
     ],
 )
 def test_is_torch_radam_over_200_steps(name, optimizer):
-    np.testing.assert_allclose(trajectory(optimizer()), REFERENCE[name], rtol=0, atol=1e-6)
+    np.testing.assert_allclose(trajectory(optimizer()), REFERENCE[name], rtol=0, atol=ROUNDING)
 
 
 def test_the_operations_of_keras_give_the_same_as_the_fused_one():
     # float64 variables take the path that other backends take
     np.testing.assert_allclose(
-        trajectory(RectifiedAdam(1e-3), dtype="float64"), REFERENCE["constant"], rtol=0, atol=1e-6
+        trajectory(RectifiedAdam(1e-3), dtype="float64"), REFERENCE["constant"], rtol=0, atol=ROUNDING
     )
 
 

@@ -15,7 +15,7 @@ from avkeras.data.manifest import Event
 from avkeras.evaluation.all_thresholds import detections_at_all_thresholds, frame_segments
 from avkeras.evaluation.clip_counts import event_counts, intersection_counts, segment_counts
 from avkeras.evaluation.exact_events import event_changes
-from avkeras.evaluation.exact_psds import exact_psds
+from avkeras.evaluation.exact_psds import exact_psds, intersection_changes
 from avkeras.evaluation.exact_segments import auroc, segment_changes
 from avkeras.evaluation.operating_points import operating_points_of_events
 from avkeras.evaluation.postprocess import decode_events
@@ -170,6 +170,10 @@ def beside_sed_scores_eval(seed):
     options = {"classes": present, "durations": case.durations}
     for settings in (PSDS1, PSDS2, SEVERAL):
         crossed = settings.alpha_ct and len(present) > 1
+        tolerances = {"dtc": settings.dtc, "gtc": settings.gtc, "cttc": None}
+        changes = intersection_changes(segments, case.truth, detections=detections, **tolerances, **options).changes
+        if not all(len(change.threshold) for change in changes):
+            continue  # nothing of a class is ever correct or false: sed_scores_eval fails by an IndexError
         expected, *_ = package.intersection_based.psds(
             tables,
             events,

@@ -69,7 +69,7 @@ def updated(optimizer, steps=50):
         {"amsgrad": True},
         {"learning_rate": keras.optimizers.schedules.ExponentialDecay(0.05, 10, 0.5)},
     ],
-    ids=str,
+    ids=lambda options: ",".join(options) or "defaults",
 )
 def test_equals_keras_over_50_steps(options):
     ours, reference = (updated(kind(**options)) for kind in (Adam, keras.optimizers.Adam))

@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from avkeras.layers import kernels
 from avkeras.layers.dropout import Dropout
 
 ATTENTION_FUNCTIONS = ("softmax", "sigmoid", "normalized_sigmoid")
@@ -48,12 +49,6 @@ class MultiHeadAttention(keras.layers.Layer):
     """Multi-head scaled dot-product attention (2019, figure 2; 2022, equation 1).
 
     The answer is the same with and without dropout and with and without returned scores, whatever the function.
-
-    The papers' heads are as wide as the model, so the maps of a head fold, per step, into two square ones. With
-    [x 1] for a frame with a 1 behind it and [W; b] for a kernel with its bias below it, a score is
-    [x 1] [W_q; b_q] [W_k; b_k]^T [c 1]^T: the middle two make one map, and so do [W_v; b_v] and the head's share of
-    the output map. `query` is then used as it is, and no frames are transposed: half the work of the plain form once a
-    batch holds more than `key_dim` frames.
 
     Args:
         num_heads: number of heads.
@@ -123,39 +118,40 @@ class MultiHeadAttention(keras.layers.Layer):
 
     def call(self, query, value=None, key_mask=None, return_attention_scores=False, training=False):
         """Attends from `query` to `value`."""
-        query = _with_one(query)
-        value = query if value is None else _with_one(value)
-        batch, queries, width = ops.shape(query)
-        keys, heads = ops.shape(value)[1], self.num_heads
-        key_map, value_map = self._folded_maps()
-        folded_key = ops.reshape(ops.matmul(value, key_map), (batch, keys * heads, width))
-        folded_value = ops.reshape(ops.matmul(value, value_map), (batch, keys * heads, self.output_dim))
-        scores = ops.matmul(query, ops.transpose(folded_key, (0, 2, 1)))
-        scores = ops.transpose(ops.reshape(scores, (batch, queries, keys, heads)), (0, 1, 3, 2))
-        if key_mask is not None:
-            key_mask = key_mask[:, None, None, :]
-        weights = attention_weights(scores, key_mask, function=self.function, epsilon=self.epsilon)
-        dropped = ops.transpose(self.attention_dropout(weights, training=training), (0, 1, 3, 2))
-        output = ops.matmul(ops.reshape(dropped, (batch, queries, keys * heads)), folded_value)
+        value = query if value is None else value
+        scale = self.key_dim**-0.5
+
+        # Q K^T / sqrt(key_dim), and what a subclass knows of positions: (batch, queries, keys, heads).
+        scores = kernels.folded_scores(
+            query,
+            value,
+            query_map=(self.query_kernel * scale, self.query_bias * scale),
+            key_map=(self.key_kernel, self.key_bias),
+        )
+        scores = self._add_positions(scores, query)
+
+        # The attention function over the keys, then dropout: (batch, queries, heads, keys).
+        scores = ops.transpose(scores, (0, 1, 3, 2))
+        mask = None if key_mask is None else key_mask[:, None, None, :]
+        weights = attention_weights(scores, mask, function=self.function, epsilon=self.epsilon)
+        dropped = self.attention_dropout(weights, training=training)
+
+        # The weighted values of all heads, through the output map.
+        output = kernels.folded_output(dropped, value, (self.value_kernel, self.value_bias), self.output_kernel)
         output = output + ops.cast(self.output_bias, output.dtype)
         return (output, ops.transpose(weights, (0, 2, 1, 3))) if return_attention_scores else output
 
-    def _folded_maps(self):
-        """Returns the maps `(value dim + 1, heads x (query dim + 1))` and `(value dim + 1, heads x output_dim)`."""
-        scale = self.key_dim**-0.5
-        query, key, value = (
-            ops.unstack(ops.concatenate([kernel, bias[:, None]], axis=1), self.num_heads)
-            for kernel, bias in (
-                (self.query_kernel * scale, self.query_bias * scale),
-                (self.key_kernel, self.key_bias),
-                (self.value_kernel, self.value_bias),
-            )
-        )
-        output = ops.unstack(self.output_kernel, self.num_heads)
-        # A product per head, side by side: nothing to transpose, and small ones run at the same time.
-        key_map = [ops.matmul(k, ops.transpose(q)) for k, q in zip(key, query, strict=True)]
-        value_map = [ops.matmul(v, o) for v, o in zip(value, output, strict=True)]
-        return tuple(ops.cast(ops.concatenate(maps, axis=1), self.compute_dtype) for maps in (key_map, value_map))
+    def _add_positions(self, scores, query):
+        """Returns the scores with what the positions of queries and keys add: here nothing."""
+        return scores
+
+    def compute_output_spec(self, query, value=None, key_mask=None, return_attention_scores=False, training=False):
+        """Returns the symbolic outputs."""
+        batch, queries = query.shape[:2]
+        keys = (query if value is None else value).shape[1]
+        output = keras.KerasTensor((batch, queries, self.output_dim), self.compute_dtype)
+        weights = keras.KerasTensor((batch, self.num_heads, queries, keys), self.compute_dtype)
+        return (output, weights) if return_attention_scores else output
 
     def get_config(self):
         """Returns the constructor's values."""
@@ -174,8 +170,3 @@ def _glorot(fan_in: int, fan_out: int):
     """Returns Glorot's uniform initialiser for a map of these widths, whatever the shape that its kernel is kept in."""
     limit = (6 / (fan_in + fan_out)) ** 0.5
     return keras.initializers.RandomUniform(-limit, limit)
-
-
-def _with_one(frames):
-    """Puts a 1 behind every frame."""
-    return ops.concatenate([frames, ops.ones_like(frames[..., :1])], axis=-1)

@@ -3,13 +3,14 @@
 import keras
 from keras import ops
 
+from avkeras.layers import kernels
+
 
 @keras.saving.register_keras_serializable(package="avkeras")
 class MaskedBatchNormalization(keras.layers.Layer):
     """Normalises each channel by its mean and variance over the real frames of the batch (2022, section 2.1.2, 3.1.2).
 
-    Keras' own layer computes the same in some ten passes over the data, which is what a CPU has least time for. Where
-    no frame of a batch is padded, as when all clips last 10 s, TensorFlow's fused operation does it here in two.
+    Where no frame of a batch is padded, as when all clips last 10 s, a fused operation does it (`kernels.batch_norm`).
     A batch without any real frame, such as the pictures of clips that have none, leaves the moving statistics alone.
 
     Args:
@@ -70,21 +71,7 @@ class MaskedBatchNormalization(keras.layers.Layer):
 
     def _over_all_frames(self, inputs):
         """Returns the output, and the batch's mean and variance per channel."""
-        if keras.backend.backend() == "tensorflow" and self.gamma.dtype == "float32":
-            return self._fused(inputs)
-        mean, variance = ops.moments(ops.cast(inputs, self.gamma.dtype), axes=list(range(len(inputs.shape) - 1)))
-        return self._normalize(inputs, mean, variance), mean, variance
-
-    def _fused(self, inputs):
-        import tensorflow as tf
-
-        flat = ops.reshape(inputs, (1, 1, -1, inputs.shape[-1])) if len(inputs.shape) != 4 else inputs
-        output, mean, variance = tf.compat.v1.nn.fused_batch_norm(
-            flat, self.gamma.value, self.beta.value, epsilon=self.epsilon, is_training=True
-        )
-        count = ops.cast(ops.prod(ops.shape(flat)[:-1]), variance.dtype)
-        biased = variance * ((count - 1) / count)  # the operation gives the sample variance
-        return ops.reshape(output, ops.shape(inputs)), mean, biased
+        return kernels.batch_norm(inputs, self.gamma, self.beta, self.epsilon)
 
     def _over_real_frames(self, inputs, frame_mask):
         """Returns the output, and the real frames' mean and variance per channel; zeros where there is none."""

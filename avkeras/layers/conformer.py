@@ -161,7 +161,12 @@ class ConformerEncoderBlock(_Block):
 
     def call(self, inputs, frame_mask=None, training=False):
         """Runs the block."""
-        return self._finish(self._begin(inputs, frame_mask, training), frame_mask, training)
+        x = self._begin(inputs, frame_mask, training)
+        return self._finish(x, frame_mask, training)
+
+    def compute_output_spec(self, inputs, frame_mask=None, training=False):
+        """Returns the symbolic output; Keras would trace the whole block to find it."""
+        return keras.KerasTensor(inputs.shape, self.compute_dtype)
 
 
 @keras.saving.register_keras_serializable(package="avkeras")
@@ -180,8 +185,8 @@ class ConformerDecoderBlock(_Block):
         inputs: `(batch, frames, dim)`.
         encoded: dict of encoder names to `(batch, keys, dim)`.
         frame_mask: `(batch, frames)` boolean, of the decoder's own frames. None: all frames are real.
-        masks: dict of encoder names to `(batch, keys)` boolean.
-        weights: `(batch, encoders)`, fusion weights.
+        masks: dict of encoder names to `(batch, keys)` boolean. None, or a name left out: all frames are real.
+        weights: `(batch, encoders)`, fusion weights. None: equal shares.
         return_attention_scores: whether the cross-attention weights are returned too.
 
     Returns:
@@ -190,8 +195,7 @@ class ConformerDecoderBlock(_Block):
     Example:
         >>> import numpy as np
         >>> block = ConformerDecoderBlock(encoders=("audio",), dim=16, key_dim=8)
-        >>> block(np.ones((1, 8, 16)), {"audio": np.ones((1, 7, 16))}, frame_mask=None,
-        ...       masks={"audio": np.ones((1, 7), bool)}, weights=np.ones((1, 1))).shape
+        >>> block(np.ones((1, 8, 16)), {"audio": np.ones((1, 7, 16))}).shape
         TensorShape([1, 8, 16])
     """
 
@@ -229,6 +233,25 @@ class ConformerDecoderBlock(_Block):
         x = x + self.cross_attention_dropout(attended, training=training)
         x = self._finish(x, frame_mask, training)
         return (x, scores) if return_attention_scores else x
+
+    def compute_output_spec(
+        self,
+        inputs,
+        encoded,
+        frame_mask=None,
+        masks=None,
+        weights=None,
+        return_attention_scores=False,
+        training=False,
+    ):
+        """Returns the symbolic outputs; Keras would trace the whole block to find them."""
+        output = keras.KerasTensor(inputs.shape, self.compute_dtype)
+        batch, frames = inputs.shape[:2]
+        scores = {
+            encoder: keras.KerasTensor((batch, self.num_heads, frames, encoded[encoder].shape[1]), self.compute_dtype)
+            for encoder in self.encoders
+        }
+        return (output, scores) if return_attention_scores else output
 
     def get_config(self):
         """Returns the constructor's values."""

@@ -1,14 +1,13 @@
 """The convolutional feature extractor of the 2022 system (2022, section 3.1.2 and table 3)."""
 
-import functools
 from collections.abc import Sequence
 
 import keras
 from keras import ops
 
+from avkeras.layers import kernels
 from avkeras.layers.batch_norm import MaskedBatchNormalization
-from avkeras.layers.dropout import Dropout, keep_mask, keep_scale
-from avkeras.layers.one_loop import one_loop
+from avkeras.layers.dropout import Dropout
 
 FILTERS = (16, 32, 64, 128, 128, 128, 128)
 POOLING = ((2, 2), (2, 2), (2, 2), (1, 2), (1, 2), (1, 2), (1, 1))
@@ -101,16 +100,26 @@ class ConvFrontend(keras.layers.Layer):
         """Runs all stacks."""
         if frame_mask is None:
             frame_mask = ops.ones(ops.shape(inputs)[:2], dtype="bool")
-        x = _silence(inputs[..., None], frame_mask)
-        for convolution, norm, dropout, pool in zip(
-            self.convolutions, self.norms, self.dropouts, self.pooling, strict=True
-        ):
+        x = kernels.silence(inputs[..., None], frame_mask)
+        stacks = zip(self.convolutions, self.norms, self.dropouts, self.pooling, strict=True)
+        for convolution, norm, dropout, pool in stacks:
             x = norm(convolution(x), frame_mask=frame_mask, training=training)
+            # ReLU, dropout, average pooling.
             if training:
-                x, frame_mask = _drop_and_average(x, frame_mask, dropout, pool)
+                x, frame_mask = kernels.drop_and_average(
+                    x, frame_mask, dropout.draw_seeds(), rate=dropout.rate, pool=pool
+                )
             else:
-                x, frame_mask = _average(_silence(ops.relu(x), frame_mask), frame_mask, pool)
+                x, frame_mask = kernels.average(kernels.silence(ops.relu(x), frame_mask), frame_mask, pool)
         return x[:, :, 0], frame_mask
+
+    def compute_output_spec(self, inputs, frame_mask=None, training=False):
+        """Returns the symbolic outputs: JAX does not find the number of vectors of an unknown number of frames."""
+        batch, frames = inputs.shape[:2]
+        for pooled, _ in self.pooling:
+            frames = None if frames is None else -(-frames // pooled)
+        vectors = keras.KerasTensor((batch, frames, self.filters[-1]), self.compute_dtype)
+        return vectors, keras.KerasTensor((batch, frames), "bool")
 
     def get_config(self):
         """Returns the constructor's values."""
@@ -123,68 +132,3 @@ class ConvFrontend(keras.layers.Layer):
             "momentum": self.momentum,
             "batch_norm_epsilon": self.batch_norm_epsilon,
         }
-
-
-def _silence(x, frame_mask):
-    """Sets padded frames of `(batch, frames, bands, channels)` to 0."""
-    return ops.where(frame_mask[:, :, None, None], x, ops.zeros_like(x))
-
-
-def _average(x, frame_mask, pool):
-    """Averages the real ones of every `pool` frames and bands; padded frames are 0."""
-    x = ops.average_pool(x, pool, pool, padding="same", data_format="channels_last")
-    if pool[0] == 1:
-        return x, frame_mask
-    real = ops.cast(frame_mask, "float32")[..., None]
-    share = ops.average_pool(real, pool[0], pool[0], padding="same", data_format="channels_last")
-    scale = ops.cast(1 / ops.where(share > 0, share, 1.0), x.dtype)
-    return x * scale[..., None], share[..., 0] > 0
-
-
-def _drop_and_average(x, frame_mask, dropout, pool):
-    """Does in training what follows a batch normalisation: ReLU, dropout and `_average`, in one loop there and back."""
-    frames = _sum_neighbours(ops.cast(frame_mask, "float32"), pool[0], axis=1)
-    bands = _sum_neighbours(ops.ones((ops.shape(x)[2],), "float32"), pool[1], axis=0)
-    scale = keep_scale(dropout.rate) / (ops.maximum(frames, 1.0)[..., None] * bands)
-    rest = (frame_mask, scale, dropout.draw_seeds())
-
-    @ops.custom_gradient
-    def run(x):
-        def gradient(*args, upstream=None):
-            upstream = args[0] if upstream is None else upstream
-            return one_loop(_backward, x, upstream, *rest, rate=dropout.rate, pool=pool)
-
-        return one_loop(_forward, x, *rest, rate=dropout.rate, pool=pool), gradient
-
-    return run(x), frames > 0
-
-
-def _forward(x, frame_mask, scale, seeds, *, rate, pool):
-    wide = keras.backend.result_type(x.dtype, "float32")
-    kept = ops.where(_passes(x, frame_mask, seeds, rate), ops.cast(x, wide), ops.zeros((), wide))
-    total = _sum_neighbours(_sum_neighbours(kept, pool[0], axis=1), pool[1], axis=2)
-    return ops.cast(total * scale[..., None], x.dtype)
-
-
-def _backward(x, upstream, frame_mask, scale, seeds, *, rate, pool):
-    wide = keras.backend.result_type(x.dtype, "float32")
-    gradient = ops.repeat(ops.repeat(ops.cast(upstream, wide) * scale[..., None], pool[0], axis=1), pool[1], axis=2)
-    gradient = gradient[:, : ops.shape(x)[1], : ops.shape(x)[2]]
-    return ops.cast(ops.where(_passes(x, frame_mask, seeds, rate), gradient, ops.zeros((), wide)), x.dtype)
-
-
-def _passes(x, frame_mask, seeds, rate):
-    """Returns which values neither the mask nor ReLU nor dropout sets to 0."""
-    passes = ops.logical_and(x > 0, frame_mask[:, :, None, None])
-    return ops.logical_and(passes, keep_mask(ops.shape(x), seeds, rate)) if rate else passes
-
-
-def _sum_neighbours(x, length, *, axis):
-    """Sums every `length` neighbours along `axis`; the last sum may be of fewer."""
-    shape = list(ops.shape(x))
-    missing = -shape[axis] % length
-    if not isinstance(missing, int) or missing > 0:
-        shape[axis] = missing
-        x = ops.concatenate([x, ops.zeros(shape, x.dtype)], axis=axis)
-    parts = [x[(slice(None),) * axis + (slice(start, None, length),)] for start in range(length)]
-    return functools.reduce(ops.add, parts)

@@ -5,10 +5,8 @@ import math
 import keras
 from keras import ops
 
-# Odd multipliers and shifts that mix the bits of a 32-bit word.
-_MULTIPLIERS = (-1640531527, -2048144789, -1028477387)
-_SHIFTS = (15, 13)
-_LEVELS = 1 << 32
+from avkeras.layers.kernels import hash_words
+
 _HALF_LEVELS = 1 << 16
 
 
@@ -18,7 +16,7 @@ class Dropout(keras.layers.Layer):
 
     A random generator makes one number per value, and these models are small enough to feel it. Here it makes two
     seeds per call; a hash of (seeds, position) gives 16 bits per value, so the rate is exact to 1 / 65536. The front
-    end, whose tensors are large, drops in a compiled loop (`keep_mask`); here a call of one costs more than it saves.
+    end, whose tensors are large, drops in a compiled loop; here a call of one costs more than it saves.
 
     Args:
         rate: share of values set to zero, in [0, 1).
@@ -60,7 +58,7 @@ class Dropout(keras.layers.Layer):
         """Draws 16 bits per value, two values from each hashed word; True where they are not below `dropped`."""
         shape = ops.shape(inputs)
         size = math.prod(shape)
-        word = _hash(ops.arange((size + 1) // 2, dtype="int32"), self.draw_seeds())
+        word = hash_words(ops.arange((size + 1) // 2, dtype="int32"), self.draw_seeds())
         threshold = (dropped - _HALF_LEVELS // 2) * _HALF_LEVELS
         keep = ops.concatenate([word >= threshold, ops.left_shift(word, 16) >= threshold])
         return ops.reshape(keep[:size], shape)
@@ -88,21 +86,3 @@ class Dropout(keras.layers.Layer):
     def get_config(self):
         """Returns the constructor's values."""
         return {**super().get_config(), "rate": self.rate, "seed": self.seed}
-
-
-def keep_mask(shape, seeds, rate: float):
-    """Returns which values dropout keeps, boolean, for seeds of `Dropout.draw_seeds`: one hashed word per value."""
-    word = ops.reshape(ops.arange(math.prod(shape), dtype="int32"), shape)
-    return _hash(word, seeds) >= round(rate * _LEVELS) - _LEVELS // 2
-
-
-def keep_scale(rate: float) -> float:
-    """Returns what the values that dropout keeps are multiplied by."""
-    return _LEVELS / (_LEVELS - round(rate * _LEVELS))
-
-
-def _hash(word, seeds):
-    word = ops.bitwise_xor(word, seeds[0]) * _MULTIPLIERS[0] + seeds[1]
-    for shift, multiplier in zip(_SHIFTS, _MULTIPLIERS[1:], strict=True):
-        word = ops.bitwise_xor(word, ops.right_shift(word, shift)) * multiplier
-    return word

@@ -27,8 +27,8 @@ class MultiEncoderAttention(keras.layers.Layer):
     Call arguments:
         query: `(batch, queries, dim)`.
         encoded: dict of names to `(batch, keys, dim)`.
-        masks: dict of names to `(batch, keys)` boolean.
-        weights: `(batch, encoders)`, in the order of `encoders`.
+        masks: dict of names to `(batch, keys)` boolean; False: padding. None, or a name left out: all frames are real.
+        weights: `(batch, encoders)`, in the order of `encoders`. None: equal shares.
         return_attention_scores: whether the attention weights are returned too.
 
     Returns:
@@ -84,15 +84,29 @@ class MultiEncoderAttention(keras.layers.Layer):
         for encoder, attention in zip(self.encoders, self.attentions, strict=True):
             attention.build(query_shape, encoded_shape[encoder])
 
-    def call(self, query, encoded, masks, weights, return_attention_scores=False, training=False):
+    def call(self, query, encoded, masks=None, weights=None, return_attention_scores=False, training=False):
         """Attends from `query` to every encoder."""
-        combined, scores = 0.0, {}
+        if weights is None:
+            weights = ops.full((ops.shape(query)[0], len(self.encoders)), 1 / len(self.encoders))
+        masks, combined, scores = masks or {}, 0.0, {}
         for index, (encoder, attention) in enumerate(zip(self.encoders, self.attentions, strict=True)):
             output, scores[encoder] = attention(
-                query, encoded[encoder], masks[encoder], return_attention_scores=True, training=training
+                query, encoded[encoder], masks.get(encoder), return_attention_scores=True, training=training
             )
             combined = combined + ops.cast(weights, output.dtype)[:, index, None, None] * output
         return (combined, scores) if return_attention_scores else combined
+
+    def compute_output_spec(
+        self, query, encoded, masks=None, weights=None, return_attention_scores=False, training=False
+    ):
+        """Returns the symbolic outputs."""
+        batch, queries = query.shape[:2]
+        output = keras.KerasTensor((batch, queries, self.output_dim), self.compute_dtype)
+        scores = {
+            encoder: keras.KerasTensor((batch, self.num_heads, queries, encoded[encoder].shape[1]), self.compute_dtype)
+            for encoder in self.encoders
+        }
+        return (output, scores) if return_attention_scores else output
 
     def get_config(self):
         """Returns the constructor's values."""

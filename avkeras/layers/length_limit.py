@@ -1,7 +1,8 @@
 """The longest sequence that a model takes."""
 
 import keras
-from keras import ops
+
+from avkeras.layers import kernels
 
 
 @keras.saving.register_keras_serializable(package="avkeras")
@@ -40,13 +41,7 @@ class LengthLimit(keras.layers.Layer):
         frames = inputs.shape[1]
         if frames is not None and frames > self.max_frames:
             raise ValueError(self._message(frames))
-        if frames is None and keras.backend.backend() == "tensorflow":
-            import tensorflow as tf
-
-            check = tf.debugging.assert_less_equal(tf.shape(inputs)[1], self.max_frames, self._message("too many"))
-            with tf.control_dependencies([check]):
-                return tf.identity(inputs)
-        return ops.convert_to_tensor(inputs)
+        return kernels.checked_length(inputs, self.max_frames, self._message("too many"))
 
     def _message(self, frames):
         return (

@@ -3,8 +3,9 @@
 import keras
 from keras import ops
 
-from avkeras.layers.attention import MultiHeadAttention, _with_one, attention_weights
+from avkeras.layers.attention import MultiHeadAttention
 from avkeras.layers.fusion import MultiEncoderAttention
+from avkeras.layers.kernels import with_one
 
 
 @keras.saving.register_keras_serializable(package="avkeras")
@@ -59,29 +60,11 @@ class RelativeMultiHeadAttention(MultiHeadAttention):
             shape=(self.num_heads, self.key_dim), initializer="zeros", name="distance_bias"
         )
 
-    def call(self, query, value=None, key_mask=None, return_attention_scores=False, training=False):
-        """Attends from `query` to `value`."""
-        query = _with_one(query)
-        value = query if value is None else _with_one(value)
-        batch, queries, width = ops.shape(query)
-        keys, heads = ops.shape(value)[1], self.num_heads
-        key_map, value_map = self._folded_maps()
-        folded_key = ops.reshape(ops.matmul(value, key_map), (batch, keys * heads, width))
-        folded_value = ops.reshape(ops.matmul(value, value_map), (batch, keys * heads, self.output_dim))
-        scores = ops.matmul(query, ops.transpose(folded_key, (0, 2, 1))) + self._distance_scores(query, keys)
-        scores = ops.transpose(ops.reshape(scores, (batch, queries, keys, heads)), (0, 1, 3, 2))
-        if key_mask is not None:
-            key_mask = key_mask[:, None, None, :]
-        weights = attention_weights(scores, key_mask, function=self.function, epsilon=self.epsilon)
-        dropped = ops.transpose(self.attention_dropout(weights, training=training), (0, 1, 3, 2))
-        output = ops.matmul(ops.reshape(dropped, (batch, queries, keys * heads)), folded_value)
-        output = output + ops.cast(self.output_bias, output.dtype)
-        return (output, ops.transpose(weights, (0, 2, 1, 3))) if return_attention_scores else output
-
-    def _distance_scores(self, query, keys):
-        """Returns `(batch, queries, keys * heads)` for queries with a 1 behind them."""
-        batch, queries, width = ops.shape(query)
-        heads, distances = self.num_heads, queries + keys - 1
+    def _add_positions(self, scores, query):
+        """Adds (q_i + v) r_d / sqrt(key_dim)."""
+        query = with_one(query)
+        (batch, queries, width), keys, heads = ops.shape(query), ops.shape(scores)[2], self.num_heads
+        distances = queries + keys - 1
         # One column per distance, the farthest first, and one more, so that a row is a step longer than the shift.
         distance = queries - 1 + self.query_offset - ops.arange(distances + 1)
         column = ops.clip(distance, -self.max_distance, self.max_distance) + self.max_distance
@@ -89,10 +72,11 @@ class RelativeMultiHeadAttention(MultiHeadAttention):
         distance_map = ops.transpose(ops.matmul(query_map, self.distance_encodings), (2, 1, 0))
         distance_map = ops.transpose(ops.take(distance_map, column, axis=0), (1, 0, 2))
         distance_map = ops.cast(ops.reshape(distance_map, (width, (distances + 1) * heads)), query.dtype)
-        scores = ops.reshape(ops.matmul(query, distance_map), (batch, queries * (distances + 1) * heads))
+        every = ops.reshape(ops.matmul(query, distance_map), (batch, queries * (distances + 1) * heads))
         start = (queries - 1) * heads
-        shifted = scores[:, start : start + queries * distances * heads]
-        return ops.reshape(shifted, (batch, queries, distances * heads))[:, :, : keys * heads]
+        shifted = every[:, start : start + queries * distances * heads]
+        shifted = ops.reshape(shifted, (batch, queries, distances * heads))[:, :, : keys * heads]
+        return scores + ops.reshape(shifted, (batch, queries, keys, heads))
 
     def get_config(self):
         """Returns the constructor's values."""

@@ -64,21 +64,23 @@ class _Block(keras.layers.Layer):
         for part in (self.self_attention, self.self_attention_norm, self.feed_forward, self.feed_forward_norm):
             part.build(shape)
 
-    def _residual(self, inputs, sublayer, norm):
-        """Adds a sublayer's output to its input, with the normalisation before or after."""
-        if self.pre_norm:
-            return inputs + sublayer(norm(inputs))
-        return norm(inputs + sublayer(inputs))
+    def _before(self, x, norm):
+        """Normalises what goes into a sublayer, where the model is pre-norm (2022)."""
+        return norm(x) if self.pre_norm else x
 
-    def _attend_to_itself(self, inputs, frame_mask, training):
-        def sublayer(x):
-            output = self.self_attention(x, key_mask=frame_mask, training=training)
-            return self.self_attention_dropout(output, training=training)
+    def _after(self, x, norm):
+        """Normalises the sum of a sublayer's input and output, where the model is post-norm (2019)."""
+        return x if self.pre_norm else norm(x)
 
-        return self._residual(inputs, sublayer, self.self_attention_norm)
+    def _attend_to_itself(self, x, frame_mask, training):
+        attended = self._before(x, self.self_attention_norm)
+        attended = self.self_attention(attended, key_mask=frame_mask, training=training)
+        attended = self.self_attention_dropout(attended, training=training)
+        return self._after(x + attended, self.self_attention_norm)
 
-    def _feed_forward(self, inputs, training):
-        return self._residual(inputs, lambda x: self.feed_forward(x, training=training), self.feed_forward_norm)
+    def _feed_forward(self, x, training):
+        output = self.feed_forward(self._before(x, self.feed_forward_norm), training=training)
+        return self._after(x + output, self.feed_forward_norm)
 
     def get_config(self):
         """Returns the constructor's values."""
@@ -130,7 +132,8 @@ class TransformerEncoderBlock(_Block):
 
     def call(self, inputs, frame_mask=None, training=False):
         """Runs the block."""
-        return self._feed_forward(self._attend_to_itself(inputs, frame_mask, training), training)
+        x = self._attend_to_itself(inputs, frame_mask, training)
+        return self._feed_forward(x, training)
 
     def compute_output_spec(self, inputs, frame_mask=None, training=False):
         """Returns the symbolic output; Keras would trace the whole block to find it."""
@@ -151,8 +154,8 @@ class TransformerDecoderBlock(_Block):
         inputs: `(batch, frames, dim)`.
         encoded: dict of encoder names to `(batch, keys, dim)`.
         frame_mask: `(batch, frames)` boolean, of the decoder's own frames. None: all frames are real.
-        masks: dict of encoder names to `(batch, keys)` boolean.
-        weights: `(batch, encoders)`, fusion weights.
+        masks: dict of encoder names to `(batch, keys)` boolean. None, or a name left out: all frames are real.
+        weights: `(batch, encoders)`, fusion weights. None: equal shares.
         return_attention_scores: whether the cross-attention weights are returned too.
 
     Returns:
@@ -161,8 +164,7 @@ class TransformerDecoderBlock(_Block):
     Example:
         >>> import numpy as np
         >>> block = TransformerDecoderBlock(encoders=("video",), dim=16, key_dim=8)
-        >>> block(np.ones((1, 5, 16)), {"video": np.ones((1, 7, 16))}, frame_mask=None,
-        ...       masks={"video": np.ones((1, 7), bool)}, weights=np.ones((1, 1))).shape
+        >>> block(np.ones((1, 5, 16)), {"video": np.ones((1, 7, 16))}).shape
         TensorShape([1, 5, 16])
     """
 
@@ -181,24 +183,43 @@ class TransformerDecoderBlock(_Block):
         self.cross_attention.build(inputs_shape, encoded_shape)
         self.cross_attention_norm.build(inputs_shape)
 
-    def call(self, inputs, encoded, frame_mask, masks, weights, return_attention_scores=False, training=False):
+    def call(
+        self,
+        inputs,
+        encoded,
+        frame_mask=None,
+        masks=None,
+        weights=None,
+        return_attention_scores=False,
+        training=False,
+    ):
         """Runs the block."""
-        scores = {}
-
-        def attend_to_encoders(x):
-            output, found = self.cross_attention(
-                x, encoded, masks, weights, return_attention_scores=True, training=training
-            )
-            scores.update(found)
-            return self.cross_attention_dropout(output, training=training)
-
         x = self._attend_to_itself(inputs, frame_mask, training)
-        x = self._residual(x, attend_to_encoders, self.cross_attention_norm)
+
+        # Cross-attention to every encoder, combined by the fusion weights.
+        attended, scores = self.cross_attention(
+            self._before(x, self.cross_attention_norm),
+            encoded,
+            masks,
+            weights,
+            return_attention_scores=True,
+            training=training,
+        )
+        attended = self.cross_attention_dropout(attended, training=training)
+        x = self._after(x + attended, self.cross_attention_norm)
+
         x = self._feed_forward(x, training)
         return (x, scores) if return_attention_scores else x
 
     def compute_output_spec(
-        self, inputs, encoded, frame_mask, masks, weights, return_attention_scores=False, training=False
+        self,
+        inputs,
+        encoded,
+        frame_mask=None,
+        masks=None,
+        weights=None,
+        return_attention_scores=False,
+        training=False,
     ):
         """Returns the symbolic outputs; Keras would trace the whole block to find them."""
         output = keras.KerasTensor(inputs.shape, self.compute_dtype)

@@ -35,6 +35,12 @@ class SequenceModel(keras.Model):
             inputs = self._complete(inputs)
         return super().__call__(inputs, *args, **kwargs)
 
+    def call(self, inputs, *args, **kwargs):
+        """Runs the model; a stateless call, as JAX trains, comes here at once."""
+        if isinstance(inputs, Mapping):
+            inputs = self._complete(inputs)
+        return super().call(inputs, *args, **kwargs)
+
     def _complete(self, inputs):
         """Returns all inputs of the model, from those that are given."""
         given = {name: value for name, value in inputs.items() if value is not None}
@@ -60,18 +66,25 @@ class SequenceModel(keras.Model):
         absent = ops.repeat(frame, self.input[name].shape[-1], axis=-1)
         return {name: absent, f"{name}_mask": ops.cast(frame[..., 0], "bool")}
 
-    def compile(self, *args, jit_compile: bool | str = False, **kwargs) -> None:
-        """Compiles as `keras.Model.compile` does, but without XLA unless asked for.
+    def compile(self, *args, jit_compile: bool | str | None = None, **kwargs) -> None:
+        """Compiles as `keras.Model.compile` does, but without XLA unless asked for, or needed, as on JAX.
 
-        On a CPU, XLA takes long to compile these models and does not make them faster. The optimizer is built at once:
-        Keras would trace the training step twice to build it inside.
+        On a CPU, XLA takes long to compile these models and does not make TensorFlow faster. The optimizer is built at
+        once: Keras would trace the training step twice to build it inside.
         """
-        super().compile(*args, jit_compile=jit_compile, **kwargs)
+        super().compile(*args, jit_compile=default_compiler(jit_compile), **kwargs)
         self.optimizer.build(self.trainable_variables)
 
     def compile_from_config(self, config):
         """Compiles a loaded model as it was compiled when it was saved."""
         self.compile(**keras.saving.deserialize_keras_object(config))
+
+
+def default_compiler(jit_compile: bool | str | None) -> bool | str:
+    """Returns whether a training step is compiled by XLA, where the caller leaves it open (None): on JAX alone."""
+    if jit_compile is None:
+        return keras.backend.backend() == "jax"
+    return jit_compile
 
 
 def _tensor(value):

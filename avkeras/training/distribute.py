@@ -1,7 +1,8 @@
 """Data-parallel training on the GPUs of one machine or of several, equal to training on one device.
 
-One device: nothing here is needed, and `fit` is `model.fit`. Otherwise build and compile the model in the scope of a
-strategy; `fit` then gives each replica every n-th clip of the global batch, so that all get the same mix of clips:
+One device, JAX or PyTorch: nothing here is needed, and `fit` is `model.fit`. Otherwise build and compile the model in
+the scope of a strategy; `fit` then gives each replica every n-th clip of the global batch, so that all get the same
+mix of clips:
 
     strategy = distribute.strategy()
     with strategy.scope():
@@ -120,7 +121,7 @@ def fit(
         >>> list(fit(model, batches, epochs=1, steps_per_epoch=2).history)
         ['loss']
     """
-    if model.distribute_strategy.num_replicas_in_sync == 1:
+    if keras.backend.backend() != "tensorflow" or model.distribute_strategy.num_replicas_in_sync == 1:
         return model.fit(
             batches,
             epochs=epochs,
@@ -189,9 +190,11 @@ class LossScaleOptimizer(keras.optimizers.LossScaleOptimizer):
 
     def check_finite(self, grads):
         """Returns whether the gradients of all replicas are finite."""
+        finite = super().check_finite(grads)
+        if keras.backend.backend() != "tensorflow":
+            return finite
         import tensorflow as tf
 
-        finite = super().check_finite(grads)
         replica = tf.distribute.get_replica_context()
         if replica is None or replica.num_replicas_in_sync == 1:
             return finite

@@ -4,6 +4,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from avkeras.models.sequence_model import default_compiler
+
 # As in `avkeras.data.labels.SUPERVISION_CODES`, which numpy code uses: 0 says that no target of the clip may be used.
 _WEAK, _STRONG = 1, 2
 # What the seed of a student's noise is changed by for the teacher's where both would be the same.
@@ -27,9 +29,9 @@ class MeanTeacher(keras.Model):
 
     `model(x)` and `model.predict(x)` give the student's probabilities; `model.student` and `model.teacher` are ordinary
     models. Saving, checkpoints and `BackupAndRestore` keep both, the number of training `steps`, and the states of the
-    random generators, which Keras leaves out: a run that goes on equals one that was never interrupted. Training needs
-    the TensorFlow backend. On several devices, see `avkeras.training.distribute`: every loss is divided by the number
-    of clips or frames in the whole batch, whatever part of it a replica has.
+    random generators, which Keras leaves out: a run that goes on equals one that was never interrupted. It trains on
+    TensorFlow, JAX and PyTorch. On several devices, see `avkeras.training.distribute`: every loss is divided by the
+    number of clips or frames in the whole batch, whatever part of it a replica has.
 
     The targets `y` are a dict:
 
@@ -67,7 +69,8 @@ class MeanTeacher(keras.Model):
         self.teacher = type(student).from_config(student.get_config())
         self.decay = decay
         self.consistency_weight = consistency_weight
-        self.steps = self.add_weight(shape=(), dtype="int64", initializer="zeros", trainable=False, name="steps")
+        count = "int32" if keras.backend.backend() == "jax" else "int64"  # JAX has the wide one only if told so
+        self.steps = self.add_weight(shape=(), dtype=count, initializer="zeros", trainable=False, name="steps")
         names = ("weak_bce", "strong_bce", "clip_consistency", "frame_consistency")
         self.terms = {name: keras.metrics.Mean(name=name) for name in names}
         for own, other in self._pairs_of_generators(shared=False):
@@ -88,11 +91,11 @@ class MeanTeacher(keras.Model):
         """Returns the random generators of the student's layers, each beside the teacher's."""
         return zip(*(_generators(model, shared=shared) for model in (self.student, self.teacher)), strict=True)
 
-    def compile(self, *args, jit_compile: bool | str = False, **kwargs) -> None:
-        """Compiles as `keras.Model.compile` does, without XLA unless asked for; losses are not the caller's to give."""
+    def compile(self, *args, jit_compile: bool | str | None = None, **kwargs) -> None:
+        """Compiles as `SequenceModel.compile` does; losses are not the caller's to give."""
         if kwargs.get("loss") is not None or len(args) > 1:
             raise ValueError("MeanTeacher has losses of its own; compile it with an optimizer alone")
-        super().compile(*args, jit_compile=jit_compile, **kwargs)
+        super().compile(*args, jit_compile=default_compiler(jit_compile), **kwargs)
         self._prepare_teacher()
         self.optimizer.build(self.trainable_variables)
 
@@ -120,6 +123,7 @@ class MeanTeacher(keras.Model):
                 None not in pair and pair[0] != pair[1] for pair in zip(y[name].shape, value.shape, strict=True)
             ):
                 raise ValueError(f"targets '{name}' have shape {y[name].shape}, the model gives {value.shape}")
+        penalties = sum(self.losses)  # of the student's pass; the teacher's variables have none
         teacher = self.teacher(x, training=training)
         teacher = {name: ops.stop_gradient(ops.cast(teacher[name], "float32")) for name in student}
         # (batch, 1, 1): which clips count; (batch, frames, 1): which frames.
@@ -144,13 +148,22 @@ class MeanTeacher(keras.Model):
         }
         consistency = value["clip_consistency"] + value["frame_consistency"]
         loss = value["weak_bce"] + value["strong_bce"] + self.consistency_weight * consistency
-        return loss + sum(self.student.losses) / replicas
+        return loss + penalties / replicas
 
-    def train_step(self, data):
+    def train_step(self, *state_and_data):
         """Trains the student on a batch, then moves the teacher towards it."""
-        logs = super().train_step(data)
-        self.update_teacher()
-        return logs
+        if keras.backend.backend() != "jax":
+            logs = super().train_step(*state_and_data)
+            self.update_teacher()
+            return logs
+        # On JAX a step is a function of all variables, which it returns anew.
+        logs, (trainable, others, *rest) = super().train_step(*state_and_data)
+        values = [*zip(self.trainable_variables, trainable, strict=True)]
+        values += zip(self.non_trainable_variables, others, strict=True)
+        with keras.StatelessScope(values) as scope:
+            self.update_teacher()
+        others = [scope.get_current_value(variable) for variable in self.non_trainable_variables]
+        return logs, (trainable, others, *rest)
 
     def update_teacher(self):
         """Moves every trainable weight of the teacher towards the student's: one step of the moving average."""

@@ -1,6 +1,9 @@
 """Rectified Adam with one fused operation per variable."""
 
+import math
+
 import keras
+import numpy as np
 from keras import ops
 
 # A power of two, so that scaling by it rounds nothing, beside which the root of any sane gradient's square vanishes.
@@ -64,16 +67,17 @@ class RectifiedAdam(keras.optimizers.Optimizer):
 
     def _rectification(self):
         """Returns whether this step is rectified, and the factor on the rate that its bias and variance call for."""
-        # In float64: the length of the average is a difference of two numbers near 2000.
-        step = ops.cast(self.iterations + 1, "float64")
-        power = ops.power(ops.convert_to_tensor(self.beta_2, "float64"), step)
+        # The length of the average is a difference of two numbers near 2000: in float64, which JAX has only if told so,
+        # and from 1 - beta_2^step found by itself, which keeps it right in float32 too.
+        wide = "float32" if keras.backend.backend() == "jax" else "float64"
+        step = ops.cast(self.iterations + 1, wide)
+        exponent = step * math.log(self.beta_2)
         # The means are kept with decays rounded to float32, which moves 1 - beta_2 by 5e-5 of itself: so is their bias.
         correction_1, correction_2 = (
-            1 - ops.power(ops.cast(ops.convert_to_tensor(beta, "float32"), "float64"), step)
-            for beta in (self.beta_1, self.beta_2)
+            -ops.expm1(step * math.log(float(np.float32(beta)))) for beta in (self.beta_1, self.beta_2)
         )
         longest = 2 / (1 - self.beta_2) - 1
-        length = longest - 2 * step * power / (1 - power)
+        length = longest + 2 * step * ops.exp(exponent) / ops.expm1(exponent)
         rectified = length > 5
         length = ops.where(rectified, length, longest)
         variance = (length - 4) * (length - 2) * longest / ((longest - 4) * (longest - 2) * length)

@@ -136,7 +136,7 @@ class DecodingProcess:
         try:
             if self._connection.poll(self.patience):
                 return self._connection.recv()
-        except (EOFError, ConnectionError):
+        except (EOFError, OSError):  # OSError: it ended in the midst of a message
             try:
                 status = self._process.wait(timeout=5)
             except subprocess.TimeoutExpired:
@@ -163,7 +163,7 @@ class DecodingProcess:
             theirs.close()
         try:
             self._connection.recv()
-        except (EOFError, ConnectionError):
+        except (EOFError, OSError):
             self.close()
             raise DecoderUnavailable(
                 f"{sys.executable}: ended before it decoded anything; its message stands above"

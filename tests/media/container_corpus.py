@@ -44,6 +44,8 @@ CONTAINERS = {
     "a.flv": ("flv", "flv1", "aac", 44100),
     "a.wmv": ("asf", "wmv2", "wmav2", 44100),
 }
+# PyAV's wheels do not all hold the same encoders (19 has none of AMR).
+CONTAINERS = {name: row for name, row in CONTAINERS.items() if row[2] in av.codecs_available}
 # These keep no time stamps, so that every clip begins at 0.
 TIMELESS = ("wav", "w64", "aiff", "caf", "au", "flac", "wv", "tta", "mp3", "mp2", "adts", "ac3", "eac3", "amr")
 # These declare no length, so that a cut cannot be told from an end.

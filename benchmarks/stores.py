@@ -158,7 +158,7 @@ def read(store, folder, clips, batches):
         while not stop.wait(0.01):
             peak[0] = max(peak[0], anonymous())
 
-    watcher = threading.Thread(target=watch)
+    watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
     start = time.perf_counter()
     iterator = iter(READERS[store](folder, clips))

@@ -5,11 +5,12 @@ from keras import ops
 
 from avkeras.layers import kernels
 from avkeras.layers.dropout import Dropout
+from avkeras.layers.saved_names import SavedNames
 
 ATTENTION_FUNCTIONS = ("softmax", "sigmoid", "normalized_sigmoid")
 
 
-def attention_weights(scores, key_mask=None, *, function: str = "softmax", epsilon: float = 1e-7):
+def attention_weights(scores, padding_mask=None, *, attention: str = "softmax", epsilon: float = 1e-7):
     """Turns scaled scores into attention weights over the last axis, the keys (2019, equations 1 and 2).
 
     The weights are computed in float32. Masked keys get a weight of exactly 0, except that a softmax whose keys are
@@ -17,8 +18,8 @@ def attention_weights(scores, key_mask=None, *, function: str = "softmax", epsil
 
     Args:
         scores: `(..., queries, keys)`.
-        key_mask: boolean, broadcastable to `scores`; False: the key is padding.
-        function: `"softmax"`; `"sigmoid"`, not normalised; or `"normalized_sigmoid"`,
+        padding_mask: boolean, broadcastable to `scores`; False: the key is padding.
+        attention: `"softmax"`; `"sigmoid"`, not normalised; or `"normalized_sigmoid"`,
             sigma(x)_i / (sum_j sigma(x)_j + epsilon).
         epsilon: of the normalised sigmoid.
 
@@ -27,25 +28,25 @@ def attention_weights(scores, key_mask=None, *, function: str = "softmax", epsil
 
     Example:
         >>> import numpy as np
-        >>> attention_weights(np.zeros((1, 2), "float32"), function="sigmoid").numpy().tolist()
+        >>> attention_weights(np.zeros((1, 2), "float32"), attention="sigmoid").numpy().tolist()
         [[0.5, 0.5]]
     """
     dtype = scores.dtype
     scores = ops.cast(scores, "float32")
-    if function == "softmax":
-        if key_mask is not None:
-            scores = ops.where(key_mask, scores, -1e30)
+    if attention == "softmax":
+        if padding_mask is not None:
+            scores = ops.where(padding_mask, scores, -1e30)
         return ops.cast(ops.softmax(scores, axis=-1), dtype)
     weights = ops.sigmoid(scores)
-    if key_mask is not None:
-        weights = ops.where(key_mask, weights, 0.0)
-    if function == "normalized_sigmoid":
+    if padding_mask is not None:
+        weights = ops.where(padding_mask, weights, 0.0)
+    if attention == "normalized_sigmoid":
         weights = weights / (ops.sum(weights, axis=-1, keepdims=True) + epsilon)
     return ops.cast(weights, dtype)
 
 
 @keras.saving.register_keras_serializable(package="avkeras")
-class MultiHeadAttention(keras.layers.Layer):
+class MultiHeadAttention(SavedNames, keras.layers.Layer):
     """Multi-head scaled dot-product attention (2019, figure 2; 2022, equation 1).
 
     The answer is the same with and without dropout and with and without returned scores, whatever the function.
@@ -54,14 +55,14 @@ class MultiHeadAttention(keras.layers.Layer):
         num_heads: number of heads.
         key_dim: width of queries, keys and values of *one* head.
         output_dim: width of the output map.
-        function: `"softmax"`, `"sigmoid"` or `"normalized_sigmoid"`.
+        attention: `"softmax"`, `"sigmoid"` or `"normalized_sigmoid"`.
         dropout: rate on the attention weights.
         epsilon: of the normalised sigmoid.
 
     Call arguments:
         query: `(batch, queries, dim)`.
         value: `(batch, keys, dim)`; None: self-attention over `query`.
-        key_mask: `(batch, keys)` boolean; False: padding, which changes no output.
+        padding_mask: `(batch, keys)` boolean; False: padding, which changes no output.
         return_attention_scores: whether the weights (before dropout) are returned too.
 
     Returns:
@@ -69,7 +70,7 @@ class MultiHeadAttention(keras.layers.Layer):
 
     Example:
         >>> import numpy as np
-        >>> layer = MultiHeadAttention(num_heads=3, key_dim=8, output_dim=16, function="sigmoid")
+        >>> layer = MultiHeadAttention(num_heads=3, key_dim=8, output_dim=16, attention="sigmoid")
         >>> layer(np.ones((2, 5, 16)), np.ones((2, 7, 16))).shape
         TensorShape([2, 5, 16])
     """
@@ -80,18 +81,18 @@ class MultiHeadAttention(keras.layers.Layer):
         num_heads: int = 3,
         key_dim: int = 128,
         output_dim: int = 128,
-        function: str = "softmax",
+        attention: str = "softmax",
         dropout: float = 0.1,
         epsilon: float = 1e-7,
         **kwargs,
     ) -> None:
         super().__init__(**kwargs)
-        if function not in ATTENTION_FUNCTIONS:
-            raise ValueError(f"function must be one of {', '.join(ATTENTION_FUNCTIONS)}, not '{function}'")
+        if attention not in ATTENTION_FUNCTIONS:
+            raise ValueError(f"attention must be one of {', '.join(ATTENTION_FUNCTIONS)}, not '{attention}'")
         self.num_heads = num_heads
         self.key_dim = key_dim
         self.output_dim = output_dim
-        self.function = function
+        self.attention = attention
         self.dropout = dropout
         self.epsilon = epsilon
         self.attention_dropout = Dropout(dropout, name="attention_dropout", dtype=self.dtype_policy)
@@ -116,7 +117,7 @@ class MultiHeadAttention(keras.layers.Layer):
         self.output_bias = self.add_weight(shape=(self.output_dim,), initializer="zeros", name="output_bias")
         self.attention_dropout.build((query_shape[0], query_shape[1], heads, None))
 
-    def call(self, query, value=None, key_mask=None, return_attention_scores=False, training=False):
+    def call(self, query, value=None, padding_mask=None, return_attention_scores=False, training=False):
         """Attends from `query` to `value`."""
         value = query if value is None else value
         scale = self.key_dim**-0.5
@@ -132,8 +133,8 @@ class MultiHeadAttention(keras.layers.Layer):
 
         # The attention function over the keys, then dropout: (batch, queries, heads, keys).
         scores = ops.transpose(scores, (0, 1, 3, 2))
-        mask = None if key_mask is None else key_mask[:, None, None, :]
-        weights = attention_weights(scores, mask, function=self.function, epsilon=self.epsilon)
+        mask = None if padding_mask is None else padding_mask[:, None, None, :]
+        weights = attention_weights(scores, mask, attention=self.attention, epsilon=self.epsilon)
         dropped = self.attention_dropout(weights, training=training)
 
         # The weighted values of all heads, through the output map.
@@ -145,7 +146,7 @@ class MultiHeadAttention(keras.layers.Layer):
         """Returns the scores with what the positions of queries and keys add: here nothing."""
         return scores
 
-    def compute_output_spec(self, query, value=None, key_mask=None, return_attention_scores=False, training=False):
+    def compute_output_spec(self, query, value=None, padding_mask=None, return_attention_scores=False, training=False):
         """Returns the symbolic outputs."""
         batch, queries = query.shape[:2]
         keys = (query if value is None else value).shape[1]
@@ -160,7 +161,7 @@ class MultiHeadAttention(keras.layers.Layer):
             "num_heads": self.num_heads,
             "key_dim": self.key_dim,
             "output_dim": self.output_dim,
-            "function": self.function,
+            "attention": self.attention,
             "dropout": self.dropout,
             "epsilon": self.epsilon,
         }

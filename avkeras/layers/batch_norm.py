@@ -4,10 +4,11 @@ import keras
 from keras import ops
 
 from avkeras.layers import kernels
+from avkeras.layers.saved_names import SavedNames
 
 
 @keras.saving.register_keras_serializable(package="avkeras")
-class MaskedBatchNormalization(keras.layers.Layer):
+class MaskedBatchNormalization(SavedNames, keras.layers.Layer):
     """Normalises each channel by its mean and variance over the real frames of the batch (2022, section 2.1.2, 3.1.2).
 
     Where no frame of a batch is padded, as when all clips last 10 s, a fused operation does it (`kernels.batch_norm`).
@@ -19,7 +20,7 @@ class MaskedBatchNormalization(keras.layers.Layer):
 
     Call arguments:
         inputs: `(batch, frames, ..., channels)`; what padded frames hold must be finite.
-        frame_mask: `(batch, frames)` boolean; False: padding. None: all frames are real.
+        padding_mask: `(batch, frames)` boolean; False: padding. None: all frames are real.
         training: whether the batch's statistics are used, and moved towards, instead of the moving ones.
 
     Returns:
@@ -38,7 +39,7 @@ class MaskedBatchNormalization(keras.layers.Layer):
         self.momentum = momentum
         self.epsilon = epsilon
 
-    def build(self, inputs_shape, frame_mask_shape=None):
+    def build(self, inputs_shape, padding_mask_shape=None):
         """Creates scale, offset and the moving statistics, all kept in float32 at least."""
         for name, initializer, trainable in (
             ("gamma", "ones", True),
@@ -51,20 +52,20 @@ class MaskedBatchNormalization(keras.layers.Layer):
             )
             setattr(self, name, weight)
 
-    def call(self, inputs, frame_mask=None, training=False):
+    def call(self, inputs, padding_mask=None, training=False):
         """Normalises every channel."""
         if not (training and self.trainable):
             return self._normalize(inputs, self.moving_mean, self.moving_variance)
-        if frame_mask is None:
+        if padding_mask is None:
             output, mean, variance = self._over_all_frames(inputs)
             momentum = self.momentum
         else:
             output, mean, variance = ops.cond(
-                ops.all(frame_mask),
+                ops.all(padding_mask),
                 lambda: self._over_all_frames(inputs),
-                lambda: self._over_real_frames(inputs, frame_mask),
+                lambda: self._over_real_frames(inputs, padding_mask),
             )
-            momentum = ops.where(ops.any(frame_mask), self.momentum, 1.0)
+            momentum = ops.where(ops.any(padding_mask), self.momentum, 1.0)
         self.moving_mean.assign(momentum * self.moving_mean + (1 - momentum) * mean)
         self.moving_variance.assign(momentum * self.moving_variance + (1 - momentum) * variance)
         return output
@@ -73,11 +74,11 @@ class MaskedBatchNormalization(keras.layers.Layer):
         """Returns the output, and the batch's mean and variance per channel."""
         return kernels.batch_norm(inputs, self.gamma, self.beta, self.epsilon)
 
-    def _over_real_frames(self, inputs, frame_mask):
+    def _over_real_frames(self, inputs, padding_mask):
         """Returns the output, and the real frames' mean and variance per channel; zeros where there is none."""
         wide = ops.cast(inputs, self.gamma.dtype)
         axes = list(range(len(inputs.shape) - 1))
-        real = ops.reshape(ops.cast(frame_mask, wide.dtype), (*ops.shape(frame_mask), *[1] * (len(axes) - 1)))
+        real = ops.reshape(ops.cast(padding_mask, wide.dtype), (*ops.shape(padding_mask), *[1] * (len(axes) - 1)))
         count = ops.maximum(ops.sum(real) * ops.cast(ops.prod(ops.shape(inputs)[2:-1]), wide.dtype), 1)
         mean = ops.sum(wide * real, axis=axes) / count
         variance = ops.sum(ops.square(wide - mean) * real, axis=axes) / count
@@ -88,7 +89,7 @@ class MaskedBatchNormalization(keras.layers.Layer):
         wide = ops.cast(inputs, scale.dtype)
         return ops.cast(wide * scale + (self.beta - mean * scale), inputs.dtype)
 
-    def compute_output_shape(self, inputs_shape, frame_mask_shape=None):
+    def compute_output_shape(self, inputs_shape, padding_mask_shape=None):
         """Returns `inputs_shape`."""
         return inputs_shape
 

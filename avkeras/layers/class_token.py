@@ -3,9 +3,11 @@
 import keras
 from keras import ops
 
+from avkeras.layers.saved_names import SavedNames
+
 
 @keras.saving.register_keras_serializable(package="avkeras")
-class ClassToken(keras.layers.Layer):
+class ClassToken(SavedNames, keras.layers.Layer):
     """Puts a learnable vector before each sequence, whose output gives the clip's probabilities (2022, section 2.1.1).
 
     Args:
@@ -13,7 +15,7 @@ class ClassToken(keras.layers.Layer):
 
     Call arguments:
         inputs: `(batch, frames, dim)`.
-        frame_mask: `(batch, frames)` boolean; False: padding. None: all frames are real.
+        padding_mask: `(batch, frames)` boolean; False: padding. None: all frames are real.
 
     Returns:
         `(batch, 1 + frames, dim)` and its mask `(batch, 1 + frames)`, in which the token is real.
@@ -29,17 +31,17 @@ class ClassToken(keras.layers.Layer):
         super().__init__(**kwargs)
         self.initializer = keras.initializers.get(initializer)
 
-    def build(self, inputs_shape, frame_mask_shape=None):
+    def build(self, inputs_shape, padding_mask_shape=None):
         """Creates the vector."""
         self.token = self.add_weight(shape=(inputs_shape[-1],), initializer=self.initializer, name="token")
 
-    def call(self, inputs, frame_mask=None):
+    def call(self, inputs, padding_mask=None):
         """Puts the token first."""
-        if frame_mask is None:
-            frame_mask = ops.ones(ops.shape(inputs)[:2], dtype="bool")
+        if padding_mask is None:
+            padding_mask = ops.ones(ops.shape(inputs)[:2], dtype="bool")
         token = ops.zeros_like(inputs[:, :1]) + ops.cast(self.token, inputs.dtype)
-        frame_mask = ops.concatenate([ops.ones_like(frame_mask[:, :1]), frame_mask], axis=1)
-        return ops.concatenate([token, inputs], axis=1), frame_mask
+        padding_mask = ops.concatenate([ops.ones_like(padding_mask[:, :1]), padding_mask], axis=1)
+        return ops.concatenate([token, inputs], axis=1), padding_mask
 
     def get_config(self):
         """Returns the constructor's values."""

@@ -8,9 +8,10 @@ from avkeras.layers.convolution_module import ConvolutionModule
 from avkeras.layers.dropout import Dropout
 from avkeras.layers.feed_forward import FeedForward
 from avkeras.layers.relative_attention import RelativeMultiEncoderAttention, RelativeMultiHeadAttention
+from avkeras.layers.saved_names import SavedNames
 
 
-class _Block(keras.layers.Layer):
+class _Block(SavedNames, keras.layers.Layer):
     """What the encoder's and the decoder's block share: values, sublayers, residuals."""
 
     def __init__(
@@ -95,15 +96,15 @@ class _Block(keras.layers.Layer):
         ):
             part.build(shape)
 
-    def _begin(self, inputs, frame_mask, training):
+    def _begin(self, inputs, padding_mask, training):
         """Half a feed-forward step and self-attention."""
         x = inputs + 0.5 * self.first_feed_forward(self.first_feed_forward_norm(inputs), training=training)
-        attended = self.self_attention(self.self_attention_norm(x), key_mask=frame_mask, training=training)
+        attended = self.self_attention(self.self_attention_norm(x), padding_mask=padding_mask, training=training)
         return x + self.self_attention_dropout(attended, training=training)
 
-    def _finish(self, x, frame_mask, training):
+    def _finish(self, x, padding_mask, training):
         """Convolution, half a feed-forward step and the normalisation of the output."""
-        x = x + self.convolution(self.convolution_norm(x), frame_mask=frame_mask, training=training)
+        x = x + self.convolution(self.convolution_norm(x), padding_mask=padding_mask, training=training)
         x = x + 0.5 * self.second_feed_forward(self.second_feed_forward_norm(x), training=training)
         return self.output_norm(x)
 
@@ -144,7 +145,7 @@ class ConformerEncoderBlock(_Block):
 
     Call arguments:
         inputs: `(batch, frames, dim)`.
-        frame_mask: `(batch, frames)` boolean; False: padding. None: all frames are real.
+        padding_mask: `(batch, frames)` boolean; False: padding. None: all frames are real.
 
     Returns:
         `(batch, frames, dim)`.
@@ -155,16 +156,16 @@ class ConformerEncoderBlock(_Block):
         TensorShape([2, 5, 16])
     """
 
-    def build(self, inputs_shape, frame_mask_shape=None):
+    def build(self, inputs_shape, padding_mask_shape=None):
         """Creates the sublayers' weights."""
         self._build_shared(inputs_shape)
 
-    def call(self, inputs, frame_mask=None, training=False):
+    def call(self, inputs, padding_mask=None, training=False):
         """Runs the block."""
-        x = self._begin(inputs, frame_mask, training)
-        return self._finish(x, frame_mask, training)
+        x = self._begin(inputs, padding_mask, training)
+        return self._finish(x, padding_mask, training)
 
-    def compute_output_spec(self, inputs, frame_mask=None, training=False):
+    def compute_output_spec(self, inputs, padding_mask=None, training=False):
         """Returns the symbolic output; Keras would trace the whole block to find it."""
         return keras.KerasTensor(inputs.shape, self.compute_dtype)
 
@@ -184,8 +185,8 @@ class ConformerDecoderBlock(_Block):
     Call arguments:
         inputs: `(batch, frames, dim)`.
         encoded: dict of encoder names to `(batch, keys, dim)`.
-        frame_mask: `(batch, frames)` boolean, of the decoder's own frames. None: all frames are real.
-        masks: dict of encoder names to `(batch, keys)` boolean. None, or a name left out: all frames are real.
+        padding_mask: `(batch, frames)` boolean, of the decoder's own frames. None: all frames are real.
+        padding_masks: dict of encoder names to `(batch, keys)` boolean. None, or a name left out: all frames are real.
         weights: `(batch, encoders)`, fusion weights. None: equal shares.
         return_attention_scores: whether the cross-attention weights are returned too.
 
@@ -209,7 +210,7 @@ class ConformerDecoderBlock(_Block):
         self.cross_attention_dropout = Dropout(self.dropout, name="cross_attention_dropout", dtype=self.dtype_policy)
         self.cross_attention_norm = self._norm("cross_attention_norm")
 
-    def build(self, inputs_shape, encoded_shape, frame_mask_shape=None, masks_shape=None, weights_shape=None):
+    def build(self, inputs_shape, encoded_shape, padding_mask_shape=None, padding_masks_shape=None, weights_shape=None):
         """Creates the sublayers' weights."""
         self._build_shared(inputs_shape)
         self.cross_attention.build(inputs_shape, encoded_shape)
@@ -219,27 +220,32 @@ class ConformerDecoderBlock(_Block):
         self,
         inputs,
         encoded,
-        frame_mask=None,
-        masks=None,
+        padding_mask=None,
+        padding_masks=None,
         weights=None,
         return_attention_scores=False,
         training=False,
     ):
         """Runs the block."""
-        x = self._begin(inputs, frame_mask, training)
+        x = self._begin(inputs, padding_mask, training)
         attended, scores = self.cross_attention(
-            self.cross_attention_norm(x), encoded, masks, weights, return_attention_scores=True, training=training
+            self.cross_attention_norm(x),
+            encoded,
+            padding_masks,
+            weights,
+            return_attention_scores=True,
+            training=training,
         )
         x = x + self.cross_attention_dropout(attended, training=training)
-        x = self._finish(x, frame_mask, training)
+        x = self._finish(x, padding_mask, training)
         return (x, scores) if return_attention_scores else x
 
     def compute_output_spec(
         self,
         inputs,
         encoded,
-        frame_mask=None,
-        masks=None,
+        padding_mask=None,
+        padding_masks=None,
         weights=None,
         return_attention_scores=False,
         training=False,

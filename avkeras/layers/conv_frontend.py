@@ -8,13 +8,14 @@ from keras import ops
 from avkeras.layers import kernels
 from avkeras.layers.batch_norm import MaskedBatchNormalization
 from avkeras.layers.dropout import Dropout
+from avkeras.layers.saved_names import SavedNames
 
 FILTERS = (16, 32, 64, 128, 128, 128, 128)
 POOLING = ((2, 2), (2, 2), (2, 2), (1, 2), (1, 2), (1, 2), (1, 1))
 
 
 @keras.saving.register_keras_serializable(package="avkeras")
-class ConvFrontend(keras.layers.Layer):
+class ConvFrontend(SavedNames, keras.layers.Layer):
     """Stacks of convolution, batch normalisation, ReLU, dropout and average pooling (2022, section 3.1.2).
 
     The stacks pool all bands into one, and 8 frames into one by default: 512 x 64 gives 64 vectors, as in the paper.
@@ -35,7 +36,7 @@ class ConvFrontend(keras.layers.Layer):
 
     Call arguments:
         inputs: `(batch, frames, bands)`.
-        frame_mask: `(batch, frames)` boolean; False: padding. None: all frames are real.
+        padding_mask: `(batch, frames)` boolean; False: padding. None: all frames are real.
 
     Returns:
         `(batch, vectors, filters[-1])`, 0 where padded, and their mask `(batch, vectors)`.
@@ -85,7 +86,7 @@ class ConvFrontend(keras.layers.Layer):
             )
             self.dropouts.append(Dropout(dropout, name=f"dropout_{index}", dtype=policy))
 
-    def build(self, inputs_shape, frame_mask_shape=None):
+    def build(self, inputs_shape, padding_mask_shape=None):
         """Creates the stacks."""
         bands, channels = inputs_shape[-1], 1
         for convolution, norm, (_, pooled) in zip(self.convolutions, self.norms, self.pooling, strict=True):
@@ -96,24 +97,24 @@ class ConvFrontend(keras.layers.Layer):
         if bands != 1:
             raise ValueError(f"pooling leaves {bands} of {inputs_shape[-1]} bands, it must leave 1")
 
-    def call(self, inputs, frame_mask=None, training=False):
+    def call(self, inputs, padding_mask=None, training=False):
         """Runs all stacks."""
-        if frame_mask is None:
-            frame_mask = ops.ones(ops.shape(inputs)[:2], dtype="bool")
-        x = kernels.silence(inputs[..., None], frame_mask)
+        if padding_mask is None:
+            padding_mask = ops.ones(ops.shape(inputs)[:2], dtype="bool")
+        x = kernels.silence(inputs[..., None], padding_mask)
         stacks = zip(self.convolutions, self.norms, self.dropouts, self.pooling, strict=True)
         for convolution, norm, dropout, pool in stacks:
-            x = norm(convolution(x), frame_mask=frame_mask, training=training)
+            x = norm(convolution(x), padding_mask=padding_mask, training=training)
             # ReLU, dropout, average pooling.
             if training:
-                x, frame_mask = kernels.drop_and_average(
-                    x, frame_mask, dropout.draw_seeds(), rate=dropout.rate, pool=pool
+                x, padding_mask = kernels.drop_and_average(
+                    x, padding_mask, dropout.draw_seeds(), rate=dropout.rate, pool=pool
                 )
             else:
-                x, frame_mask = kernels.average(kernels.silence(ops.relu(x), frame_mask), frame_mask, pool)
-        return x[:, :, 0], frame_mask
+                x, padding_mask = kernels.average(kernels.silence(ops.relu(x), padding_mask), padding_mask, pool)
+        return x[:, :, 0], padding_mask
 
-    def compute_output_spec(self, inputs, frame_mask=None, training=False):
+    def compute_output_spec(self, inputs, padding_mask=None, training=False):
         """Returns the symbolic outputs: JAX does not find the number of vectors of an unknown number of frames."""
         batch, frames = inputs.shape[:2]
         for pooled, _ in self.pooling:

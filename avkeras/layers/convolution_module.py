@@ -5,10 +5,11 @@ from keras import ops
 
 from avkeras.layers.batch_norm import MaskedBatchNormalization
 from avkeras.layers.dropout import Dropout
+from avkeras.layers.saved_names import SavedNames
 
 
 @keras.saving.register_keras_serializable(package="avkeras")
-class ConvolutionModule(keras.layers.Layer):
+class ConvolutionModule(SavedNames, keras.layers.Layer):
     """Lets neighbouring frames meet (2022, section 2.1.2).
 
     In order: pointwise convolution with a gated linear unit, depthwise convolution, batch normalisation, Swish,
@@ -24,7 +25,7 @@ class ConvolutionModule(keras.layers.Layer):
 
     Call arguments:
         inputs: `(batch, frames, dim)`.
-        frame_mask: `(batch, frames)` boolean; False: padding. None: all frames are real.
+        padding_mask: `(batch, frames)` boolean; False: padding. None: all frames are real.
 
     Returns:
         `(batch, frames, dim)`.
@@ -62,19 +63,19 @@ class ConvolutionModule(keras.layers.Layer):
         self.output_map = keras.layers.Dense(dim, name="output_map", dtype=policy)
         self.output_dropout = Dropout(dropout, name="output_dropout", dtype=policy)
 
-    def build(self, inputs_shape, frame_mask_shape=None):
+    def build(self, inputs_shape, padding_mask_shape=None):
         """Creates the convolutions."""
         self.gated_map.build(inputs_shape)
         inner = (*inputs_shape[:-1], self.dim)
         for part in (self.depthwise, self.batch_norm, self.output_map):
             part.build(inner)
 
-    def call(self, inputs, frame_mask=None, training=False):
+    def call(self, inputs, padding_mask=None, training=False):
         """Runs the module."""
         x = ops.glu(self.gated_map(inputs))
-        if frame_mask is not None:
-            x = ops.where(frame_mask[..., None], x, ops.zeros_like(x))
-        x = self.batch_norm(self.depthwise(x), frame_mask=frame_mask, training=training)
+        if padding_mask is not None:
+            x = ops.where(padding_mask[..., None], x, ops.zeros_like(x))
+        x = self.batch_norm(self.depthwise(x), padding_mask=padding_mask, training=training)
         return self.output_dropout(self.output_map(ops.silu(x)), training=training)
 
     def get_config(self):

@@ -6,10 +6,11 @@ import keras
 from keras import ops
 
 from avkeras.layers.attention import MultiHeadAttention
+from avkeras.layers.saved_names import SavedNames
 
 
 @keras.saving.register_keras_serializable(package="avkeras")
-class MultiEncoderAttention(keras.layers.Layer):
+class MultiEncoderAttention(SavedNames, keras.layers.Layer):
     """One cross-attention per encoder; the outputs are combined as sum_i w_i y_i (2022, figure 4).
 
     A weight of 0 shuts an encoder out of output and gradient for that clip. With one encoder and weights of 0 or 1 this
@@ -20,14 +21,14 @@ class MultiEncoderAttention(keras.layers.Layer):
         num_heads: number of heads of each attention.
         key_dim: width of queries, keys and values of one head.
         output_dim: width of the output map.
-        function: attention function, see `MultiHeadAttention`.
+        attention: attention function, see `MultiHeadAttention`.
         dropout: rate on the attention weights.
         epsilon: of the normalised sigmoid.
 
     Call arguments:
         query: `(batch, queries, dim)`.
         encoded: dict of names to `(batch, keys, dim)`.
-        masks: dict of names to `(batch, keys)` boolean; False: padding. None, or a name left out: all frames are real.
+        padding_masks: dict of names to `(batch, keys)` boolean; False: padding. None, or a name left out: all are real.
         weights: `(batch, encoders)`, in the order of `encoders`. None: equal shares.
         return_attention_scores: whether the attention weights are returned too.
 
@@ -38,8 +39,8 @@ class MultiEncoderAttention(keras.layers.Layer):
         >>> import numpy as np
         >>> layer = MultiEncoderAttention(encoders=("audio", "video"), key_dim=8, output_dim=16)
         >>> encoded = {"audio": np.ones((2, 4, 16)), "video": np.ones((2, 7, 16))}
-        >>> masks = {"audio": np.ones((2, 4), bool), "video": np.ones((2, 7), bool)}
-        >>> layer(np.ones((2, 5, 16)), encoded, masks, np.full((2, 2), 0.5)).shape
+        >>> padding_masks = {"audio": np.ones((2, 4), bool), "video": np.ones((2, 7), bool)}
+        >>> layer(np.ones((2, 5, 16)), encoded, padding_masks, np.full((2, 2), 0.5)).shape
         TensorShape([2, 5, 16])
     """
 
@@ -50,7 +51,7 @@ class MultiEncoderAttention(keras.layers.Layer):
         num_heads: int = 3,
         key_dim: int = 128,
         output_dim: int = 128,
-        function: str = "softmax",
+        attention: str = "softmax",
         dropout: float = 0.1,
         epsilon: float = 1e-7,
         **kwargs,
@@ -60,7 +61,7 @@ class MultiEncoderAttention(keras.layers.Layer):
         self.num_heads = num_heads
         self.key_dim = key_dim
         self.output_dim = output_dim
-        self.function = function
+        self.attention = attention
         self.dropout = dropout
         self.epsilon = epsilon
         self.attentions = [self._attention(name=f"{encoder}_attention") for encoder in self.encoders]
@@ -73,31 +74,31 @@ class MultiEncoderAttention(keras.layers.Layer):
             "num_heads": self.num_heads,
             "key_dim": self.key_dim,
             "output_dim": self.output_dim,
-            "function": self.function,
+            "attention": self.attention,
             "dropout": self.dropout,
             "epsilon": self.epsilon,
             "dtype": self.dtype_policy,
         }
 
-    def build(self, query_shape, encoded_shape, masks_shape=None, weights_shape=None):
+    def build(self, query_shape, encoded_shape, padding_masks_shape=None, weights_shape=None):
         """Creates the attention to each encoder."""
         for encoder, attention in zip(self.encoders, self.attentions, strict=True):
             attention.build(query_shape, encoded_shape[encoder])
 
-    def call(self, query, encoded, masks=None, weights=None, return_attention_scores=False, training=False):
+    def call(self, query, encoded, padding_masks=None, weights=None, return_attention_scores=False, training=False):
         """Attends from `query` to every encoder."""
         if weights is None:
             weights = ops.full((ops.shape(query)[0], len(self.encoders)), 1 / len(self.encoders))
-        masks, combined, scores = masks or {}, 0.0, {}
+        padding_masks, combined, scores = padding_masks or {}, 0.0, {}
         for index, (encoder, attention) in enumerate(zip(self.encoders, self.attentions, strict=True)):
             output, scores[encoder] = attention(
-                query, encoded[encoder], masks.get(encoder), return_attention_scores=True, training=training
+                query, encoded[encoder], padding_masks.get(encoder), return_attention_scores=True, training=training
             )
             combined = combined + ops.cast(weights, output.dtype)[:, index, None, None] * output
         return (combined, scores) if return_attention_scores else combined
 
     def compute_output_spec(
-        self, query, encoded, masks=None, weights=None, return_attention_scores=False, training=False
+        self, query, encoded, padding_masks=None, weights=None, return_attention_scores=False, training=False
     ):
         """Returns the symbolic outputs."""
         batch, queries = query.shape[:2]
@@ -116,7 +117,7 @@ class MultiEncoderAttention(keras.layers.Layer):
             "num_heads": self.num_heads,
             "key_dim": self.key_dim,
             "output_dim": self.output_dim,
-            "function": self.function,
+            "attention": self.attention,
             "dropout": self.dropout,
             "epsilon": self.epsilon,
         }

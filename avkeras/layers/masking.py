@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from avkeras.layers.saved_names import SavedNames
+
 
 @keras.saving.register_keras_serializable(package="avkeras")
 class CleanInput(keras.layers.Layer):
@@ -12,7 +14,7 @@ class CleanInput(keras.layers.Layer):
 
     Call arguments:
         inputs: `(batch, frames, dim)`.
-        frame_mask: `(batch, frames)` boolean; True: a real frame. None: all frames are real.
+        padding_mask: `(batch, frames)` boolean; True: a real frame. None: all frames are real.
 
     Returns:
         The cleaned inputs `(batch, frames, dim)`, the mask `(batch, frames)` and, per clip, whether it has any real
@@ -25,13 +27,13 @@ class CleanInput(keras.layers.Layer):
         ([[[0.0, 0.0, 0.0], [0.0, 0.0, 0.0]]], [False])
     """
 
-    def call(self, inputs, frame_mask=None):
+    def call(self, inputs, padding_mask=None):
         """Cleans one input."""
-        if frame_mask is None:
-            frame_mask = ops.ones(ops.shape(inputs)[:2], dtype="bool")
-        frame_mask = ops.cast(frame_mask, "bool")
-        clean = ops.where(frame_mask[..., None], inputs, ops.zeros_like(inputs))
-        return clean, frame_mask, ops.any(frame_mask, axis=1)
+        if padding_mask is None:
+            padding_mask = ops.ones(ops.shape(inputs)[:2], dtype="bool")
+        padding_mask = ops.cast(padding_mask, "bool")
+        clean = ops.where(padding_mask[..., None], inputs, ops.zeros_like(inputs))
+        return clean, padding_mask, ops.any(padding_mask, axis=1)
 
     def get_config(self):
         """Returns the constructor's values: those of every layer."""
@@ -39,7 +41,7 @@ class CleanInput(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="avkeras")
-class StandIn(keras.layers.Layer):
+class StandIn(SavedNames, keras.layers.Layer):
     """Puts a learnt vector in every frame of a sequence that is absent (beyond the 2019 paper; SPEC: absent video).
 
     An absent sequence takes the length of the other one, so that padding does not change the answer; where it is padded
@@ -50,7 +52,7 @@ class StandIn(keras.layers.Layer):
 
     Call arguments:
         inputs: `(batch, frames, dim)`.
-        frame_mask: `(batch, frames)` boolean.
+        padding_mask: `(batch, frames)` boolean.
         present: `(batch,)` boolean; False: the whole sequence is absent.
         other_mask: `(batch, other_frames)` boolean, of the sequence beside it.
 
@@ -68,21 +70,21 @@ class StandIn(keras.layers.Layer):
         super().__init__(**kwargs)
         self.initializer = keras.initializers.get(initializer)
 
-    def build(self, inputs_shape, frame_mask_shape=None, present_shape=None, other_mask_shape=None):
+    def build(self, inputs_shape, padding_mask_shape=None, present_shape=None, other_mask_shape=None):
         """Creates the vector."""
         self.vector = self.add_weight(shape=(inputs_shape[-1],), initializer=self.initializer, name="vector")
 
-    def call(self, inputs, frame_mask, present, other_mask):
+    def call(self, inputs, padding_mask, present, other_mask):
         """Fills the sequences of the clips where `present` is False."""
         batch, frames, dim = ops.shape(inputs)
         missing = ops.shape(other_mask)[1] - frames
         missing = max(missing, 0) if isinstance(missing, int) else ops.maximum(missing, 0)
         inputs = ops.concatenate([inputs, ops.zeros((batch, missing, dim), inputs.dtype)], axis=1)
-        frame_mask = ops.concatenate([frame_mask, ops.zeros((batch, missing), "bool")], axis=1)
+        padding_mask = ops.concatenate([padding_mask, ops.zeros((batch, missing), "bool")], axis=1)
         length = ops.sum(ops.cast(other_mask, "int32"), axis=1, keepdims=True)
         stand_in_mask = ops.arange(ops.shape(inputs)[1])[None, :] < length
         filled = ops.where(present[:, None, None], inputs, ops.cast(self.vector, inputs.dtype))
-        return filled, ops.where(present[:, None], frame_mask, stand_in_mask)
+        return filled, ops.where(present[:, None], padding_mask, stand_in_mask)
 
     def get_config(self):
         """Returns the constructor's values."""
@@ -90,7 +92,7 @@ class StandIn(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="avkeras")
-class Aggregation(keras.layers.Layer):
+class Aggregation(SavedNames, keras.layers.Layer):
     """Pools the probabilities of the real frames into one vector per clip (2019, section 2.2.4).
 
     Args:
@@ -98,7 +100,7 @@ class Aggregation(keras.layers.Layer):
 
     Call arguments:
         inputs: frame probabilities `(batch, frames, classes)`.
-        frame_mask: `(batch, frames)` boolean; False: padding. None: all frames are real.
+        padding_mask: `(batch, frames)` boolean; False: padding. None: all frames are real.
 
     Returns:
         `(batch, classes)`; zeros for a clip without any frame.
@@ -117,14 +119,14 @@ class Aggregation(keras.layers.Layer):
         self.method = method
         self.built = True
 
-    def call(self, inputs, frame_mask=None):
+    def call(self, inputs, padding_mask=None):
         """Pools over the frames."""
-        if frame_mask is None:
-            frame_mask = ops.ones(ops.shape(inputs)[:2], dtype="bool")
-        inputs = ops.where(frame_mask[..., None], inputs, ops.zeros_like(inputs))
+        if padding_mask is None:
+            padding_mask = ops.ones(ops.shape(inputs)[:2], dtype="bool")
+        inputs = ops.where(padding_mask[..., None], inputs, ops.zeros_like(inputs))
         if self.method == "max":  # probabilities are never below the zero of a padded frame
             return ops.max(inputs, axis=1)
-        frames = ops.sum(ops.cast(frame_mask, inputs.dtype), axis=1, keepdims=True)
+        frames = ops.sum(ops.cast(padding_mask, inputs.dtype), axis=1, keepdims=True)
         return ops.sum(inputs, axis=1) / ops.maximum(frames, 1)
 
     def get_config(self):

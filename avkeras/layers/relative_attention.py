@@ -30,7 +30,7 @@ class RelativeMultiHeadAttention(MultiHeadAttention):
     Call arguments:
         query: `(batch, queries, dim)`.
         value: `(batch, keys, dim)`; None: self-attention over `query`.
-        key_mask: `(batch, keys)` boolean; False: padding, which changes no output.
+        padding_mask: `(batch, keys)` boolean; False: padding, which changes no output.
         return_attention_scores: whether the weights (before dropout) are returned too.
 
     Returns:
@@ -95,8 +95,8 @@ class RelativeMultiEncoderAttention(MultiEncoderAttention):
     Example:
         >>> import numpy as np
         >>> layer = RelativeMultiEncoderAttention(encoders=("audio",), key_dim=8, output_dim=16)
-        >>> encoded, masks = {"audio": np.ones((2, 4, 16))}, {"audio": np.ones((2, 4), bool)}
-        >>> layer(np.ones((2, 5, 16)), encoded, masks, np.ones((2, 1))).shape
+        >>> encoded, padding_masks = {"audio": np.ones((2, 4, 16))}, {"audio": np.ones((2, 4), bool)}
+        >>> layer(np.ones((2, 5, 16)), encoded, padding_masks, np.ones((2, 1))).shape
         TensorShape([2, 5, 16])
     """
 

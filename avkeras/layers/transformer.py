@@ -8,9 +8,10 @@ from avkeras.layers.attention import MultiHeadAttention
 from avkeras.layers.dropout import Dropout
 from avkeras.layers.feed_forward import FeedForward
 from avkeras.layers.fusion import MultiEncoderAttention
+from avkeras.layers.saved_names import SavedNames
 
 
-class _Block(keras.layers.Layer):
+class _Block(SavedNames, keras.layers.Layer):
     """What the encoder's and the decoder's block share: values, self-attention, feed-forward, residuals."""
 
     def __init__(
@@ -20,7 +21,7 @@ class _Block(keras.layers.Layer):
         num_heads: int = 3,
         key_dim: int = 128,
         hidden_dim: int = 128,
-        function: str = "softmax",
+        attention: str = "softmax",
         dropout: float = 0.1,
         epsilon: float = 1e-7,
         layer_norm_epsilon: float = 1e-6,
@@ -32,7 +33,7 @@ class _Block(keras.layers.Layer):
         self.num_heads = num_heads
         self.key_dim = key_dim
         self.hidden_dim = hidden_dim
-        self.function = function
+        self.attention = attention
         self.dropout = dropout
         self.epsilon = epsilon
         self.layer_norm_epsilon = layer_norm_epsilon
@@ -52,7 +53,7 @@ class _Block(keras.layers.Layer):
             "num_heads": self.num_heads,
             "key_dim": self.key_dim,
             "output_dim": self.dim,
-            "function": self.function,
+            "attention": self.attention,
             "dropout": self.dropout,
             "epsilon": self.epsilon,
         }
@@ -72,9 +73,9 @@ class _Block(keras.layers.Layer):
         """Normalises the sum of a sublayer's input and output, where the model is post-norm (2019)."""
         return x if self.pre_norm else norm(x)
 
-    def _attend_to_itself(self, x, frame_mask, training):
+    def _attend_to_itself(self, x, padding_mask, training):
         attended = self._before(x, self.self_attention_norm)
-        attended = self.self_attention(attended, key_mask=frame_mask, training=training)
+        attended = self.self_attention(attended, padding_mask=padding_mask, training=training)
         attended = self.self_attention_dropout(attended, training=training)
         return self._after(x + attended, self.self_attention_norm)
 
@@ -90,7 +91,7 @@ class _Block(keras.layers.Layer):
             "num_heads": self.num_heads,
             "key_dim": self.key_dim,
             "hidden_dim": self.hidden_dim,
-            "function": self.function,
+            "attention": self.attention,
             "dropout": self.dropout,
             "epsilon": self.epsilon,
             "layer_norm_epsilon": self.layer_norm_epsilon,
@@ -107,7 +108,7 @@ class TransformerEncoderBlock(_Block):
         num_heads: attention heads.
         key_dim: width of queries, keys and values of one head.
         hidden_dim: width of the feed-forward's ReLU map.
-        function: attention function, see `MultiHeadAttention`.
+        attention: attention function, see `MultiHeadAttention`.
         dropout: rate on attention weights, after attention and after both feed-forward maps.
         epsilon: of the normalised sigmoid.
         layer_norm_epsilon: of the layer normalisation.
@@ -115,7 +116,7 @@ class TransformerEncoderBlock(_Block):
 
     Call arguments:
         inputs: `(batch, frames, dim)`.
-        frame_mask: `(batch, frames)` boolean; False: padding. None: all frames are real.
+        padding_mask: `(batch, frames)` boolean; False: padding. None: all frames are real.
 
     Returns:
         `(batch, frames, dim)`.
@@ -126,16 +127,16 @@ class TransformerEncoderBlock(_Block):
         TensorShape([2, 5, 16])
     """
 
-    def build(self, inputs_shape, frame_mask_shape=None):
+    def build(self, inputs_shape, padding_mask_shape=None):
         """Creates the sublayers' weights."""
         self._build_shared(inputs_shape)
 
-    def call(self, inputs, frame_mask=None, training=False):
+    def call(self, inputs, padding_mask=None, training=False):
         """Runs the block."""
-        x = self._attend_to_itself(inputs, frame_mask, training)
+        x = self._attend_to_itself(inputs, padding_mask, training)
         return self._feed_forward(x, training)
 
-    def compute_output_spec(self, inputs, frame_mask=None, training=False):
+    def compute_output_spec(self, inputs, padding_mask=None, training=False):
         """Returns the symbolic output; Keras would trace the whole block to find it."""
         return keras.KerasTensor(inputs.shape, self.compute_dtype)
 
@@ -153,8 +154,8 @@ class TransformerDecoderBlock(_Block):
     Call arguments:
         inputs: `(batch, frames, dim)`.
         encoded: dict of encoder names to `(batch, keys, dim)`.
-        frame_mask: `(batch, frames)` boolean, of the decoder's own frames. None: all frames are real.
-        masks: dict of encoder names to `(batch, keys)` boolean. None, or a name left out: all frames are real.
+        padding_mask: `(batch, frames)` boolean, of the decoder's own frames. None: all frames are real.
+        padding_masks: dict of encoder names to `(batch, keys)` boolean. None, or a name left out: all frames are real.
         weights: `(batch, encoders)`, fusion weights. None: equal shares.
         return_attention_scores: whether the cross-attention weights are returned too.
 
@@ -177,7 +178,7 @@ class TransformerDecoderBlock(_Block):
         self.cross_attention_dropout = Dropout(self.dropout, name="cross_attention_dropout", dtype=self.dtype_policy)
         self.cross_attention_norm = self._norm("cross_attention_norm")
 
-    def build(self, inputs_shape, encoded_shape, frame_mask_shape=None, masks_shape=None, weights_shape=None):
+    def build(self, inputs_shape, encoded_shape, padding_mask_shape=None, padding_masks_shape=None, weights_shape=None):
         """Creates the sublayers' weights."""
         self._build_shared(inputs_shape)
         self.cross_attention.build(inputs_shape, encoded_shape)
@@ -187,20 +188,20 @@ class TransformerDecoderBlock(_Block):
         self,
         inputs,
         encoded,
-        frame_mask=None,
-        masks=None,
+        padding_mask=None,
+        padding_masks=None,
         weights=None,
         return_attention_scores=False,
         training=False,
     ):
         """Runs the block."""
-        x = self._attend_to_itself(inputs, frame_mask, training)
+        x = self._attend_to_itself(inputs, padding_mask, training)
 
         # Cross-attention to every encoder, combined by the fusion weights.
         attended, scores = self.cross_attention(
             self._before(x, self.cross_attention_norm),
             encoded,
-            masks,
+            padding_masks,
             weights,
             return_attention_scores=True,
             training=training,
@@ -215,8 +216,8 @@ class TransformerDecoderBlock(_Block):
         self,
         inputs,
         encoded,
-        frame_mask=None,
-        masks=None,
+        padding_mask=None,
+        padding_masks=None,
         weights=None,
         return_attention_scores=False,
         training=False,

@@ -81,7 +81,7 @@ class AudiovisualTransformer(SequenceModel):
             "num_heads": num_heads,
             "key_dim": key_dim,
             "hidden_dim": hidden_dim,
-            "function": attention,
+            "attention": attention,
             "dropout": dropout,
             "epsilon": epsilon,
             "layer_norm_epsilon": layer_norm_epsilon,
@@ -105,7 +105,7 @@ class AudiovisualTransformer(SequenceModel):
         encoded, first_mask, first_present = embed(first, "first")
         encoded = locate(encoded, first, "first")
         for index in range(blocks):
-            encoded = TransformerEncoderBlock(**block, name=f"encoder_{index + 1}")(encoded, frame_mask=first_mask)
+            encoded = TransformerEncoderBlock(**block, name=f"encoder_{index + 1}")(encoded, padding_mask=first_mask)
 
         x, second_mask, second_present = embed(second, "second")
         x, second_mask = StandIn(name="stand_in", dtype=policy)(x, second_mask, second_present, first_mask)
@@ -116,8 +116,8 @@ class AudiovisualTransformer(SequenceModel):
             x, found = TransformerDecoderBlock(encoders=(first,), **block, name=f"decoder_{index + 1}")(
                 x,
                 encoded={first: encoded},
-                frame_mask=second_mask,
-                masks={first: first_mask},
+                padding_mask=second_mask,
+                padding_masks={first: first_mask},
                 weights=gate,
                 return_attention_scores=True,
             )

@@ -154,7 +154,7 @@ class MultiEncoder(SequenceModel):
             batch_norm_epsilon=batch_norm_epsilon,
             name="frontend",
             dtype=policy,
-        )(audio, frame_mask=masks["audio"])
+        )(audio, padding_mask=masks["audio"])
         for name in visual_dims:
             embedded[name] = keras.layers.Dense(dim, name=f"{name}_map", dtype=policy)(embedded[name])
 
@@ -162,7 +162,7 @@ class MultiEncoder(SequenceModel):
         for name in encoders:
             x = locate(embedded[name], f"{name}_encoder", vectors)
             for index in range(blocks):
-                x = encoder_block(**shared, name=f"{name}_encoder_{index + 1}")(x, frame_mask=masks[name])
+                x = encoder_block(**shared, name=f"{name}_encoder_{index + 1}")(x, padding_mask=masks[name])
             encoded[name] = normalize(x, f"{name}_encoder")
 
         weights = StreamWeights(
@@ -173,11 +173,11 @@ class MultiEncoder(SequenceModel):
             name="stream_weights",
             dtype="float32",
         )(ops.stack([present[name] for name in encoders], axis=1))
-        x, mask = ClassToken(name="class_token", dtype=policy)(embedded["audio"], frame_mask=masks["audio"])
+        x, mask = ClassToken(name="class_token", dtype=policy)(embedded["audio"], padding_mask=masks["audio"])
         x = locate(x, "decoder", 1 + vectors)
         for index in range(blocks):
             x = decoder_block(encoders=encoders, **shared, name=f"decoder_{index + 1}")(
-                x, encoded=encoded, frame_mask=mask, masks=masks, weights=weights
+                x, encoded=encoded, padding_mask=mask, padding_masks=masks, weights=weights
             )
         x = normalize(x, "decoder")
         units = classes if isinstance(classes, int) else len(classes)

@@ -34,10 +34,10 @@ def formula_weights(layer, query, value, mask=None):
     ]
     scores = np.einsum("bhtk,bhsk->bhts", *heads) / np.sqrt(layer.key_dim)
     keep = np.ones(scores.shape, bool) if mask is None else np.broadcast_to(mask[:, None, None], scores.shape)
-    weights = keep * (np.exp(scores) if layer.function == "softmax" else 1 / (1 + np.exp(-scores)))
-    if layer.function == "sigmoid":
+    weights = keep * (np.exp(scores) if layer.attention == "softmax" else 1 / (1 + np.exp(-scores)))
+    if layer.attention == "sigmoid":
         return weights
-    return weights / (weights.sum(axis=-1, keepdims=True) + (layer.epsilon if layer.function != "softmax" else 0))
+    return weights / (weights.sum(axis=-1, keepdims=True) + (layer.epsilon if layer.attention != "softmax" else 0))
 
 
 def formula_output(layer, weights, value):
@@ -49,14 +49,14 @@ def formula_output(layer, weights, value):
 def test_harness(returned):
     check_layer(
         MultiHeadAttention,
-        {"num_heads": 2, "key_dim": 8, "output_dim": 10, "function": "normalized_sigmoid", "dropout": 0.25},
-        {"query": QUERY, "value": VALUE, "key_mask": KEY_MASK} if returned else {"query": QUERY},
+        {"num_heads": 2, "key_dim": 8, "output_dim": 10, "attention": "normalized_sigmoid", "dropout": 0.25},
+        {"query": QUERY, "value": VALUE, "padding_mask": KEY_MASK} if returned else {"query": QUERY},
         call=lambda layer, inputs, **options: layer(**inputs, return_attention_scores=returned, **options),
         alternatives={
             "num_heads": 3,
             "key_dim": 4,
             "output_dim": 5,
-            "function": "softmax",
+            "attention": "softmax",
             "dropout": 0.5,
             "epsilon": 0.5,
         },
@@ -65,7 +65,7 @@ def test_harness(returned):
 
 @pytest.mark.parametrize("masked", [False, True])
 def test_softmax_equals_keras(masked):
-    layer = random_layer(function="softmax")
+    layer = random_layer(attention="softmax")
     reference = keras.layers.MultiHeadAttention(num_heads=3, key_dim=8, output_shape=10, dropout=0.1)
     reference.build(QUERY.shape, VALUE.shape)
     for name, dense in (
@@ -101,7 +101,7 @@ def test_softmax_equals_keras(masked):
 )
 def test_equals_the_formula(function, dropout, returned, masked):
     """In all four cases: Keras' own layer answers softmax in some of them if only its function is replaced."""
-    layer = random_layer(function=function, dropout=dropout)
+    layer = random_layer(attention=function, dropout=dropout)
     mask = KEY_MASK if masked else None
     answer = layer(QUERY, VALUE, mask, return_attention_scores=returned)
     weights = formula_weights(layer, QUERY, VALUE, mask)
@@ -114,7 +114,7 @@ def test_equals_the_formula(function, dropout, returned, masked):
 @pytest.mark.parametrize("function", ATTENTION_FUNCTIONS)
 @pytest.mark.parametrize("returned", [False, True])
 def test_dropout_falls_on_the_weights(function, returned):
-    layer = random_layer(function=function, dropout=0.3)
+    layer = random_layer(attention=function, dropout=0.3)
     state = layer.attention_dropout.seed_generator.state
     start = state.numpy()
     answer = layer(QUERY, VALUE, KEY_MASK, return_attention_scores=returned, training=True)
@@ -132,13 +132,13 @@ def test_dropout_falls_on_the_weights(function, returned):
 
 @pytest.mark.parametrize("function", ATTENTION_FUNCTIONS)
 def test_self_attention_is_attention_to_itself(function):
-    layer = MultiHeadAttention(num_heads=3, key_dim=8, output_dim=10, function=function)
+    layer = MultiHeadAttention(num_heads=3, key_dim=8, output_dim=10, attention=function)
     np.testing.assert_array_equal(layer(QUERY), layer(QUERY, QUERY))
 
 
 @pytest.mark.parametrize("function", ATTENTION_FUNCTIONS)
 def test_masked_keys_reach_neither_output_nor_gradient(function):
-    layer = random_layer(function=function)
+    layer = random_layer(attention=function)
     outputs, gradients = [], []
     for junk in (VALUE, np.full_like(VALUE, 1e3), np.zeros_like(VALUE)):
         value = tf.constant(np.where(KEY_MASK[..., None], VALUE, junk))
@@ -157,7 +157,7 @@ def test_masked_keys_reach_neither_output_nor_gradient(function):
 
 @pytest.mark.parametrize("function", ATTENTION_FUNCTIONS)
 def test_masked_keys_equal_keys_that_are_not_there(function):
-    layer = random_layer(function=function)
+    layer = random_layer(attention=function)
     np.testing.assert_allclose(
         layer(QUERY[1:2], VALUE[1:2], KEY_MASK[1:2]), layer(QUERY[1:2], VALUE[1:2, :4]), atol=1e-5
     )
@@ -168,7 +168,7 @@ def test_weights_over_the_keys(dtype):
     scores = keras.ops.cast(RANDOM.normal(size=(2, 4, 6)) * 30, dtype)
     mask = np.array([True] * 5 + [False])
     for function in ATTENTION_FUNCTIONS:
-        weights = attention_weights(scores, mask, function=function)
+        weights = attention_weights(scores, mask, attention=function)
         assert keras.backend.standardize_dtype(weights.dtype) == dtype
         weights = np.asarray(keras.ops.cast(weights, "float32"))
         assert np.isfinite(weights).all()
@@ -179,9 +179,9 @@ def test_weights_over_the_keys(dtype):
 
 def test_all_keys_masked():
     scores, nothing = RANDOM.normal(size=(1, 1, 4)).astype("float32"), np.zeros(4, bool)
-    np.testing.assert_array_equal(attention_weights(scores, nothing, function="softmax")[0, 0], [0.25] * 4)
-    np.testing.assert_array_equal(attention_weights(scores, nothing, function="sigmoid")[0, 0], [0] * 4)
-    np.testing.assert_array_equal(attention_weights(scores, nothing, function="normalized_sigmoid")[0, 0], [0] * 4)
+    np.testing.assert_array_equal(attention_weights(scores, nothing, attention="softmax")[0, 0], [0.25] * 4)
+    np.testing.assert_array_equal(attention_weights(scores, nothing, attention="sigmoid")[0, 0], [0] * 4)
+    np.testing.assert_array_equal(attention_weights(scores, nothing, attention="normalized_sigmoid")[0, 0], [0] * 4)
 
 
 def test_heads_are_initialised_as_one_wide_map():
@@ -200,5 +200,5 @@ def test_heads_are_initialised_as_one_wide_map():
 
 
 def test_refuses_an_unknown_function():
-    with pytest.raises(ValueError, match="function must be one of softmax, sigmoid, normalized_sigmoid, not 'relu'"):
-        MultiHeadAttention(function="relu")
+    with pytest.raises(ValueError, match="attention must be one of softmax, sigmoid, normalized_sigmoid, not 'relu'"):
+        MultiHeadAttention(attention="relu")

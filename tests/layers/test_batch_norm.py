@@ -44,7 +44,7 @@ def call_after_training(layer, inputs, training=False):
 
 @pytest.mark.parametrize("masked", [False, True], ids=["4-d", "3-d, masked"])
 def test_harness(masked):
-    inputs = {"inputs": random_inputs(SHAPES[0]), "frame_mask": MASK} if masked else random_inputs(SHAPES[1])
+    inputs = {"inputs": random_inputs(SHAPES[0]), "padding_mask": MASK} if masked else random_inputs(SHAPES[1])
     alternatives = {"momentum": 0.5, "epsilon": 0.5}
     check_layer(MaskedBatchNormalization, {}, inputs, call=call_after_training, alternatives=alternatives)
 

@@ -11,7 +11,7 @@ MASK = np.array([[True] * 3 + [False] * 2, [False] * 5])
 
 
 def test_class_token_harness():
-    check_layer(ClassToken, {}, {"inputs": FRAMES, "frame_mask": MASK}, alternatives={"initializer": "ones"})
+    check_layer(ClassToken, {}, {"inputs": FRAMES, "padding_mask": MASK}, alternatives={"initializer": "ones"})
 
 
 def test_the_token_comes_first_and_is_real():

@@ -33,7 +33,7 @@ ALTERNATIVES = {
 
 def test_convolution_module_harness():
     alternatives = {"dim": 6, "kernel_size": 5, "dropout": 0.5, "momentum": 0.5, "batch_norm_epsilon": 0.5}
-    check_layer(ConvolutionModule, {"dim": 8}, {"inputs": FRAMES, "frame_mask": MASK}, alternatives=alternatives)
+    check_layer(ConvolutionModule, {"dim": 8}, {"inputs": FRAMES, "padding_mask": MASK}, alternatives=alternatives)
 
 
 def test_convolution_module_is_what_the_paper_lists():
@@ -54,15 +54,21 @@ def test_convolution_module_is_what_the_paper_lists():
 
 def test_encoder_block_harness():
     alternatives = {**ALTERNATIVES, "dim": 6}
-    inputs = lambda config: {"inputs": FRAMES[..., : config["dim"]], "frame_mask": MASK}  # noqa: E731
+    inputs = lambda config: {"inputs": FRAMES[..., : config["dim"]], "padding_mask": MASK}  # noqa: E731
     check_layer(ConformerEncoderBlock, BLOCK, inputs, alternatives=alternatives)
 
 
 def decoder_inputs(config):
     encoded = {name: ENCODED[name][..., : config["dim"]] for name in config["encoders"]}
-    masks = {name: MASKS[name] for name in config["encoders"]}
+    padding_masks = {name: MASKS[name] for name in config["encoders"]}
     frames, weights = FRAMES[..., : config["dim"]], WEIGHTS[:, : len(encoded)]
-    return {"inputs": frames, "encoded": encoded, "frame_mask": MASK, "masks": masks, "weights": weights}
+    return {
+        "inputs": frames,
+        "encoded": encoded,
+        "padding_mask": MASK,
+        "padding_masks": padding_masks,
+        "weights": weights,
+    }
 
 
 def test_decoder_block_harness():
@@ -75,8 +81,8 @@ def test_the_encoder_block_is_the_sum_of_its_sublayers():
     block = ConformerEncoderBlock(**BLOCK)
     block.build(FRAMES.shape)
     x = FRAMES + 0.5 * block.first_feed_forward(block.first_feed_forward_norm(FRAMES))
-    x = x + block.self_attention(block.self_attention_norm(x), key_mask=MASK)
-    x = x + block.convolution(block.convolution_norm(x), frame_mask=MASK)
+    x = x + block.self_attention(block.self_attention_norm(x), padding_mask=MASK)
+    x = x + block.convolution(block.convolution_norm(x), padding_mask=MASK)
     x = x + 0.5 * block.second_feed_forward(block.second_feed_forward_norm(x))
     np.testing.assert_allclose(block(FRAMES, MASK), block.output_norm(x), rtol=1e-5, atol=1e-6)
 
@@ -87,10 +93,10 @@ def test_padding_changes_nothing_while_training(part):
     part.build(FRAMES.shape)
     start = part.get_weights()
     found = []
-    for frames, *frame_mask in ((FRAMES[:, :4],), (np.where(mask[..., None], FRAMES, np.float32(1e3)), mask)):
+    for frames, *padding_mask in ((FRAMES[:, :4],), (np.where(mask[..., None], FRAMES, np.float32(1e3)), mask)):
         part.set_weights(start)
         with tf.GradientTape() as tape:
-            output = part(frames, *frame_mask, training=True)[:, :4]
+            output = part(frames, *padding_mask, training=True)[:, :4]
             loss = tf.reduce_sum(output**3)
         gradients = tape.gradient(loss, [v.value for v in part.trainable_variables])
         found.append([output, *gradients, *part.non_trainable_variables])
@@ -110,6 +116,6 @@ def test_the_decoder_aligns_its_frames_behind_the_token_with_those_of_the_encode
     encodings = np.zeros((1, 4, 9), "float32")
     encodings[:, :, 4] = 100
     attention.distance_encodings.assign(encodings)
-    masks = {"audio": MASKS["audio"]}
-    _, scores = layer(FRAMES, {"audio": ENCODED["audio"]}, masks, np.ones((2, 1)), return_attention_scores=True)
+    padding_masks = {"audio": MASKS["audio"]}
+    _, scores = layer(FRAMES, {"audio": ENCODED["audio"]}, padding_masks, np.ones((2, 1)), return_attention_scores=True)
     np.testing.assert_array_equal(np.argmax(scores["audio"], axis=-1)[:, 0, 1:], [[0, 1, 2, 3, 4]] * 2)

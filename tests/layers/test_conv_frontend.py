@@ -32,7 +32,7 @@ def test_harness():
         "momentum": 0.5,
         "batch_norm_epsilon": 0.5,
     }
-    check_layer(ConvFrontend, SMALL, {"inputs": MEL, "frame_mask": MASK}, alternatives=alternatives)
+    check_layer(ConvFrontend, SMALL, {"inputs": MEL, "padding_mask": MASK}, alternatives=alternatives)
 
 
 def test_ten_seconds_give_64_vectors_of_128():

@@ -17,7 +17,7 @@ def inputs():
             "audio": RANDOM.normal(size=(3, 4, 16)).astype("float32"),
             "video": RANDOM.normal(size=(3, 6, 12)).astype("float32"),
         },
-        "masks": {"audio": np.arange(4) < [[4], [2], [4]], "video": np.arange(6) < [[6], [6], [3]]},
+        "padding_masks": {"audio": np.arange(4) < [[4], [2], [4]], "video": np.arange(6) < [[6], [6], [3]]},
         "weights": WEIGHTS,
     }
 
@@ -27,7 +27,7 @@ def test_harness(returned):
     fixed = inputs()
     check_layer(
         MultiEncoderAttention,
-        {"encoders": ENCODERS, "num_heads": 2, "key_dim": 8, "output_dim": 10, "function": "normalized_sigmoid"},
+        {"encoders": ENCODERS, "num_heads": 2, "key_dim": 8, "output_dim": 10, "attention": "normalized_sigmoid"},
         fixed,
         call=lambda layer, inputs, **options: layer(**inputs, return_attention_scores=returned, **options),
         alternatives={
@@ -35,7 +35,7 @@ def test_harness(returned):
             "num_heads": 3,
             "key_dim": 4,
             "output_dim": 5,
-            "function": "softmax",
+            "attention": "softmax",
             "dropout": 0.5,
             "epsilon": 0.5,
         },
@@ -45,12 +45,12 @@ def test_harness(returned):
 @pytest.mark.parametrize("function", ["softmax", "sigmoid", "normalized_sigmoid"])
 def test_weighted_sum_of_attentions(function):
     given = inputs()
-    layer = MultiEncoderAttention(encoders=ENCODERS, key_dim=8, output_dim=16, function=function)
+    layer = MultiEncoderAttention(encoders=ENCODERS, key_dim=8, output_dim=16, attention=function)
     output, scores = layer(**given, return_attention_scores=True)
     wanted = 0
     for index, (encoder, attention) in enumerate(zip(ENCODERS, layer.attentions, strict=True)):
         part, weights = attention(
-            given["query"], given["encoded"][encoder], given["masks"][encoder], return_attention_scores=True
+            given["query"], given["encoded"][encoder], given["padding_masks"][encoder], return_attention_scores=True
         )
         wanted = wanted + WEIGHTS[:, index, None, None] * part.numpy()
         np.testing.assert_array_equal(scores[encoder], weights)
@@ -70,11 +70,11 @@ def test_a_weight_of_0_shuts_an_encoder_out(function):
     """Not even the encoder's biases get a gradient, and fully masked encoders are no exception."""
     given = inputs()
     given["weights"] = np.array([[1, 0]] * 3, "float32")
-    layer = MultiEncoderAttention(encoders=ENCODERS, key_dim=8, output_dim=16, function=function)
+    layer = MultiEncoderAttention(encoders=ENCODERS, key_dim=8, output_dim=16, attention=function)
     outputs = []
     for masked in (False, True):
         for scale in (1, 100):
-            given["masks"]["video"] = np.zeros((3, 6), bool) if masked else np.ones((3, 6), bool)
+            given["padding_masks"]["video"] = np.zeros((3, 6), bool) if masked else np.ones((3, 6), bool)
             video = tf.constant(scale * given["encoded"]["video"])
             with tf.GradientTape() as tape:
                 tape.watch(video)

@@ -13,7 +13,7 @@ OTHER_MASK = np.array([[1, 1, 0], [1, 1, 0], [1, 1, 1]], bool)
 
 
 def test_clean_input_harness():
-    check_layer(CleanInput, {}, {"inputs": FRAMES, "frame_mask": MASK})
+    check_layer(CleanInput, {}, {"inputs": FRAMES, "padding_mask": MASK})
     check_layer(CleanInput, {}, FRAMES)
 
 
@@ -47,7 +47,7 @@ def test_clean_input_takes_masks_of_numbers(dtype):
 
 
 def stand_in_inputs():
-    return {"inputs": FRAMES, "frame_mask": MASK, "present": MASK.any(axis=1), "other_mask": OTHER_MASK}
+    return {"inputs": FRAMES, "padding_mask": MASK, "present": MASK.any(axis=1), "other_mask": OTHER_MASK}
 
 
 def test_stand_in_harness():
@@ -79,7 +79,7 @@ def test_aggregation_harness(method):
     probabilities = RANDOM.uniform(size=(3, 4, 6)).astype("float32")
     alternatives = {"method": "max" if method == "mean" else "mean"}
     check_layer(
-        Aggregation, {"method": method}, {"inputs": probabilities, "frame_mask": MASK}, alternatives=alternatives
+        Aggregation, {"method": method}, {"inputs": probabilities, "padding_mask": MASK}, alternatives=alternatives
     )
     check_layer(Aggregation, {"method": method}, probabilities, alternatives=alternatives)
 

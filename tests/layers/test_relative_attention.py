@@ -22,7 +22,7 @@ def random_layer(value_dim=None, **config):
     return layer
 
 
-def plain_attention(layer, query, value, key_mask):
+def plain_attention(layer, query, value, padding_mask):
     """The formula of Transformer-XL, one pair of frames and one head at a time."""
     w = {v.name: np.asarray(v, "float64") for v in layer.weights}
     batch, queries, keys = len(query), query.shape[1], value.shape[1]
@@ -34,7 +34,7 @@ def plain_attention(layer, query, value, key_mask):
         r = w["distance_encodings"][h, :, distance + layer.max_distance]
         u, v = w["query_bias"][h], w["distance_bias"][h]
         scores[b, h, i, j] = ((q + u) @ k + (q + v) @ r) / np.sqrt(layer.key_dim)
-    weights = np.asarray(attention_weights(scores, key_mask[:, None, None, :], function=layer.function))
+    weights = np.asarray(attention_weights(scores, padding_mask[:, None, None, :], attention=layer.attention))
     values = np.einsum("bjc,hcd->bhjd", value, w["value_kernel"]) + w["value_bias"][:, None]
     return np.einsum("bhij,bhjd,hdo->bio", weights, values, w["output_kernel"]) + w["output_bias"], weights
 
@@ -43,7 +43,7 @@ def plain_attention(layer, query, value, key_mask):
 @pytest.mark.parametrize("query_offset", [0, -1, 2])
 @pytest.mark.parametrize("crossed", [False, True])
 def test_equals_the_plain_formula(crossed, query_offset, function):
-    layer = random_layer(9 if crossed else None, query_offset=query_offset, function=function)
+    layer = random_layer(9 if crossed else None, query_offset=query_offset, attention=function)
     value, mask = (VALUE, KEY_MASK) if crossed else (None, KEY_MASK[:, :5])
     output, weights = layer(QUERY, value, mask, return_attention_scores=True)
     wanted, wanted_weights = plain_attention(layer, QUERY, VALUE if crossed else QUERY, mask)
@@ -59,18 +59,18 @@ def test_one_query_attends_to_many_keys():
 
 @pytest.mark.parametrize("value", [None, VALUE], ids=["self", "cross"])
 def test_harness(value):
-    inputs = {"query": QUERY} if value is None else {"query": QUERY, "value": value, "key_mask": KEY_MASK}
+    inputs = {"query": QUERY} if value is None else {"query": QUERY, "value": value, "padding_mask": KEY_MASK}
     alternatives = {
         "num_heads": 3,
         "key_dim": 4,
         "output_dim": 8,
-        "function": "sigmoid",
+        "attention": "sigmoid",
         "dropout": 0.5,
         "epsilon": 10.0,
         "max_distance": 3,
         "query_offset": -1,
     }
-    config = {**CONFIG, "function": "normalized_sigmoid"}
+    config = {**CONFIG, "attention": "normalized_sigmoid"}
     check_layer(RelativeMultiHeadAttention, config, inputs, alternatives=alternatives)
 
 
@@ -104,7 +104,7 @@ def test_a_shorter_batch_answers_as_a_padded_one():
     layer = random_layer()
     mask = np.zeros((2, 5), bool)
     mask[:, :3] = True
-    np.testing.assert_allclose(layer(QUERY, key_mask=mask)[:, :3], layer(QUERY[:, :3]), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(layer(QUERY, padding_mask=mask)[:, :3], layer(QUERY[:, :3]), rtol=1e-4, atol=1e-5)
 
 
 def test_position_alone_can_choose_the_key():

@@ -10,13 +10,13 @@ from avkeras.layers.transformer import TransformerDecoderBlock, TransformerEncod
 RANDOM = np.random.default_rng(0)
 FRAMES = RANDOM.normal(size=(3, 5, 16)).astype("float32")
 FRAME_MASK = np.arange(5) < [[5], [3], [1]]
-CONFIG = {"dim": 16, "num_heads": 2, "key_dim": 8, "hidden_dim": 24, "function": "normalized_sigmoid"}
+CONFIG = {"dim": 16, "num_heads": 2, "key_dim": 8, "hidden_dim": 24, "attention": "normalized_sigmoid"}
 ALTERNATIVES = {
     "dim": 12,
     "num_heads": 3,
     "key_dim": 4,
     "hidden_dim": 8,
-    "function": "softmax",
+    "attention": "softmax",
     "dropout": 0.5,
     "epsilon": 0.5,
     "layer_norm_epsilon": 0.1,
@@ -25,7 +25,7 @@ ALTERNATIVES = {
 
 
 def encoder_inputs(config):
-    return {"inputs": FRAMES[..., : config["dim"]], "frame_mask": FRAME_MASK}
+    return {"inputs": FRAMES[..., : config["dim"]], "padding_mask": FRAME_MASK}
 
 
 def decoder_inputs(config=CONFIG):
@@ -36,7 +36,7 @@ def decoder_inputs(config=CONFIG):
             "audio": random.normal(size=(3, 4, 16)).astype("float32"),
             "video": random.normal(size=(3, 6, 16)).astype("float32"),
         },
-        "masks": {"audio": np.arange(4) < [[4], [2], [4]], "video": np.arange(6) < [[6], [6], [3]]},
+        "padding_masks": {"audio": np.arange(4) < [[4], [2], [4]], "video": np.arange(6) < [[6], [6], [3]]},
         "weights": np.array([[0.25, 0.75], [1.0, 0.0], [0.5, 0.5]], "float32"),
     }
 
@@ -80,9 +80,9 @@ def test_order_of_the_sublayers(kind, pre_norm):
         given = decoder_inputs()
     block(**given)
     randomize(block)
-    steps = [(lambda x: block.self_attention(x, key_mask=FRAME_MASK), block.self_attention_norm)]
+    steps = [(lambda x: block.self_attention(x, padding_mask=FRAME_MASK), block.self_attention_norm)]
     if kind == "decoder":
-        parts = [given[name] for name in ("encoded", "masks", "weights")]
+        parts = [given[name] for name in ("encoded", "padding_masks", "weights")]
         steps.append((lambda x: block.cross_attention(x, *parts), block.cross_attention_norm))
     steps.append((block.feed_forward, block.feed_forward_norm))
     x = FRAMES
@@ -97,13 +97,13 @@ def test_order_of_the_sublayers(kind, pre_norm):
 @pytest.mark.parametrize("function", ATTENTION_FUNCTIONS)
 @pytest.mark.parametrize("pre_norm", [False, True])
 def test_padded_frames_change_no_real_frame(function, pre_norm):
-    block = TransformerDecoderBlock(**CONFIG | {"function": function}, encoders=("audio", "video"), pre_norm=pre_norm)
+    block = TransformerDecoderBlock(**CONFIG | {"attention": function}, encoders=("audio", "video"), pre_norm=pre_norm)
     given = decoder_inputs()
     outputs = []
     for junk in (0, 50):
         soiled = dict(given, inputs=np.where(FRAME_MASK[..., None], FRAMES, np.float32(junk)))
         soiled["encoded"] = {
-            name: np.where(given["masks"][name][..., None], frames, np.float32(junk))
+            name: np.where(given["padding_masks"][name][..., None], frames, np.float32(junk))
             for name, frames in given["encoded"].items()
         }
         outputs.append(block(**soiled).numpy()[FRAME_MASK])
@@ -129,8 +129,8 @@ def test_a_gate_of_0_shuts_the_encoder_out():
     given = decoder_inputs()
     block = TransformerDecoderBlock(**CONFIG, encoders=("audio",))
     arguments = {
-        "frame_mask": given["frame_mask"],
-        "masks": {"audio": given["masks"]["audio"]},
+        "padding_mask": given["padding_mask"],
+        "padding_masks": {"audio": given["padding_masks"]["audio"]},
         "weights": np.array([[1.0], [0.0], [1.0]], "float32"),
     }
     encoded = tf.constant(given["encoded"]["audio"])

@@ -92,7 +92,7 @@ def _media_inputs(spec: EmbedderSpec) -> dict[str, tf.TensorSpec]:
     height, width = spec.size or (None, None)
     return {
         "frames": tf.TensorSpec((None, None, height, width, 3), tf.uint8, name="frames"),
-        "padding_mask": tf.TensorSpec((None, None), tf.bool, name="padding_mask"),
+        "frame_mask": tf.TensorSpec((None, None), tf.bool, name="frame_mask"),
     }
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 FILE = "tf_serving_warmup_requests"
 # What a length that may differ is in an example: pictures are large, a second of sound has 16000 samples.
-_LENGTHS = {"waveform": 16_000, "frames": 1, "padding_mask": 1}
+_LENGTHS = {"waveform": 16_000, "frames": 1, "frame_mask": 1}
 _FRAMES = 10
 _SIDE = 224
 

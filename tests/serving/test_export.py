@@ -114,7 +114,7 @@ def test_media_in_a_predict_request_are_embedded_as_by_hand(server, model, embed
     waveform = random.normal(0, 0.1, (4, 40_000)).astype("float32")
     frames = random.integers(0, 256, (4, 2, 8, 12, 3), dtype=np.uint8)
     seen = np.array([[True, True], [True, False], [False, False], [True, True]])
-    media = {"waveform": waveform, "samples": lengths, "frames": frames, "padding_mask": seen}
+    media = {"waveform": waveform, "samples": lengths, "frames": frames, "frame_mask": seen}
 
     inputs = absent_video(clips=4, frames=2)
     inputs["audio_mask"] = np.array([[True, True], [True, False], [True, True], [False, False]])

@@ -167,7 +167,7 @@ def test_the_real_visual_embedder_is_bundled_whole(embedders, embedder_cache, cl
         waveform=tf.constant(waveform),
         samples=tf.constant([waveform.shape[1]]),
         frames=tf.constant(pictures[None]),
-        padding_mask=tf.constant(seen[None]),
+        frame_mask=tf.constant(seen[None]),
     )
     np.testing.assert_allclose(served["probabilities"][0], expected, atol=1e-4)
 

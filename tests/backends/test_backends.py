@@ -15,6 +15,8 @@ PACKAGES = {"jax": "jax", "torch": "torch"}
 # other they are added in another order. A step of training is two passes more, at a rate of 0.01.
 ANSWERS, TRAINED = 2e-5, 1e-4
 
+pytestmark = pytest.mark.slow  # three processes that import, trace and compile: two to six minutes
+
 
 def run(backend, folder):
     environment = {**os.environ, "KERAS_BACKEND": backend, "PYTHONPATH": str(PROGRAM.parents[2])}

@@ -124,9 +124,12 @@ def main(folder):
 
     for policy in ("mixed_bfloat16", "mixed_float16"):
         teacher = MeanTeacher(detection("conformer", dropout=0.1, dtype=policy))
-        before = teacher.get_weights()
+        before = [keras.ops.convert_to_numpy(weight).copy() for weight in teacher.student.trainable_weights]
         found[f"fit {policy}"] = fitted(teacher, CLIPS_2022, TARGETS_2022, RectifiedAdam)
-        steps = [np.abs(new - old).max() for new, old in zip(teacher.get_weights(), before, strict=True)]
+        steps = [
+            np.abs(new - old).max()
+            for new, old in zip(map(keras.ops.convert_to_numpy, teacher.student.trainable_weights), before, strict=True)
+        ]
         found[f"fit {policy}"]["moved"] = np.array(max(steps))
         scales = isinstance(teacher.optimizer, keras.optimizers.LossScaleOptimizer)
         assert scales == (policy == "mixed_float16"), policy

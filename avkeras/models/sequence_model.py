@@ -35,11 +35,11 @@ class SequenceModel(keras.Model):
             inputs = self._complete(inputs)
         return super().__call__(inputs, *args, **kwargs)
 
-    def call(self, inputs, *args, **kwargs):
+    def call(self, inputs, training=None, mask=None, **kwargs):
         """Runs the model; a stateless call, as JAX trains, comes here at once."""
         if isinstance(inputs, Mapping):
             inputs = self._complete(inputs)
-        return super().call(inputs, *args, **kwargs)
+        return super().call(inputs, training=training, mask=mask, **kwargs)
 
     def _complete(self, inputs):
         """Returns all inputs of the model, from those that are given."""

@@ -16,7 +16,7 @@ def task_module(task: str):
     """Returns the module of a task, by its name."""
     if task not in TASKS:
         raise AvkerasError(f"'{task}' is none of {', '.join(TASKS)}")
-    return importlib.import_module(f"avkeras.data.{task}")
+    return importlib.import_module(f"avkeras.datasets.{task}")
 
 
 def claim(folder: Path, task: str) -> None:

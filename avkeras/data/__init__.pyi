@@ -1,6 +1,6 @@
 from .clip_set import ClipSet as ClipSet
 from .detection_set import DetectionSet as DetectionSet
-from .labels import clip_targets as clip_targets, frame_targets as frame_targets, padding_mask as padding_mask
+from .labels import clip_targets as clip_targets, frame_mask as frame_mask, frame_targets as frame_targets
 from .manifest import (
     Clip as Clip,
     Event as Event,

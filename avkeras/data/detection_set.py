@@ -95,7 +95,7 @@ class DetectionSet(ClipSet):
             "supervision": np.array([SUPERVISION_CODES[kind] for kind in self.supervision], np.int32),
             "clip": self.targets,
             "frame": self._frame_targets(),
-            "padding_mask": np.arange(self.vectors) < self._real_vectors[:, None],
+            "frame_mask": np.arange(self.vectors) < self._real_vectors[:, None],
         }
         with tf.init_scope():  # also when first called inside a function
             return {name: tf.constant(table) for name, table in tables.items()}
@@ -105,7 +105,7 @@ class DetectionSet(ClipSet):
 
         Returns:
             Inputs `(batch, frames, dim)` with their masks, and the targets `supervision`, `clip`, `frame` and
-            `padding_mask` as `MeanTeacher` takes them.
+            `frame_mask` as `MeanTeacher` takes them.
         """
         import tensorflow as tf
 

@@ -67,7 +67,7 @@ def frame_targets(events: Iterable[Event], classes: Sequence[str], *, frames: in
     return targets
 
 
-def padding_mask(length: float, *, frames: int, seconds: float = 10.0) -> np.ndarray:
+def frame_mask(length: float, *, frames: int, seconds: float = 10.0) -> np.ndarray:
     """Returns which frames of a clip are real: those that begin before it ends.
 
     Args:
@@ -79,7 +79,7 @@ def padding_mask(length: float, *, frames: int, seconds: float = 10.0) -> np.nda
         `(frames,)` boolean; all True for a clip as long as `seconds` or longer.
 
     Example:
-        >>> padding_mask(6.0, frames=4, seconds=10).tolist()
+        >>> frame_mask(6.0, frames=4, seconds=10).tolist()
         [True, True, True, False]
     """
     return np.arange(frames) < np.round(length * frames / seconds, 6)

@@ -61,7 +61,7 @@ def mixup(
     Args:
         x: inputs `(batch, ...)`; where frames of `<name>` can be padded or absent, `<name>_mask` `(batch, frames)`.
         y: `supervision` `(batch,)`, the targets `clip` `(batch, classes)` and `frame` `(batch, frames, classes)`, and
-            maybe `padding_mask` `(batch, frames)`.
+            maybe `frame_mask` `(batch, frames)`.
         seed: two whole numbers; the same ones give the same batch.
         rate: share of the batches (or clips) that are mixed.
         concentration: both parameters of the beta distribution of the ratio.

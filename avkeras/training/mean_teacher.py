@@ -38,7 +38,7 @@ class MeanTeacher(keras.Model):
     * `supervision` `(batch,)`: 0 unlabelled, 1 weak, 2 strong (`avkeras.data.labels.SUPERVISION_CODES`). It stands with
       the targets since it says which of them are known; the others may hold anything, even NaN.
     * `clip` `(batch, classes)` and `frame` `(batch, frames, classes)`.
-    * `padding_mask` `(batch, frames)`, optional: False marks frames behind the end of a clip, which count in no loss.
+    * `frame_mask` `(batch, frames)`, optional: False marks frames behind the end of a clip, which count in no loss.
 
     Args:
         student: built model that gives `{"clip": (batch, classes), "frame": (batch, frames, classes)}`, probabilities.
@@ -130,7 +130,7 @@ class MeanTeacher(keras.Model):
         supervision = ops.reshape(y["supervision"], (-1, 1))
         weak, strong = (ops.equal(supervision, code) for code in (_WEAK, _STRONG))
         every = ops.ones_like(weak)
-        real = y.get("padding_mask")
+        real = y.get("frame_mask")
         real = ops.ones_like(student["frame"][:, :, 0], dtype="bool") if real is None else ops.cast(real, "bool")
         strong, real = ops.logical_and(strong, real)[:, :, None], real[:, :, None]
         terms = {

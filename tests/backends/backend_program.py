@@ -39,7 +39,7 @@ TARGETS_2022 = {
     "supervision": np.array([2, 1, 0, 2], "int32"),
     "clip": RANDOM.integers(0, 2, (BATCH, CLASSES)).astype("float32"),
     "frame": RANDOM.integers(0, 2, (BATCH, 4, CLASSES)).astype("float32"),
-    "padding_mask": np.arange(4) < [[4], [3], [4], [2]],
+    "frame_mask": np.arange(4) < [[4], [3], [4], [2]],
 }
 
 

@@ -52,7 +52,7 @@ def test_targets_of_clips_and_frames(clips):
     # Vectors of 0.16 s: the first event touches the second; the other one begins behind the last vector.
     assert y["frame"][0].tolist() == [[0, 0], [0, 1], [0, 0], [0, 0], [0, 0]]
     assert clips.cut_events == 1
-    assert y["padding_mask"].sum(1).tolist() == [5, 3, 5]
+    assert y["frame_mask"].sum(1).tolist() == [5, 3, 5]
     np.testing.assert_allclose(clips.durations, [39 * HOP, 16 * HOP, 39 * HOP])
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
-from avkeras.data.labels import SUPERVISION_CODES, clip_targets, frame_targets, padding_mask
+from avkeras.data.labels import SUPERVISION_CODES, clip_targets, frame_mask, frame_targets
 from avkeras.data.manifest import SUPERVISION, Event
 
 CLASSES = ("Cat", "Dog", "Speech")
@@ -70,8 +70,8 @@ def test_unknown_labels_are_refused():
 
 
 def test_frame_mask_covers_the_clip_and_no_more():
-    assert padding_mask(10.0, frames=64).all()
-    assert padding_mask(12.0, frames=64).all()
-    assert padding_mask(5.0, frames=64).sum() == 32
-    assert padding_mask(5.001, frames=64).sum() == 33
-    assert not padding_mask(0.0, frames=64).any()
+    assert frame_mask(10.0, frames=64).all()
+    assert frame_mask(12.0, frames=64).all()
+    assert frame_mask(5.0, frames=64).sum() == 32
+    assert frame_mask(5.001, frames=64).sum() == 33
+    assert not frame_mask(0.0, frames=64).any()

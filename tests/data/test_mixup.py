@@ -120,14 +120,14 @@ def test_a_mix_is_as_long_as_the_longer_clip_and_what_is_not_there_counts_as_zer
     length = np.where(np.arange(SIZE)[:, None] < 6, length, 3)
     mask = np.arange(3) < length
     x, y = batch()
-    x["audio_mask"], y["padding_mask"] = tf.constant(mask), tf.constant(mask)
+    x["audio_mask"], y["frame_mask"] = tf.constant(mask), tf.constant(mask)
     x["audio"] = tf.where(mask[:, :, None], x["audio"], np.inf)
     for step in range(20):
         mixed_x, mixed_y = mixup(x, y, seed=(7, step), rate=1.0, concentration=1.0, silence={})
         clip = mixed_y["clip"].numpy()
         longest = np.array([length[share > 0].max() for share in clip])[:, None]
         np.testing.assert_array_equal(mixed_x["audio_mask"], np.arange(3) < longest)
-        np.testing.assert_array_equal(mixed_y["padding_mask"], np.arange(3) < longest)
+        np.testing.assert_array_equal(mixed_y["frame_mask"], np.arange(3) < longest)
         expected = clip[:, None, :] * mask.T[None]
         np.testing.assert_array_equal(mixed_x["audio"], expected)
         np.testing.assert_array_equal(mixed_y["frame"], expected)

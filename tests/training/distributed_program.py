@@ -35,7 +35,7 @@ TARGETS = {
     "supervision": np.tile(SUPERVISION, STEPS),
     "clip": RANDOM.integers(0, 2, (STEPS * BATCH, CLASSES)).astype("float32"),
     "frame": RANDOM.integers(0, 2, (STEPS * BATCH, FRAMES, CLASSES)).astype("float32"),
-    "padding_mask": np.arange(FRAMES) < RANDOM.integers(1, FRAMES + 1, (STEPS * BATCH, 1)),
+    "frame_mask": np.arange(FRAMES) < RANDOM.integers(1, FRAMES + 1, (STEPS * BATCH, 1)),
 }
 
 
@@ -123,7 +123,7 @@ def batches(name):
         data = (CLIPS, TARGETS["clip"])
     elif name == "normalised":
         audio = np.random.default_rng(1).normal(size=(STEPS * BATCH, 16, 8)).astype("float32")
-        targets = {**TARGETS, "frame": TARGETS["frame"][:, :4], "padding_mask": TARGETS["padding_mask"][:, :4]}
+        targets = {**TARGETS, "frame": TARGETS["frame"][:, :4], "frame_mask": TARGETS["frame_mask"][:, :4]}
         data = ({**CLIPS, "audio": audio, "video": CLIPS["video"][:, :4]}, targets)
     else:
         data = ({"audio": CLIPS["audio"]}, TARGETS)
@@ -204,7 +204,7 @@ def on_two_devices(folder):
             found[f"{name} {devices}"] = state(train(name, strategy))
     found["float16 two"] = state(train("float16", two))
     # Keras' fit cannot share out booleans.
-    floats = batches("detection").map(lambda x, y: (x, {**y, "padding_mask": tf.cast(y["padding_mask"], "float32")}))
+    floats = batches("detection").map(lambda x, y: (x, {**y, "frame_mask": tf.cast(y["frame_mask"], "float32")}))
     found["detection keras"] = state(train("detection", two, fit=keras_fit, data=floats))
 
     whole = train("noisy", two, epochs=2)

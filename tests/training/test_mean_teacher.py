@@ -83,7 +83,7 @@ def by_hand(model, x, y, training):
         {k: v.numpy() for k, v in part(x, training=training).items()} for part in (model.student, model.teacher)
     )
     bce = lambda t, p: -(t * np.log(p) + (1 - t) * np.log(1 - p))  # noqa: E731
-    real = y.get("padding_mask", np.ones((len(y["clip"]), FRAMES), bool))
+    real = y.get("frame_mask", np.ones((len(y["clip"]), FRAMES), bool))
     weak, strong, frame = [], [], []
     for i, kind in enumerate(y["supervision"]):
         if kind == 1:
@@ -295,11 +295,11 @@ def test_clip_targets_of_strong_clips_and_frame_targets_of_weak_ones_count_for_n
 
 def test_padded_frames_count_in_no_loss():
     x, y = make_data()
-    y["padding_mask"] = np.arange(FRAMES) < np.array([6, 4, 3, 2, 6, 1, 6, 5])[:, None]
+    y["frame_mask"] = np.arange(FRAMES) < np.array([6, 4, 3, 2, 6, 1, 6, 5])[:, None]
     model = make_model(student=make_student(dropout=0.0))
-    changed = {**y, "frame": np.where(y["padding_mask"][:, :, None], y["frame"], np.nan)}
+    changed = {**y, "frame": np.where(y["frame_mask"][:, :, None], y["frame"], np.nan)}
     assert_equal(gradients(model, x, y)[0], gradients(model, x, changed)[0])
-    other = {k: v for k, v in y.items() if k != "padding_mask"}
+    other = {k: v for k, v in y.items() if k != "frame_mask"}
     assert np.any(gradients(model, x, y)[0][0] != gradients(model, x, other)[0][0])
 
 
@@ -310,7 +310,7 @@ def test_padded_frames_count_in_no_loss():
 def test_history_holds_every_term_and_each_is_right(masked):
     x, y = make_data()
     if masked:
-        y["padding_mask"] = np.arange(FRAMES) < np.array([6, 4, 3, 2, 6, 1, 6, 5])[:, None]
+        y["frame_mask"] = np.arange(FRAMES) < np.array([6, 4, 3, 2, 6, 1, 6, 5])[:, None]
     # Without dropout the pass can be repeated by hand; a teacher that differs makes the terms non-zero.
     model = make_model(student=make_student(dropout=0.0))
     for weight in model.teacher.weights:

@@ -16,12 +16,6 @@ from media_corpus import bursts, write_clip
 
 import avkeras
 
-# Examples on files or objects of the user's own, which do not run as they stand. Strict: a mended one leaves this list.
-NOT_SELF_CONTAINED = {
-    "avkeras.reports.curves.training_curves",
-    "avkeras.reports.visualize.clip_attention_figure",
-}
-
 MODULES = ["avkeras", *sorted(info.name for info in pkgutil.walk_packages(avkeras.__path__, "avkeras."))]
 
 
@@ -32,12 +26,6 @@ def examples():
         for test in finder.find(importlib.import_module(name), extraglobs={"np": numpy, "tf": tensorflow}):
             if test.examples:
                 yield test
-
-
-def parameters():
-    for example in examples():
-        marks = [pytest.mark.xfail(strict=True)] if example.name in NOT_SELF_CONTAINED else []
-        yield pytest.param(example, id=example.name, marks=marks)
 
 
 @pytest.fixture(scope="session")
@@ -61,7 +49,7 @@ def trained(tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize("example", list(parameters()))
+@pytest.mark.parametrize("example", [pytest.param(example, id=example.name) for example in examples()])
 def test_example(example, media, trained, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     source = "".join(one.source for one in example.examples)

@@ -32,7 +32,7 @@ def training_curves(
         AvkerasError: the table cannot be read or lacks a column.
 
     Example:
-        >>> training_curves("metrics.csv", "curves.png")
+        >>> training_curves("runs/tagging/audio/metrics.csv", "curves.png")
         PosixPath('curves.png')
     """
     from matplotlib.figure import Figure

@@ -161,8 +161,13 @@ def clip_attention_figure(
         AvkerasError: the model tells no attention, or the query is not in the clip.
 
     Example:
-        >>> clip_attention_figure("clip.png", model, audio="clip.mp4", video="clip.mp4",
-        ...                       audio_embedder=vggish, video_embedder=vgg16)
+        >>> import keras
+        >>> from avkeras import load
+        >>> hears, sees = (load("runs/tagging/audio+video").embedders[name] for name in ("audio", "video"))
+        >>> model = keras.saving.load_model("runs/tagging/audio+video/model.keras")
+        >>> clip_attention_figure(
+        ...     "clip.png", model, audio="clip.mp4", video="clip.mp4", audio_embedder=hears, video_embedder=sees
+        ... )
         PosixPath('clip.png')
     """
     found = read_attention(

@@ -11,7 +11,14 @@ _SHAPES = {
 
 
 class SavedNames:
-    """Put before `keras.layers.Layer` among a layer's bases: it loads what was saved under the names of before."""
+    """Put before `keras.layers.Layer` among a layer's bases: it loads what was saved under the names of before.
+
+    Example:
+        >>> from avkeras.layers import MultiHeadAttention
+        >>> saved = {"num_heads": 2, "key_dim": 8, "function": "softmax"}
+        >>> MultiHeadAttention.from_config(saved).get_config()["attention"]
+        'softmax'
+    """
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Any:

@@ -247,7 +247,7 @@ def test_every_value_reaches_get_config_and_the_layers():
     config = model.get_config()
     assert config == values | {"name": "mine", "trainable": True, "dtype": "float32"}
     block = {name: values[name] for name in ("dim", "num_heads", "key_dim", "hidden_dim", "dropout", "epsilon")}
-    block |= {"function": "normalized_sigmoid", "layer_norm_epsilon": 1e-3}
+    block |= {"attention": "normalized_sigmoid", "layer_norm_epsilon": 1e-3}
     for layer in (model.get_layer("encoder_1"), model.get_layer("decoder_1")):
         assert block.items() <= layer.get_config().items()
     assert model.get_layer("first_map").kernel.shape == (4, 12)
@@ -341,7 +341,7 @@ def test_global_policy_is_followed():
         ({"first": "touch"}, "first names 'touch', dims holds only video, audio"),
         ({"second": "touch"}, "second names 'touch', dims holds only video, audio"),
         ({"positions": ("audio", "touch")}, "positions names 'touch', dims holds only video, audio"),
-        ({"attention": "relu"}, "function must be one of softmax, sigmoid, normalized_sigmoid, not 'relu'"),
+        ({"attention": "relu"}, "attention must be one of softmax, sigmoid, normalized_sigmoid, not 'relu'"),
         ({"aggregation": "median"}, "method must be 'mean' or 'max', not 'median'"),
         ({"dropout": 1.5}, r"rate must be in \[0, 1\), not 1.5"),
     ],

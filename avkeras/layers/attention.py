@@ -1,11 +1,13 @@
 """Multi-head attention with three attention functions (2019, sections 2.1.1 and 2.2.5)."""
 
+from typing import ClassVar
+
 import keras
 from keras import ops
 
 from avkeras.layers import kernels
 from avkeras.layers.dropout import Dropout
-from avkeras.layers.saved_names import SavedNames
+from avkeras.layers.sequence_layer import SequenceLayer
 
 ATTENTION_FUNCTIONS = ("softmax", "sigmoid", "normalized_sigmoid")
 
@@ -46,7 +48,7 @@ def attention_weights(scores, padding_mask=None, *, attention: str = "softmax", 
 
 
 @keras.saving.register_keras_serializable(package="avkeras")
-class MultiHeadAttention(SavedNames, keras.layers.Layer):
+class MultiHeadAttention(SequenceLayer):
     """Multi-head scaled dot-product attention (2019, figure 2; 2022, equation 1).
 
     The answer is the same with and without dropout and with and without returned scores, whatever the function.
@@ -74,6 +76,8 @@ class MultiHeadAttention(SavedNames, keras.layers.Layer):
         >>> layer(np.ones((2, 5, 16)), np.ones((2, 7, 16))).shape
         TensorShape([2, 5, 16])
     """
+
+    masks: ClassVar = {"padding_mask": ("value", "query")}
 
     def __init__(
         self,

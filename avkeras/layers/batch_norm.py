@@ -4,11 +4,11 @@ import keras
 from keras import ops
 
 from avkeras.layers import kernels
-from avkeras.layers.saved_names import SavedNames
+from avkeras.layers.sequence_layer import SequenceLayer
 
 
 @keras.saving.register_keras_serializable(package="avkeras")
-class MaskedBatchNormalization(SavedNames, keras.layers.Layer):
+class MaskedBatchNormalization(SequenceLayer):
     """Normalises each channel by its mean and variance over the real frames of the batch (2022, section 2.1.2, 3.1.2).
 
     Where no frame of a batch is padded, as when all clips last 10 s, a fused operation does it (`kernels.batch_norm`).

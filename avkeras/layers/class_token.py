@@ -3,11 +3,11 @@
 import keras
 from keras import ops
 
-from avkeras.layers.saved_names import SavedNames
+from avkeras.layers.sequence_layer import SequenceLayer
 
 
 @keras.saving.register_keras_serializable(package="avkeras")
-class ClassToken(SavedNames, keras.layers.Layer):
+class ClassToken(SequenceLayer):
     """Puts a learnable vector before each sequence, whose output gives the clip's probabilities (2022, section 2.1.1).
 
     Args:
@@ -42,6 +42,9 @@ class ClassToken(SavedNames, keras.layers.Layer):
         token = ops.zeros_like(inputs[:, :1]) + ops.cast(self.token, inputs.dtype)
         padding_mask = ops.concatenate([ops.ones_like(padding_mask[:, :1]), padding_mask], axis=1)
         return ops.concatenate([token, inputs], axis=1), padding_mask
+
+    def compute_mask(self, inputs, previous_mask):
+        """Returns None: the outputs hold their mask."""
 
     def get_config(self):
         """Returns the constructor's values."""

@@ -1,6 +1,7 @@
 """Conformer blocks (2022, section 2.1.2 and figure 3)."""
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import keras
 
@@ -8,10 +9,10 @@ from avkeras.layers.convolution_module import ConvolutionModule
 from avkeras.layers.dropout import Dropout
 from avkeras.layers.feed_forward import FeedForward
 from avkeras.layers.relative_attention import RelativeMultiEncoderAttention, RelativeMultiHeadAttention
-from avkeras.layers.saved_names import SavedNames
+from avkeras.layers.sequence_layer import SequenceLayer
 
 
-class _Block(SavedNames, keras.layers.Layer):
+class _Block(SequenceLayer):
     """What the encoder's and the decoder's block share: values, sublayers, residuals."""
 
     def __init__(
@@ -199,6 +200,8 @@ class ConformerDecoderBlock(_Block):
         >>> block(np.ones((1, 8, 16)), {"audio": np.ones((1, 7, 16))}).shape
         TensorShape([1, 8, 16])
     """
+
+    masks: ClassVar = {"padding_mask": ("inputs",), "padding_masks": ("encoded",)}
 
     def __init__(self, *, encoders: Sequence[str], query_offset: int = -1, **kwargs) -> None:
         super().__init__(**kwargs)

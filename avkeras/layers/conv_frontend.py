@@ -8,14 +8,14 @@ from keras import ops
 from avkeras.layers import kernels
 from avkeras.layers.batch_norm import MaskedBatchNormalization
 from avkeras.layers.dropout import Dropout
-from avkeras.layers.saved_names import SavedNames
+from avkeras.layers.sequence_layer import SequenceLayer
 
 FILTERS = (16, 32, 64, 128, 128, 128, 128)
 POOLING = ((2, 2), (2, 2), (2, 2), (1, 2), (1, 2), (1, 2), (1, 1))
 
 
 @keras.saving.register_keras_serializable(package="avkeras")
-class ConvFrontend(SavedNames, keras.layers.Layer):
+class ConvFrontend(SequenceLayer):
     """Stacks of convolution, batch normalisation, ReLU, dropout and average pooling (2022, section 3.1.2).
 
     The stacks pool all bands into one, and 8 frames into one by default: 512 x 64 gives 64 vectors, as in the paper.
@@ -121,6 +121,9 @@ class ConvFrontend(SavedNames, keras.layers.Layer):
             frames = None if frames is None else -(-frames // pooled)
         vectors = keras.KerasTensor((batch, frames, self.filters[-1]), self.compute_dtype)
         return vectors, keras.KerasTensor((batch, frames), "bool")
+
+    def compute_mask(self, inputs, previous_mask):
+        """Returns None: the outputs hold their mask."""
 
     def get_config(self):
         """Returns the constructor's values."""

@@ -5,11 +5,11 @@ from keras import ops
 
 from avkeras.layers.batch_norm import MaskedBatchNormalization
 from avkeras.layers.dropout import Dropout
-from avkeras.layers.saved_names import SavedNames
+from avkeras.layers.sequence_layer import SequenceLayer
 
 
 @keras.saving.register_keras_serializable(package="avkeras")
-class ConvolutionModule(SavedNames, keras.layers.Layer):
+class ConvolutionModule(SequenceLayer):
     """Lets neighbouring frames meet (2022, section 2.1.2).
 
     In order: pointwise convolution with a gated linear unit, depthwise convolution, batch normalisation, Swish,

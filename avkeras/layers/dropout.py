@@ -6,12 +6,13 @@ import keras
 from keras import ops
 
 from avkeras.layers.kernels import hash_words
+from avkeras.layers.sequence_layer import SequenceLayer
 
 _HALF_LEVELS = 1 << 16
 
 
 @keras.saving.register_keras_serializable(package="avkeras")
-class Dropout(keras.layers.Layer):
+class Dropout(SequenceLayer):
     """Sets a share `rate` of the values to zero and scales the rest by `1 / (1 - rate)` (2019, section 3.2.7).
 
     A random generator makes one number per value, and these models are small enough to feel it. Here it makes two
@@ -41,7 +42,6 @@ class Dropout(keras.layers.Layer):
             raise ValueError(f"rate must be in [0, 1), not {rate}")
         self.rate = rate
         self.seed = seed
-        self.supports_masking = True
         if rate > 0:
             self.seed_generator = keras.random.SeedGenerator(seed)
         self.built = True

@@ -3,10 +3,11 @@
 import keras
 
 from avkeras.layers.dropout import Dropout
+from avkeras.layers.sequence_layer import SequenceLayer
 
 
 @keras.saving.register_keras_serializable(package="avkeras")
-class FeedForward(keras.layers.Layer):
+class FeedForward(SequenceLayer):
     """Two maps with an activation between them, each followed by dropout (2019, section 3.2.5; 2022, section 2.1.1).
 
     Args:

@@ -1,16 +1,17 @@
 """Cross-attention to several encoders, combined by weights (2022, section 2.2)."""
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import keras
 from keras import ops
 
 from avkeras.layers.attention import MultiHeadAttention
-from avkeras.layers.saved_names import SavedNames
+from avkeras.layers.sequence_layer import SequenceLayer
 
 
 @keras.saving.register_keras_serializable(package="avkeras")
-class MultiEncoderAttention(SavedNames, keras.layers.Layer):
+class MultiEncoderAttention(SequenceLayer):
     """One cross-attention per encoder; the outputs are combined as sum_i w_i y_i (2022, figure 4).
 
     A weight of 0 shuts an encoder out of output and gradient for that clip. With one encoder and weights of 0 or 1 this
@@ -43,6 +44,8 @@ class MultiEncoderAttention(SavedNames, keras.layers.Layer):
         >>> layer(np.ones((2, 5, 16)), encoded, padding_masks, np.full((2, 2), 0.5)).shape
         TensorShape([2, 5, 16])
     """
+
+    masks: ClassVar = {"padding_masks": ("encoded",)}
 
     def __init__(
         self,

@@ -3,10 +3,11 @@
 import keras
 
 from avkeras.layers import kernels
+from avkeras.layers.sequence_layer import SequenceLayer
 
 
 @keras.saving.register_keras_serializable(package="avkeras")
-class LengthLimit(keras.layers.Layer):
+class LengthLimit(SequenceLayer):
     """Refuses sequences that are longer than the model was made for and passes the others on.
 
     Where the length is known only at run time, TensorFlow checks it there; other backends then do not check.

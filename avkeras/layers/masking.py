@@ -3,11 +3,11 @@
 import keras
 from keras import ops
 
-from avkeras.layers.saved_names import SavedNames
+from avkeras.layers.sequence_layer import SequenceLayer
 
 
 @keras.saving.register_keras_serializable(package="avkeras")
-class CleanInput(keras.layers.Layer):
+class CleanInput(SequenceLayer):
     """Replaces padded frames by zeros, so that whatever lies in them (even NaN) reaches neither output nor gradient.
 
     A mask in attention is not enough: 0 * NaN is NaN.
@@ -41,7 +41,7 @@ class CleanInput(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="avkeras")
-class StandIn(SavedNames, keras.layers.Layer):
+class StandIn(SequenceLayer):
     """Puts a learnt vector in every frame of a sequence that is absent (beyond the 2019 paper; SPEC: absent video).
 
     An absent sequence takes the length of the other one, so that padding does not change the answer; where it is padded
@@ -86,13 +86,16 @@ class StandIn(SavedNames, keras.layers.Layer):
         filled = ops.where(present[:, None, None], inputs, ops.cast(self.vector, inputs.dtype))
         return filled, ops.where(present[:, None], padding_mask, stand_in_mask)
 
+    def compute_mask(self, inputs, previous_mask):
+        """Returns None: the outputs hold their mask."""
+
     def get_config(self):
         """Returns the constructor's values."""
         return {**super().get_config(), "initializer": keras.initializers.serialize(self.initializer)}
 
 
 @keras.saving.register_keras_serializable(package="avkeras")
-class Aggregation(SavedNames, keras.layers.Layer):
+class Aggregation(SequenceLayer):
     """Pools the probabilities of the real frames into one vector per clip (2019, section 2.2.4).
 
     Args:
@@ -128,6 +131,9 @@ class Aggregation(SavedNames, keras.layers.Layer):
             return ops.max(inputs, axis=1)
         frames = ops.sum(ops.cast(padding_mask, inputs.dtype), axis=1, keepdims=True)
         return ops.sum(inputs, axis=1) / ops.maximum(frames, 1)
+
+    def compute_mask(self, inputs, previous_mask):
+        """Returns None: no frames are left."""
 
     def get_config(self):
         """Returns the constructor's values."""

@@ -4,9 +4,11 @@ import keras
 import numpy as np
 from keras import ops
 
+from avkeras.layers.sequence_layer import SequenceLayer
+
 
 @keras.saving.register_keras_serializable(package="avkeras")
-class SinusoidalPositions(keras.layers.Layer):
+class SinusoidalPositions(SequenceLayer):
     """Adds sinusoidal positional encodings (2019, section 2.1.2).
 
     Even columns hold sin(position / w), odd columns cos(position / w), with w = max_wavelength^(column pair / dim).
@@ -50,7 +52,7 @@ class SinusoidalPositions(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="avkeras")
-class LearnedPositions(keras.layers.Layer):
+class LearnedPositions(SequenceLayer):
     """Adds learnable encodings of the absolute positions (2022, section 2.1.1).
 
     Args:

@@ -6,9 +6,11 @@ import keras
 import numpy as np
 from keras import ops
 
+from avkeras.layers.sequence_layer import SequenceLayer
+
 
 @keras.saving.register_keras_serializable(package="avkeras")
-class PerBandStandardization(keras.layers.Layer):
+class PerBandStandardization(SequenceLayer):
     """Subtracts each band's mean and divides by its standard deviation over the training clips (2022, section 3.1.2).
 
     The statistics are weights that no optimizer trains: saved, loaded, copied and exchanged as all weights are.

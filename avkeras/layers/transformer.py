@@ -1,6 +1,7 @@
 """Transformer blocks: post-norm as in 2019, pre-norm as in 2022."""
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import keras
 
@@ -8,10 +9,10 @@ from avkeras.layers.attention import MultiHeadAttention
 from avkeras.layers.dropout import Dropout
 from avkeras.layers.feed_forward import FeedForward
 from avkeras.layers.fusion import MultiEncoderAttention
-from avkeras.layers.saved_names import SavedNames
+from avkeras.layers.sequence_layer import SequenceLayer
 
 
-class _Block(SavedNames, keras.layers.Layer):
+class _Block(SequenceLayer):
     """What the encoder's and the decoder's block share: values, self-attention, feed-forward, residuals."""
 
     def __init__(
@@ -168,6 +169,8 @@ class TransformerDecoderBlock(_Block):
         >>> block(np.ones((1, 5, 16)), {"video": np.ones((1, 7, 16))}).shape
         TensorShape([1, 5, 16])
     """
+
+    masks: ClassVar = {"padding_mask": ("inputs",), "padding_masks": ("encoded",)}
 
     def __init__(self, *, encoders: Sequence[str], **kwargs) -> None:
         super().__init__(**kwargs)

@@ -11,7 +11,8 @@ class SequenceModel(keras.Model):
     """A functional Keras model of named sequences that may be absent, each with an optional mask `<name>_mask`.
 
     It is called with a dict of one sequence or more, `(batch, frames, dim)`; one that is left out is absent from every
-    clip of the batch, as if its mask were False throughout.
+    clip of the batch, as if its mask were False throughout. A mask that Keras attached to a sequence (by
+    `keras.layers.Masking`) is its mask where none is given.
 
     Args:
         inputs: dict of names to `keras.Input`.
@@ -41,6 +42,9 @@ class SequenceModel(keras.Model):
             inputs = self._complete(inputs)
         return super().call(inputs, training=training, mask=mask, **kwargs)
 
+    def compute_mask(self, inputs, previous_mask):
+        """Returns None: the outputs have no padding that Keras would have to know of."""
+
     def _complete(self, inputs):
         """Returns all inputs of the model, from those that are given."""
         given = {name: value for name, value in inputs.items() if value is not None}
@@ -49,15 +53,17 @@ class SequenceModel(keras.Model):
         if like is None:
             known, found = " or ".join(sequences), ", ".join(given) or "nothing"
             raise ValueError(f"{self.name} needs {known}, but is given {found}")
-        absent = {}
+        added = {}
         for name in sequences:
             if name not in given:
-                absent |= self._absent(name, like)
+                added |= self._absent(name, like)
+            elif (attached := getattr(given[name], "_keras_mask", None)) is not None:
+                added[f"{name}_mask"] = _tensor(given.get(f"{name}_mask", attached))
         if isinstance(like, keras.KerasTensor):  # of another Keras model, in which no input may be None
-            unmasked = [name for name in sequences if f"{name}_mask" not in given | absent]
-            absent |= {f"{name}_mask": _whole(given[name]) for name in unmasked}
-        if absent:  # Keras takes arrays or tensors, not both
-            given = {name: _tensor(value) for name, value in given.items()} | absent
+            unmasked = [name for name in sequences if f"{name}_mask" not in given | added]
+            added |= {f"{name}_mask": _whole(given[name]) for name in unmasked}
+        if added:  # Keras takes arrays or tensors, not both
+            given = {name: _tensor(value) for name, value in given.items()} | added
         return dict.fromkeys(name for name in self.input if name.endswith("_mask")) | given
 
     def _absent(self, name, like):

@@ -47,6 +47,7 @@ def check_layer(
     case = _Case(layer_class, dict(config), inputs, call)
     _check_config(case)
     _check_build(case)
+    _check_call_defaults(case)
     _check_symbolic(case, tolerance, dynamic)
     for policy in policies:
         _check_precision(case, policy, half_tolerance)
@@ -178,6 +179,19 @@ def _check_build(case):
             shapes = {f"{name}_shape": shape for name, shape in shapes.items() if f"{name}_shape" in (first, *others)}
         built.build(**keras.tree.map_structure(lambda leaf: leaf.shape, shapes))
     assert [w.shape for w in built.weights] == [w.shape for w in layer.weights], "build does not create all weights"
+
+
+def _check_call_defaults(case):
+    """The layer answers without its optional call arguments, as it does with their documented defaults."""
+    layer, inputs = case.layer_class(**case.config), case.inputs
+    parameters = inspect.signature(layer.call).parameters
+    needed = [name for name, parameter in parameters.items() if parameter.default is parameter.empty]
+    given = inputs if isinstance(inputs, Mapping) and set(inputs) <= set(parameters) else {needed[0]: inputs}
+    given = {name: given[name] for name in needed}
+    outputs = layer(**given)
+    assert all(np.isfinite(output).all() for output in _flat(outputs)), "with call defaults"
+    defaults = {name: parameter.default for name, parameter in parameters.items() if name not in needed}
+    _assert_equal(layer(**given, **defaults), outputs, 0, "call defaults that are given")
 
 
 class _Shape:

@@ -1,6 +1,7 @@
 """Adam with one fused operation per variable."""
 
 import keras
+from keras import ops
 
 
 @keras.saving.register_keras_serializable(package="avkeras")
@@ -23,6 +24,22 @@ class Adam(keras.optimizers.Adam):
         True
     """
 
+    _powers = None
+
+    def apply(self, grads, trainable_variables=None):
+        """Updates the variables from their gradients."""
+        # What depends on the step alone is worked out here: once, not once per variable.
+        self._powers = self._powers_of_step()
+        try:
+            super().apply(grads, trainable_variables)
+        finally:
+            self._powers = None
+
+    def _powers_of_step(self):
+        """Returns both decays to the power of the step."""
+        step = ops.cast(ops.convert_to_tensor(self.iterations) + 1, "float32")
+        return ops.power(ops.cast(self.beta_1, "float32"), step), ops.power(ops.cast(self.beta_2, "float32"), step)
+
     def update_step(self, gradient, variable, learning_rate):
         """Updates one variable from its gradient."""
         if keras.backend.backend() != "tensorflow" or self.amsgrad:
@@ -32,13 +49,13 @@ class Adam(keras.optimizers.Adam):
         if isinstance(gradient, tf.IndexedSlices):
             return super().update_step(gradient, variable, learning_rate)
         index = self._get_variable_index(variable)
-        step = tf.cast(keras.ops.convert_to_tensor(self.iterations) + 1, variable.dtype)
+        power_1, power_2 = self._powers or self._powers_of_step()
         return tf.raw_ops.ResourceApplyAdam(
             var=variable.handle,
             m=self._momentums[index].value.handle,
             v=self._velocities[index].value.handle,
-            beta1_power=tf.cast(self.beta_1, variable.dtype) ** step,
-            beta2_power=tf.cast(self.beta_2, variable.dtype) ** step,
+            beta1_power=tf.cast(power_1, variable.dtype),
+            beta2_power=tf.cast(power_2, variable.dtype),
             lr=tf.cast(learning_rate, variable.dtype),
             beta1=self.beta_1,
             beta2=self.beta_2,

@@ -222,6 +222,7 @@ def test_the_recipe_goes_on_with_a_run_and_shows_its_table(values, report, capsy
         run_recipe({"small": values}, description="", arguments=["--preset", "large"])
 
 
+@pytest.mark.slow
 def test_other_postprocessing_is_tuned_and_scored_beside(values, report, tmp_path):
     assert not (values.out / "postprocessing.csv").exists()
     own = dataclasses.replace(values, out=tmp_path / "run", epochs=1, postprocessing=("boxes", "hysteresis"))

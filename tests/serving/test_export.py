@@ -8,6 +8,7 @@ from avkeras.errors import AvkerasError
 from avkeras.models.audiovisual_transformer import AudiovisualTransformer
 from avkeras.models.ensemble import ensemble
 from avkeras.serving.export_tagging import export_model, read_description
+from avkeras.training.adam import Adam
 
 CLASSES = ["Car", "Train", "Scream"]
 
@@ -149,7 +150,7 @@ def test_every_weight_is_written_once_and_no_optimizer(tmp_path):
     import tensorflow as tf
 
     model = tiny_model()
-    model.compile("adam", "binary_crossentropy")
+    model.compile(Adam(), "binary_crossentropy")
     model.train_on_batch(embeddings(), np.zeros((3, 3)))
     folder = export_model(model, tmp_path / "1", classes=CLASSES, threshold=0.5)
     shapes = tf.train.load_checkpoint(str(folder / "variables" / "variables")).get_variable_to_shape_map()

@@ -86,6 +86,7 @@ def children(process):
     return {int(line) for line in found.stdout.split()} - {process.pid}
 
 
+@pytest.mark.slow
 def test_a_killed_table_goes_on_and_repeats_no_finished_run(root):
     wanted = {AUDIO: [0, 1]}
     results = ResultsFile(root / "results.jsonl")

@@ -73,6 +73,7 @@ def two_devices(tmp_path_factory):
     return read(folder / "found.npz")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["plain", "detection", "fusing"])
 def test_two_devices_end_where_one_does(two_devices, name):
     """Fusing too, as its weight is one draw for all replicas: drawn apart, they would end elsewhere."""
@@ -82,17 +83,20 @@ def test_two_devices_end_where_one_does(two_devices, name):
     assert min(moved) > 1e-4  # there was something to learn
 
 
+@pytest.mark.slow
 def test_parts_of_a_batch_that_hold_different_kinds_of_clips_add_up(two_devices):
     # Keras' own fit gives the first replica all labelled clips, the other all unlabelled ones.
     assert_close(two_devices["detection one"], two_devices["detection keras"])
 
 
+@pytest.mark.slow
 def test_float16_on_two_devices_ends_near_float32(two_devices):
     one, two = two_devices["detection one"], two_devices["float16 two"]
     for name in ("variable 001", "variable 005", "history loss"):  # weights of the student, of the teacher
         np.testing.assert_allclose(two[name], one[name], atol=1e-3, err_msg=name)
 
 
+@pytest.mark.slow
 def test_replicas_draw_masks_of_their_own(two_devices):
     assert len(two_devices["noisy masks"]) == 2  # of the student and of the teacher
     for first, second in two_devices["noisy masks"].values():
@@ -100,6 +104,7 @@ def test_replicas_draw_masks_of_their_own(two_devices):
         assert first[1] == second[1] == 8  # draws
 
 
+@pytest.mark.slow
 def test_a_resumed_run_is_one_that_was_never_interrupted(two_devices):
     whole, resumed = two_devices["noisy whole"], two_devices["noisy resumed"]
     for name in whole:
@@ -107,10 +112,12 @@ def test_a_resumed_run_is_one_that_was_never_interrupted(two_devices):
         np.testing.assert_array_equal(resumed[name], expected, err_msg=name)
 
 
+@pytest.mark.slow
 def test_a_model_that_was_saved_under_a_strategy_is_an_ordinary_one(two_devices):
     np.testing.assert_allclose(two_devices["saved"]["outside"], two_devices["saved"]["inside"], atol=1e-6)
 
 
+@pytest.mark.slow
 def test_an_overflow_on_one_replica_leaves_the_step_out_on_all(two_devices):
     start, end = two_devices["overflow start"], two_devices["overflow"]
     student = [name for name in end if name.startswith("variable 00") and name != "variable 000"]
@@ -119,6 +126,7 @@ def test_an_overflow_on_one_replica_leaves_the_step_out_on_all(two_devices):
         np.testing.assert_array_equal(end[name], start[name], err_msg=name)
 
 
+@pytest.mark.slow
 def test_what_would_not_equal_one_device_is_refused(two_devices):
     assert "multiple of the 2 replicas" in str(two_devices["uneven"]["message"])
     assert "global_clipnorm" in str(two_devices["clipping"]["message"])

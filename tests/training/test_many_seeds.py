@@ -52,6 +52,7 @@ def apart(sets):
     return {run.seed: run for run in train_seeds(build, training, {"validation": test}, seeds=SEEDS, **OPTIONS)}
 
 
+@pytest.mark.slow
 def test_one_after_the_other_each_run_is_what_train_gives(sets, apart, tmp_path):
     training, test = sets
     seed = SEEDS[-1]  # not the first, whose program the others take over

@@ -227,6 +227,7 @@ def test_half_precision_takes_inputs_as_they_are_until_the_student_casts_them():
     assert_equal(found.values(), expected.values())
 
 
+@pytest.mark.slow
 def test_compiled_by_xla_they_agree_within_rounding():
     model = make_model(student=make_fusing_student())
     model.compile(keras.optimizers.SGD(0.0), jit_compile=True)

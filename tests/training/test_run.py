@@ -72,6 +72,7 @@ def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("runs")
 
 
+@pytest.mark.slow
 def test_a_killed_and_resumed_run_equals_an_uninterrupted_one(folder):
     assert run(folder, "whole") == 20
     run(folder, "killed", kill_after=10)

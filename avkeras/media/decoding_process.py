@@ -133,17 +133,36 @@ class DecodingProcess:
             raise error
 
     def _receive(self, path: str | Path) -> tuple[str, Any]:
+        late = threading.Event()
         try:
             if self._connection.poll(self.patience):
-                return self._connection.recv()
+                # A process may also stop in the midst of a message.
+                with self._ended_after(self.patience, late):
+                    return self._connection.recv()
+            late.set()
         except (EOFError, OSError):  # OSError: it ended in the midst of a message
+            pass
+        if not late.is_set():
             try:
                 status = self._process.wait(timeout=5)
             except subprocess.TimeoutExpired:
                 status = 1
             ended = f"signal {signal.Signals(-status).name}" if status < 0 else f"status {status}"
-            raise MediaError(path, f"decoding it ended the decoding process ({ended}): damaged or too large") from None
+            raise MediaError(path, f"decoding it ended the decoding process ({ended}): damaged or too large")
         raise MediaError(path, f"nothing came of decoding it for {self.patience:g} s: given up")
+
+    @contextlib.contextmanager
+    def _ended_after(self, seconds: float, late: threading.Event) -> Iterator[None]:
+        def end():
+            late.set()
+            self.interrupt()
+
+        clock = threading.Timer(seconds, end)
+        clock.start()
+        try:
+            yield
+        finally:
+            clock.cancel()
 
     def _start(self) -> None:
         """Starts the process with the modules that this one has, and waits until it says that it is there."""

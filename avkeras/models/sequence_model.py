@@ -57,8 +57,8 @@ class SequenceModel(keras.Model):
         for name in sequences:
             if name not in given:
                 added |= self._absent(name, like)
-            elif (attached := getattr(given[name], "_keras_mask", None)) is not None:
-                added[f"{name}_mask"] = _tensor(given.get(f"{name}_mask", attached))
+            elif getattr(given[name], "_keras_mask", None) is not None:
+                added[f"{name}_mask"] = _tensor(given.get(f"{name}_mask", given[name]._keras_mask))
         if isinstance(like, keras.KerasTensor):  # of another Keras model, in which no input may be None
             unmasked = [name for name in sequences if f"{name}_mask" not in given | added]
             added |= {f"{name}_mask": _whole(given[name]) for name in unmasked}

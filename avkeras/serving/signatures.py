@@ -41,18 +41,23 @@ def serving_module(model: keras.Model, *, embedders: Mapping[str, Embedder]) -> 
     # The variables and not the model: it would be saved with its optimizer, and by Keras' own export twice.
     module.weights = [variable.value for variable in model.weights]
 
-    @tf.function
+    @tf.function(autograph=False)
     def predict(**inputs):
         found = model(inputs, training=False)
         if isinstance(found, Mapping):
             return {f"{name}_probabilities": value for name, value in found.items()}
         return {"probabilities": found}
 
+    @tf.function(autograph=False)
+    def predict_unmasked(**inputs):
+        # Traces the model no second time: a mask of ones is no mask.
+        return predict(**inputs, **{f"{name}_mask": tf.ones(tf.shape(one)[:2], bool) for name, one in inputs.items()})
+
     masked = {name: tf.TensorSpec(tensor.shape, tensor.dtype, name=name) for name, tensor in model.input.items()}
     unmasked = {name: spec for name, spec in masked.items() if not is_mask(name)}
     signatures = {
         "serving_default": predict.get_concrete_function(**masked),
-        "embeddings": predict.get_concrete_function(**unmasked),
+        "embeddings": predict_unmasked.get_concrete_function(**unmasked),
     }
     if not embedders:
         return module, signatures

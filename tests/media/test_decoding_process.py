@@ -138,3 +138,16 @@ def test_no_process_is_no_fault_of_the_file(film, monkeypatch, capfd):
         with DecodingProcess() as decoder, pytest.raises(DecoderUnavailable, match=program) as caught:
             list(decoder.iter_audio(film))
         assert "\n" not in str(caught.value)
+
+
+def test_a_process_that_stops_in_the_midst_of_a_message_is_given_up(film, monkeypatch):
+    stuck = (
+        "import os, time; from multiprocessing.connection import Connection; here = Connection({fd}); "
+        "here.send('ready'); here.recv(); os.write({fd}, (1000).to_bytes(4, 'big') + b'some'); time.sleep(60)"
+    )
+    monkeypatch.setattr("avkeras.media.decoding_process._PROGRAM", stuck)
+    with (
+        DecodingProcess(patience=0.5) as decoder,
+        pytest.raises(MediaError, match=r"nothing came of decoding it for 0\.5 s: given up"),
+    ):
+        list(decoder.iter_audio(film))

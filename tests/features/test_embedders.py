@@ -127,6 +127,7 @@ def test_a_build_that_dies_leaves_nothing_and_a_second_writer_keeps_the_first(tm
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
 
 
+@pytest.mark.slow
 def test_efficientnet_is_built_from_the_installed_weights(cache):
     embedder = load_embedder("efficientnet_lite0", modality="video", cache_dir=cache)
     from avkeras.features.networks.efficientnet_lite0 import load_efficientnet_lite0

@@ -107,6 +107,7 @@ def test_openl3_refuses_other_files(tmp_path):
         openl3.load_openl3(tmp_path / "absent.h5")
 
 
+@pytest.mark.slow
 def test_tce_equals_torchvision_from_its_checkpoint_to_the_saved_model(checkpoint, tmp_path, monkeypatch, caplog):
     arrays, expected = checkpoint
     state, storages = tensors(arrays)

@@ -22,7 +22,7 @@ def inputs():
     }
 
 
-@pytest.mark.parametrize("returned", [False, True])
+@pytest.mark.parametrize("returned", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_harness(returned):
     fixed = inputs()
     check_layer(

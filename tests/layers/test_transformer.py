@@ -47,7 +47,7 @@ def test_encoder_harness(pre_norm):
     check_layer(TransformerEncoderBlock, CONFIG | {"pre_norm": pre_norm}, encoder_inputs, alternatives=alternatives)
 
 
-@pytest.mark.parametrize("returned", [False, True])
+@pytest.mark.parametrize("returned", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_decoder_harness(returned):
     check_layer(
         TransformerDecoderBlock,

@@ -81,6 +81,7 @@ def test_a_graph_of_audio_alone(model):
     same(keras.Model(given, model({"audio": given}))(audio), model(with_masks(model, audio)))
 
 
+@pytest.mark.slow
 def test_fit_on_audio_alone_equals_fit_on_clips_without_video():
     histories = []
     for full in (False, True):

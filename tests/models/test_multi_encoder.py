@@ -131,7 +131,7 @@ def test_padding_changes_nothing(block):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("block", BLOCKS)
+@pytest.mark.parametrize("block", ["transformer", pytest.param("conformer", marks=pytest.mark.slow)])
 def test_trains_saves_and_loads(block, tmp_path):
     model = small_model(block, classes=["a", "b", "c", "d"], dropout=0.0, training_weight=0.5)
     clips = without_video(make_clips(size=4))

@@ -94,6 +94,7 @@ def test_the_command_exports_a_tagging_run_with_what_its_folder_tells(tagging, t
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_spread_over_runs_is_that_of_the_results_file(detection, tmp_path):
     import tensorflow as tf
 

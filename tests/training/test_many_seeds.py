@@ -63,6 +63,7 @@ def test_one_after_the_other_each_run_is_what_train_gives(sets, apart, tmp_path)
     np.testing.assert_allclose(apart[seed].losses, MetricsFile(tmp_path / "metrics.csv").read("val_loss"), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_together_each_run_is_what_it_is_apart(sets, apart):
     training, test = sets
     runs = list(train_seeds(build, training, {"validation": test}, seeds=SEEDS, together=True, **OPTIONS))

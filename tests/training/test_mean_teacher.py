@@ -203,7 +203,7 @@ def make_fusing_data(size=6):
     return x, y
 
 
-@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16", "mixed_float16"])
+@pytest.mark.parametrize("policy", ["float32", pytest.param("mixed_bfloat16", marks=pytest.mark.slow), "mixed_float16"])
 def test_a_teacher_equal_to_the_student_agrees_exactly_whatever_fusion_weight_is_drawn(policy):
     """One draw per batch, the same for student and teacher (2022, section 3.2.2)."""
     model = make_model(keras.optimizers.SGD(0.0), student=make_fusing_student(policy))

@@ -42,6 +42,13 @@ def add_arguments(parser) -> None:
         metavar="DIR",
         help="detection: folder for FILE.events.png; default: this one",
     )
+    parser.add_argument(
+        "--patience",
+        type=float,
+        default=120.0,
+        metavar="SECONDS",
+        help="give a file up of which decoding makes nothing for so long; default: 120",
+    )
     parser.add_argument("--json", action="store_true", help="one JSON object per file, on a line")
 
 
@@ -50,7 +57,7 @@ def run(options) -> None:
     from avkeras.errors import AvkerasError
     from avkeras.serving.predictor import load
 
-    predictor = load(options.model, embedders=options.embedders)
+    predictor = load(options.model, embedders=options.embedders, patience=options.patience)
     failed = 0
     for file in map(Path, options.files):
         (prediction,) = predictor.predict([file])
@@ -62,7 +69,8 @@ def run(options) -> None:
         if predictor.kind == "detection":
             from avkeras.reports.event_roll import event_roll_figure
 
-            figure = event_roll_figure(options.figures / f"{file.name}.events.png", prediction)
+            with predictor.decoder() as decoder:
+                figure = event_roll_figure(options.figures / f"{file.name}.events.png", prediction, decoder=decoder)
         sys.stdout.write(printable(shown(prediction, figure=figure, as_json=options.json)))
     if failed:
         raise AvkerasError(f"{failed} of {len(options.files)} files could not be predicted")

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from avkeras.errors import AvkerasError
 from avkeras.media.audio_track import LOUDEST
+
+if TYPE_CHECKING:
+    from avkeras.media.decoding_process import DecodingProcess, ThisProcess
 
 SILENT = 1e-4  # of full scale, as in `avkeras.media.audio`
 REACH = 0.25  # seconds that a picture stands for, or the time to the next, as in `avkeras.media.video`
@@ -141,10 +145,10 @@ class Arrays:
 
     Args:
         sound: of the clip.
-        pictures: of the clip; None: what is asked for is decoded from a file.
+        pictures: of the clip; or what decodes them from a file.
     """
 
-    def __init__(self, sound: Waveform, pictures: Pictures | None = None) -> None:
+    def __init__(self, sound: Waveform, pictures: Pictures | ThisProcess | DecodingProcess) -> None:
         self.sound = sound
         self.pictures = pictures
 
@@ -158,8 +162,6 @@ class Arrays:
         self, path: str | Path, times: Sequence[float], *, size=None, short_side: int | None = None, notes=None
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yields the pictures nearest to times; of the file at `path`, if there are no arrays."""
-        from avkeras.media.video import iter_frames
-
-        if self.pictures is None:
-            return iter_frames(path, times, size=size, short_side=short_side, notes=notes)
-        return self.pictures.at(times, size=size, short_side=short_side)
+        if isinstance(self.pictures, Pictures):
+            return self.pictures.at(times, size=size, short_side=short_side)
+        return self.pictures.iter_frames(path, times, size=size, short_side=short_side, notes=notes)

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Iterator, Sequence
 from multiprocessing.connection import Connection, Pipe
 from pathlib import Path
@@ -53,8 +54,8 @@ class ThisProcess:
 class DecodingProcess:
     """Decodes one file at a time in a process of its own, which is ended when a file keeps it too long.
 
-    A process that was ended, or that a file crashed, is started anew for the next file. It ends by itself when this
-    one does.
+    It starts with the first file, which takes 0.1 s. One that was ended, or that a file crashed, is started anew for
+    the next file. It ends with this object, and by itself when the process that asks does.
 
     Args:
         patience: seconds for which nothing may come of a file (10 s of sound, or 16 pictures).
@@ -90,10 +91,7 @@ class DecodingProcess:
     def close(self) -> None:
         """Ends the process."""
         if self._process is not None:
-            self._connection.close()
-            self._process.kill()
-            with contextlib.suppress(subprocess.TimeoutExpired):  # in a read that the system does not end: left alone
-                self._process.wait(timeout=5)
+            self._ended()
             self._process = self._connection = None
 
     def interrupt(self) -> None:
@@ -111,9 +109,15 @@ class DecodingProcess:
         notes = options.pop("notes", None)
         whole = False
         try:
+            asked = name, path, arguments, options, _working_folder(path)
             if self._process is None:
                 self._start()
-            self._connection.send((name, path, arguments, options))
+            try:
+                self._connection.send(asked)
+            except ConnectionError:  # something ended it while it had nothing to do
+                self.close()
+                self._start()
+                self._connection.send(asked)
             while True:
                 kind, value = self._receive(path)
                 if kind == "block":
@@ -180,6 +184,7 @@ class DecodingProcess:
             raise DecoderUnavailable(f"{sys.executable}: cannot be run to decode media ({error.strerror})") from error
         finally:
             theirs.close()
+        self._ended = weakref.finalize(self, _end, self._process, self._connection)
         try:
             self._connection.recv()
         except (EOFError, OSError):
@@ -187,6 +192,23 @@ class DecodingProcess:
             raise DecoderUnavailable(
                 f"{sys.executable}: ended before it decoded anything; its message stands above"
             ) from None
+
+
+def _end(process: subprocess.Popen, connection: Connection) -> None:
+    connection.close()
+    process.kill()
+    with contextlib.suppress(subprocess.TimeoutExpired):  # in a read that the system does not end: left alone
+        process.wait(timeout=5)
+
+
+def _working_folder(path: str | Path) -> str | None:
+    """Returns the folder that a relative path is meant from; it may be another one than when the process started."""
+    if os.path.isabs(path):
+        return None
+    try:
+        return os.getcwd()
+    except OSError:
+        raise MediaError(path, "no such file: the folder that it is looked for in is gone") from None
 
 
 def serve(fd: int, memory: int) -> None:
@@ -212,7 +234,9 @@ def serve(fd: int, memory: int) -> None:
     try:
         connection.send("ready")
         while True:
-            name, path, arguments, options = connection.recv()
+            name, path, arguments, options, folder = connection.recv()
+            if folder is not None:
+                os.chdir(folder)
             _decode(connection, name, path, arguments, options)
     except (EOFError, ConnectionError):
         pass

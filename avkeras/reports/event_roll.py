@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from avkeras.errors import MediaError
+from avkeras.features.clip_reading import Decoder
 from avkeras.features.extract_detection import HOP, SAMPLE_RATE
+from avkeras.media.decoding_process import ThisProcess
 from avkeras.reports.drawing import ACCENT, DOTS_PER_INCH, FAINT, INK, save_figure
 from avkeras.serving.clip_attention import SHORT_SIDE
 
@@ -22,7 +24,12 @@ _ENCODERS = ("#cfe0f3", "#fbe3c4", "#d8ecd2", "#ead6ee")
 
 
 def event_roll_figure(
-    path: str | Path, prediction: EventPrediction, *, video: str | Path | None = None, truth=None
+    path: str | Path,
+    prediction: EventPrediction,
+    *,
+    video: str | Path | None = None,
+    truth=None,
+    decoder: Decoder | None = None,
 ) -> Path:
     """Draw still images, log-mel spectrogram, for each class its probability over time, and the encoders' weights.
 
@@ -35,6 +42,7 @@ def event_roll_figure(
         prediction: of a detection model, from `avkeras.load(...).predict`.
         video: the file with the pictures; default: the predicted file. Without usable video there are no pictures.
         truth: true events, drawn as a thin line below those found; None: not known.
+        decoder: what decodes the pictures; default: this process.
 
     Returns:
         The file.
@@ -46,7 +54,7 @@ def event_roll_figure(
     """
     from matplotlib.figure import Figure
 
-    pictures, seen = still_images(video or prediction.path, prediction.duration)
+    pictures, seen = still_images(video or prediction.path, prediction.duration, decoder=decoder)
     classes = list(prediction.probabilities)
     heights = [0.95] * bool(seen.any()) + [1.5, _ROW * len(classes), 0.7]
     gap, top, bottom = 0.12, 0.45, 0.55
@@ -75,14 +83,14 @@ def event_roll_figure(
     return save_figure(figure, path)
 
 
-def still_images(path: str | Path, duration: float) -> tuple[np.ndarray, np.ndarray]:
+def still_images(path: str | Path, duration: float, *, decoder: Decoder | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Return 8 pictures spread over a clip, and which of them are there: none, if it has no usable video."""
-    from avkeras.media.video import load_frames
-
+    times = (np.arange(_PICTURES) + 0.5) * duration / _PICTURES
     try:
-        return load_frames(path, (np.arange(_PICTURES) + 0.5) * duration / _PICTURES, short_side=SHORT_SIDE)
+        (found,) = (decoder or ThisProcess()).iter_frames(path, times, short_side=SHORT_SIDE)
     except MediaError:
         return np.zeros((_PICTURES, 1, 1, 3), np.uint8), np.zeros(_PICTURES, bool)
+    return found
 
 
 def _draw_pictures(axes, pictures, seen, duration) -> None:

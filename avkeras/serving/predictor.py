@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
 from avkeras.errors import AvkerasError
+from avkeras.media.decoding_process import PATIENCE, DecoderUnavailable, DecodingProcess
 from avkeras.serving.prediction import Prediction
 from avkeras.serving.trained_embedders import Given, trained_embedders
 from avkeras.serving.trained_model import TrainedModel, load_trained
 
 
-def load(path: str | Path, *, embedders: Given = ()) -> Predictor:
+def load(path: str | Path, *, embedders: Given = (), patience: float = PATIENCE) -> Predictor:
     """Loads a trained model for clips.
 
     Args:
@@ -21,12 +23,15 @@ def load(path: str | Path, *, embedders: Given = ()) -> Predictor:
             tagging run, or an exported SavedModel.
         embedders: embedders, or their names or folders, in place of what the folder says of them: by the name of the
             model's input, or in any order. They must be the very ones of training.
+        patience: seconds for which nothing may come of decoding a file (10 s of sound, 16 pictures) before it is given
+            up, like one that is damaged.
 
     Returns:
         The predictor.
 
     Raises:
-        AvkerasError: the folder holds no model, or an embedder cannot be had or is another one than in training.
+        AvkerasError: the folder holds no model, an embedder cannot be had or is another one than in training, or
+            patience is not above 0.
 
     Example:
         >>> load("runs/tagging/audio+video")
@@ -34,15 +39,19 @@ def load(path: str | Path, *, embedders: Given = ()) -> Predictor:
     """
     model = load_trained(path)
     found = trained_embedders(model.facts["embedders"], folder=model.folder, given=embedders, bundled=model.bundled)
-    return Predictor(model, embedders=found)
+    return Predictor(model, embedders=found, patience=patience)
 
 
 class Predictor:
     """A trained model with its embedders, ready for clips; `avkeras.load` makes one.
 
+    Files are decoded in a process of their own, which starts with the first one and is kept for the next: one at which
+    decoding hangs or crashes is a file that cannot be used, and the others are answered.
+
     Args:
         model: of a run, or exported.
         embedders: by input, those of training.
+        patience: as for `avkeras.load`.
 
     Example:
         >>> detector = load("runs/detection")
@@ -50,7 +59,9 @@ class Predictor:
         ('detection', ('Alarm_bell_ringing', 'Blender'))
     """
 
-    def __init__(self, model: TrainedModel, *, embedders) -> None:
+    def __init__(self, model: TrainedModel, *, embedders, patience: float = PATIENCE) -> None:
+        if not patience > 0:
+            raise AvkerasError(f"patience {patience}: a number of seconds above 0 is wanted")
         if model.kind == "detection":
             from avkeras.serving.detection import DetectionAnswer as Answer
         else:
@@ -61,6 +72,8 @@ class Predictor:
         self.kind: str = model.kind
         self.classes: tuple[str, ...] = self.answer.classes
         self.embedders = self.answer.embedders
+        self.patience = patience
+        self._idle: list[DecodingProcess] = []
 
     def __repr__(self) -> str:
         return f"Predictor({str(self.folder)!r}: {self.kind} of {len(self.classes)} classes)"
@@ -96,6 +109,7 @@ class Predictor:
         Raises:
             MediaError: the one file's sound cannot be used.
             AvkerasError: the arguments do not fit each other, or the clip has no video and the model only sees.
+            DecoderUnavailable: the process that decodes cannot be started.
 
         Example:
             >>> tagger = load("runs/tagging/audio+video")
@@ -109,10 +123,23 @@ class Predictor:
         if pictures is not None or picture_times is not None or picture_rate is not None:
             raise AvkerasError("pictures: they go with a waveform and its rate; for files give video")
         if isinstance(clip, str | Path):
-            return self._predict(Path(clip), Path(clip if video is None else video), path=Path(clip))
+            with self.decoder() as decoder:
+                return self._predict(Path(clip), Path(clip if video is None else video), decoder, path=Path(clip))
         if video is not None:
             raise AvkerasError("video: it goes with one file, not with a list of them")
         return [self._predict_or_say_why(Path(one)) for one in clip]
+
+    @contextmanager
+    def decoder(self) -> Iterator[DecodingProcess]:
+        """Gives a process that decodes, one to each thread that asks; it is kept for the next that does."""
+        try:
+            decoder = self._idle.pop()
+        except IndexError:
+            decoder = DecodingProcess(patience=self.patience)
+        try:
+            yield decoder
+        finally:
+            self._idle.append(decoder)
 
     def _predict_waveform(self, samples, video, rate, pictures, picture_times, picture_rate) -> Prediction:
         from avkeras.features.clip_arrays import Arrays, Pictures, Waveform
@@ -121,16 +148,17 @@ class Predictor:
             raise AvkerasError("rate: give the rate of the waveform, in Hz")
         sound = Waveform(np.asarray(samples), rate)
         if pictures is None:
-            return self._predict("waveform", video, decoder=Arrays(sound))
+            with self.decoder() as decoder:
+                return self._predict("waveform", video, Arrays(sound, decoder))
         if video is not None or (picture_times is None) == (picture_rate is None):
             raise AvkerasError("pictures: give their picture_times or their picture_rate, and no video")
         if picture_times is None:
             if not picture_rate > 0:
                 raise AvkerasError(f"picture_rate: more than 0 pictures a second wanted, not {picture_rate}")
             picture_times = np.arange(len(pictures)) / picture_rate
-        return self._predict("waveform", "pictures", decoder=Arrays(sound, Pictures(pictures, picture_times)))
+        return self._predict("waveform", "pictures", Arrays(sound, Pictures(pictures, picture_times)))
 
-    def _predict(self, sound, shown: str | Path | None, *, path: Path | None = None, decoder=None) -> Prediction:
+    def _predict(self, sound, shown: str | Path | None, decoder, *, path: Path | None = None) -> Prediction:
         from avkeras.features.clip_reading import read_clip
 
         return self.answer(read_clip(self.answer.reader, sound, shown, decoder=decoder), path=path)
@@ -139,7 +167,9 @@ class Predictor:
         from avkeras.features.clip_reading import failure_reason
 
         try:
-            return self._predict(file, file, path=file)
+            return self.predict(file)
+        except DecoderUnavailable:  # no file's fault
+            raise
         except Exception as error:  # nothing that one file does stops the others
             reason = failure_reason(str(file), error).removeprefix(f"{file}: ")
             return Prediction(file, {}, error=reason)

@@ -87,6 +87,15 @@ def test_a_file_that_ends_the_process_is_named_and_the_next_is_read(film, decode
     assert sum(map(len, decoder.iter_audio(film))) > 470_000
 
 
+def test_a_process_that_ended_between_two_files_costs_none(film, decoder):
+    list(decoder.iter_audio(film))
+    before = child(decoder)
+    os.kill(before, signal.SIGKILL)
+    os.waitid(os.P_PID, before, os.WEXITED | os.WNOWAIT)
+    assert sum(map(len, decoder.iter_audio(film))) > 470_000
+    assert child(decoder) != before
+
+
 def test_memory_is_bounded(tmp_path):
     """A picture of 8000 x 8000 takes 96 MB as it is stored, and the process may have little more than at its start."""
     path = tmp_path / "large.mp4"

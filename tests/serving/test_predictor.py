@@ -1,8 +1,13 @@
 """One predictor for both papers: what it takes, and what it says of what it cannot use."""
 
+import gc
 import json
 import os
+import signal
+import sys
 import tarfile
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +16,10 @@ import pytest
 import avkeras as av
 from avkeras.cli import main
 from avkeras.errors import AvkerasError, MediaError
+from avkeras.features.extract import WindowReader
+from avkeras.features.extract_detection import LogMelReader
+from avkeras.media.decoding_process import DecoderUnavailable
+from avkeras.reports.event_roll import event_roll_figure
 
 SAVED = Path(__file__).parents[1] / "data" / "saved_by_0_1"
 
@@ -178,6 +187,104 @@ def test_the_command_answers_the_others_and_says_how_many_failed(folder, clip, t
     assert len(lines) == 2
     assert lines[0]["probabilities"] == lines[1]["probabilities"]
     assert shown.err.count("gone.wav") == 1
+
+
+@pytest.fixture
+def strike(monkeypatch):
+    """`hangs.mp4` stops the process that decodes, `crashes.mp4` ends it in its midst, as a file could do it."""
+
+    def strikes(read):
+        def read_sound(self, path, embed, decoder):
+            if path.name in ("hangs.mp4", "crashes.mp4"):
+                os.kill(decoder._process.pid, signal.SIGSTOP)
+            if path.name == "crashes.mp4":
+                threading.Timer(0.3, decoder.interrupt).start()
+            return read(self, path, embed, decoder)
+
+        return read_sound
+
+    for reader in (WindowReader, LogMelReader):
+        monkeypatch.setattr(reader, "read_sound", strikes(reader.read_sound))
+
+
+def test_a_file_that_hangs_or_crashes_decoding_costs_itself_alone(predictor, clip, strike, monkeypatch):
+    monkeypatch.setattr(predictor, "patience", 1.0)
+    predictor._idle.clear()
+    before, hangs, between, crashes, after = predictor.predict(
+        [clip, clip.with_name("hangs.mp4"), clip, clip.with_name("crashes.mp4"), clip]
+    )
+    assert hangs.error == "nothing came of decoding it for 1 s: given up"
+    assert crashes.error == "decoding it ended the decoding process (signal SIGKILL): damaged or too large"
+    assert before.probabilities == between.probabilities == after.probabilities
+    assert before.error == between.error == after.error == ""
+    with pytest.raises(MediaError, match="nothing came of decoding it for 1 s"):
+        predictor.predict(clip.with_name("hangs.mp4"))
+
+
+def test_the_command_goes_on_after_a_file_that_hangs(folder, clip, strike, capsys):
+    arguments = [str(clip), str(clip.with_name("hangs.mp4")), str(clip), "--json", "--patience", "1"]
+    with pytest.raises(SystemExit) as error:
+        main(["predict", *arguments, "--model", str(folder / "served" / "tagging")])
+    shown = capsys.readouterr()
+    assert "1 of 3 files could not be predicted" in str(error.value.code)
+    assert len(shown.out.splitlines()) == 2
+    assert "hangs.mp4: nothing came of decoding it for 1 s: given up" in shown.err
+
+
+def test_pictures_at_which_decoding_hangs_are_not_drawn(predictors, clip, tmp_path, monkeypatch):
+    predictor = predictors["detection"]
+    monkeypatch.setattr(predictor, "patience", 1.0)
+    predictor._idle.clear()
+    prediction = predictor.predict(clip)
+    with predictor.decoder() as decoder:
+        images = []
+        for hangs in (False, True):  # the pictures are one image of the figure
+            if hangs:
+                os.kill(decoder._process.pid, signal.SIGSTOP)
+            figure = event_roll_figure(tmp_path / f"{hangs}.svg", prediction, decoder=decoder)
+            images.append(figure.read_text().count("<image "))
+    assert images[0] == images[1] + 1
+
+
+def test_threads_have_processes_of_their_own_which_end_with_the_predictor(folder, clip):
+    predictor = av.load(folder / "served" / "tagging")
+    with ThreadPoolExecutor(4) as threads:
+        found = list(threads.map(predictor.predict, [clip] * 8))
+    assert all(prediction.probabilities == found[0].probabilities for prediction in found)
+    running = [decoder._process for decoder in predictor._idle]
+    assert 1 <= len(running) <= 4
+    assert all(process.poll() is None for process in running)
+    del predictor
+    gc.collect()
+    assert all(process.returncode is not None for process in running)
+
+
+def test_a_relative_path_is_meant_from_the_present_folder(predictors, clip, tmp_path, monkeypatch):
+    predictor = predictors["tagging"]
+    expected = predictor.predict(clip).probabilities
+    (tmp_path / "moved.mp4").write_bytes(clip.read_bytes())
+    for here in (tmp_path, tmp_path / "gone"):
+        here.mkdir(exist_ok=True)
+        monkeypatch.chdir(here)
+        if here.name == "gone":
+            here.rmdir()
+            with pytest.raises(MediaError, match="no such file"):
+                predictor.predict("moved.mp4")
+        else:
+            assert predictor.predict("moved.mp4").probabilities == expected
+
+
+def test_no_process_that_decodes_is_no_fault_of_a_file(predictors, clip, monkeypatch, capfd):
+    predictor = predictors["tagging"]
+    predictor._idle.clear()
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    with pytest.raises(DecoderUnavailable, match="/nowhere/python: cannot be run"):
+        predictor.predict([clip])
+
+
+def test_patience_is_above_0(folder):
+    with pytest.raises(AvkerasError, match="patience 0: a number of seconds above 0"):
+        av.load(folder / "served" / "tagging", patience=0)
 
 
 def test_embedders_are_an_option_of_every_command(folder, clip, tmp_path, capsys):

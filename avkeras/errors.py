@@ -25,6 +25,18 @@ class MediaError(AvkerasError):
         return f"{self.path}: {self.reason}"
 
 
+class WriteError(AvkerasError):
+    """A file that cannot be written because the disk is full or may not be written: no clip's fault.
+
+    Args:
+        path: the file.
+        error: what the system said.
+    """
+
+    def __init__(self, path: str | Path, error: OSError) -> None:
+        super().__init__(f"{path}: cannot be written: {error.strerror or error}")
+
+
 class ManifestError(AvkerasError):
     """Every defect of a manifest at once, a line each.
 

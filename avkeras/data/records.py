@@ -16,15 +16,13 @@ import json
 import os
 import weakref
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from avkeras.errors import AvkerasError
-from avkeras.runs.files import write_text
+from avkeras.runs.files import append, write_text, writing
 
 _EDGE = 1 << 16
 
@@ -93,7 +91,8 @@ class RecordWriter:
         meta: what makes the embeddings; must hold `dim`. A store that was made otherwise is refused.
 
     Raises:
-        AvkerasError: the store was made otherwise, another process writes to it, or the disk is full or read-only.
+        AvkerasError: the store was made otherwise, or another process writes to it.
+        WriteError: the disk is full or read-only.
 
     Example:
         >>> import tempfile
@@ -123,7 +122,7 @@ class RecordWriter:
         several processes may find at once that nothing is left to do.
         """
         index, data = self.folder / "index.jsonl", self.folder / "data.f16"
-        with _named(index):
+        with writing(index):
             self.folder.mkdir(parents=True, exist_ok=True)
             self._index = open(index, "a+b", buffering=0)
         try:
@@ -136,7 +135,7 @@ class RecordWriter:
                 self._check_meta()
             else:
                 write_text(file, json.dumps(self.meta, indent=1, sort_keys=True) + "\n")
-            with _named(data):
+            with writing(data):
                 self._data = open(data, "a+b", buffering=0)
             self.records, whole = _read_index(index)
             held = os.fstat(self._data.fileno()).st_size
@@ -171,7 +170,7 @@ class RecordWriter:
             self._open()
             if self.done(id, media, retry_errors=True):  # another process wrote it meanwhile
                 return
-        _append(self._data, data, self.folder / "data.f16")
+        append(self._data, data, self.folder / "data.f16")
         text = "".join("1" if one else "0" for one in seen)
         self._commit(Record(id, media, self._rows, len(rows), text, zlib.crc32(data), tuple(notes)))
         self._rows += len(rows)
@@ -184,7 +183,7 @@ class RecordWriter:
         if self._index is None:
             self._open()
         fields = {name: value for name, value in vars(record).items() if value or name in ("id", "media")}
-        _append(self._index, json.dumps(fields).encode() + b"\n", self.folder / "index.jsonl")
+        append(self._index, json.dumps(fields).encode() + b"\n", self.folder / "index.jsonl")
         self.records[record.id] = record
 
     def close(self) -> None:
@@ -274,25 +273,3 @@ def _check_length(folder: Path, records: dict[str, Record], held: int, dim: int)
     if held < rows * 2 * dim:
         raise AvkerasError(f"{folder}: data.f16 is shorter than its index says; delete the store")
     return rows
-
-
-def _append(file, data: bytes, path: Path) -> None:
-    """Adds to a file, or leaves it as it was: where a disk is full, a part of the bytes may be written."""
-    size, view = os.fstat(file.fileno()).st_size, memoryview(data)
-    with _named(path):
-        try:
-            while view:
-                view = view[file.write(view) :]
-        except OSError:
-            with suppress(OSError):
-                file.truncate(size)
-            raise
-
-
-@contextmanager
-def _named(path: Path) -> Iterator[None]:
-    """Names the file in the error of a disk that is full or cannot be written."""
-    try:
-        yield
-    except OSError as error:
-        raise AvkerasError(f"{path}: cannot be written: {error.strerror or error}") from error

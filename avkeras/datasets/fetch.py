@@ -26,7 +26,8 @@ from avkeras.datasets.pace import Pace
 from avkeras.datasets.remote_lists import place_lists
 from avkeras.datasets.task_lists import SourceClip, TaskLists
 from avkeras.datasets.video_source import YOUTUBE, VideoSource
-from avkeras.errors import AvkerasError
+from avkeras.errors import AvkerasError, WriteError
+from avkeras.runs.files import write_text
 
 # Clips one after the other, after which the run ends: for them the source refused us, or could not be reached.
 _REFUSALS, _TROUBLES = 3, 10
@@ -102,6 +103,7 @@ def fetch(
 
     Raises:
         AvkerasError: an argument, a list or a folder cannot be used.
+        WriteError: a file cannot be written; the clips under way are left for the next call.
     """
     folder = Path(folder)
     module = task_module(task)
@@ -115,7 +117,7 @@ def fetch(
         names = {name for part in parts for name in module.FILES[part]}
         wanted = [remote for remote in module.LISTS if remote.name in names]
         summary.notes += place_lists(wanted, folder / "lists", own=lists)
-        (folder / "lists" / "LICENCE.txt").write_text(f"{module.LICENCE}\n\nPlease cite:\n{module.cite()}\n")
+        write_text(folder / "lists" / "LICENCE.txt", f"{module.LICENCE}\n\nPlease cite:\n{module.cite()}\n")
         read = read_placed(folder)
         summary.notes += (*read.notes, *module.validate(read))
         chosen = spread([clip for clip in read.clips if clip.part in parts], limit)
@@ -183,14 +185,20 @@ def _run(chosen, folder, ledger, videos, pace, jobs, tries, retry, progress, sum
     for left_over in folder.glob("*/.partial-*"):
         left_over.unlink()
     refusals = troubles = 0
+    unwritten: WriteError | None = None
     with ThreadPoolExecutor(jobs) as pool:
         running = [pool.submit(fetch_clip, clip, entry, folder, videos, pace, tries) for clip, entry in waiting]
         try:
             for number, done in enumerate(as_completed(running), start=1):
-                entry, error = done.result()
-                if entry is None:
+                try:
+                    entry, error = done.result()
+                    if entry is None:
+                        continue
+                    ledger.write(entry)
+                except WriteError as found:  # what others have finished meanwhile is still told
+                    unwritten = unwritten or found
+                    pace.stopped.set()
                     continue
-                ledger.write(entry)
                 summary.tried[entry.state] += 1
                 refusals = refusals + 1 if error is not None and error.refused else 0
                 troubles = troubles + 1 if error is not None and error.again else 0
@@ -203,6 +211,8 @@ def _run(chosen, folder, ledger, videos, pace, jobs, tries, retry, progress, sum
         finally:
             pace.stopped.set()
             pool.shutdown(cancel_futures=True)
+    if unwritten is not None:
+        raise unwritten
 
 
 def _wanted(folder: Path, entry: Entry | None, retry: Collection[str]) -> bool:

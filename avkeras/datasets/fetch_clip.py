@@ -11,6 +11,7 @@ from avkeras.datasets.pace import Pace, Stopped
 from avkeras.datasets.segment import cut_audio, cut_video
 from avkeras.datasets.task_lists import SourceClip
 from avkeras.datasets.video_source import VideoSource
+from avkeras.errors import WriteError
 from avkeras.runs.files import file_name
 
 _LONGEST_WAIT = 600.0  # a source that asks for more is left alone for this run
@@ -32,6 +33,9 @@ def fetch_clip(
 
     Returns:
         What became of it, None: the run was stopped before; and the error that the last try ended with.
+
+    Raises:
+        WriteError: a file cannot be written.
     """
     audio, video = present(folder, before)
     entry = Entry(clip.id, "done", audio=before.audio if audio else "", video=before.video if video else "")
@@ -48,6 +52,8 @@ def fetch_clip(
             entry, error = partly.entry, partly.error
         except FetchError as failure:
             error = failure
+        except WriteError:  # no clip's fault
+            raise
         except Exception as unexpected:  # a surprise on one clip must not stop the others
             _log.debug("clip %s", clip.id, exc_info=True)
             error = explain(unexpected)
@@ -84,7 +90,7 @@ def _take(clip: SourceClip, entry: Entry, folder: Path, videos: VideoSource) -> 
         try:
             name = f"video/{file_name(clip.id)}.mp4"
             found = media.video is not None and cut_video(media.video, folder / name, start=clip.start, end=clip.end)
-        except Stopped:
+        except (Stopped, WriteError):
             raise
         except Exception as error:
             raise _Partly(entry, explain(error)) from error

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from avkeras.errors import AvkerasError
+from avkeras.runs.files import append, writing
 
 NAME = "ledger.jsonl"
 STATES = ("done", "gone", "private", "blocked", "failed")
@@ -43,6 +44,10 @@ class Ledger:
     Args:
         folder: where `ledger.jsonl` is; made if it is not there.
 
+    Raises:
+        AvkerasError: another process writes to it, or it holds something else.
+        WriteError: it cannot be written.
+
     Example:
         >>> import tempfile
         >>> folder = tempfile.mkdtemp()
@@ -55,8 +60,9 @@ class Ledger:
 
     def __init__(self, folder: str | Path) -> None:
         self.path = Path(folder) / NAME
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = open(self.path, "a+b", buffering=0)
+        with writing(self.path):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = open(self.path, "a+b", buffering=0)
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             self.entries, whole = _read(self.path)
@@ -69,19 +75,21 @@ class Ledger:
             raise
 
     def write(self, entry: Entry) -> None:
-        """Appends an entry, unless the clip has that one already."""
+        """Appends an entry, unless the clip has that one already.
+
+        Raises:
+            WriteError: the file cannot be written; it is as it was before.
+        """
         if self.entries.get(entry.id) == entry:
             return
         fields = {name: value for name, value in vars(entry).items() if value}
-        view = memoryview(json.dumps(fields, ensure_ascii=False).encode() + b"\n")
-        while view:
-            view = view[self._file.write(view) :]
+        append(self._file, json.dumps(fields, ensure_ascii=False).encode() + b"\n", self.path)
         self.entries[entry.id] = entry
 
     def close(self) -> None:
         """Closes the file and lets others write."""
-        os.fsync(self._file.fileno())
-        self._file.close()
+        with self._file, writing(self.path):
+            os.fsync(self._file.fileno())
 
     def __enter__(self) -> "Ledger":
         return self

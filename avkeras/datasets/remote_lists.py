@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from avkeras.errors import AvkerasError
-from avkeras.runs.files import whole_file
+from avkeras.errors import AvkerasError, WriteError
+from avkeras.runs.files import OF_WRITING, write_bytes, writing
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,7 @@ def place_lists(lists: Sequence[RemoteList], folder: str | Path, *, own: str | P
 
     Raises:
         AvkerasError: naming the list that cannot be had, and what to do.
+        WriteError: a list cannot be written.
 
     Example:
         >>> import tempfile, pathlib
@@ -49,14 +50,14 @@ def place_lists(lists: Sequence[RemoteList], folder: str | Path, *, own: str | P
         ['a.tsv: is not the official list (SHA-256 ...)']
     """
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
     notes = []
     for remote in lists:
         file = folder / remote.name
         content = None if own is None else _read_own(Path(own), remote.name)
         if content is not None:
-            with whole_file(file) as partial:
-                partial.write_bytes(content)
+            write_bytes(file, content)
         elif not file.is_file():
             _download(remote, folder, own)
         digest = hashlib.sha256(file.read_bytes()).hexdigest()
@@ -88,6 +89,8 @@ def _download(remote: RemoteList, folder: Path, own) -> None:
     try:
         pooch.retrieve(remote.url, known_hash=f"sha256:{remote.sha256}", fname=remote.name, path=folder)
     except (requests.RequestException, OSError) as error:
+        if error.errno in OF_WRITING:
+            raise WriteError(folder / remote.name, error) from error
         reason = getattr(getattr(error, "response", None), "status_code", None) or type(error).__name__
         raise AvkerasError(f"{remote.name}: cannot be had from {remote.url} ({reason}), {where}") from None
     except ValueError:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 
 from avkeras.datasets.failures import FetchError
+from avkeras.runs.files import writing
 
 _BLOCK = 1 << 18
 _MOST_BYTES = 2 << 30
@@ -23,6 +24,7 @@ class RemoteFile:
 
     Raises:
         FetchError: while reading: cut short, too slow, too large; errors of `request` pass through.
+        WriteError: likewise: the folder of temporary files cannot be written.
     """
 
     def __init__(self, request: Callable[[Mapping[str, str]], object], *, deadline: float) -> None:
@@ -104,7 +106,8 @@ class RemoteFile:
 
     def _take_whole(self, response) -> None:
         length = response.headers.get("Content-Length")
-        content = tempfile.TemporaryFile()
+        with writing(tempfile.gettempdir()):
+            content = tempfile.TemporaryFile(buffering=0)
         try:
             self._size = self._copy(response, content, expected=int(length) if length else None)
         except BaseException:
@@ -115,7 +118,10 @@ class RemoteFile:
     def _copy(self, response, out, *, expected: int | None) -> int:
         size = 0
         while piece := response.read(1 << 16):
-            out.write(piece)
+            view = memoryview(piece)
+            with writing(tempfile.gettempdir()):
+                while view:
+                    view = view[out.write(view) :]
             size += len(piece)
             if time.monotonic() > self._until:
                 raise FetchError("failed", "the source is too slow", again=True)

@@ -6,6 +6,7 @@ bits; the film's times are those of the source less the segment's start.
 """
 
 import contextlib
+import io
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from avkeras.errors import MediaError
-from avkeras.runs.files import whole_file
+from avkeras.runs.files import write_bytes
 
 if TYPE_CHECKING:
     import av
@@ -41,6 +42,7 @@ def cut_audio(source, path: str | Path, *, start: float, end: float) -> bool:
 
     Raises:
         MediaError: the recording cannot be read, or ends before the segment begins.
+        WriteError: the file cannot be written.
     """
     import soundfile
 
@@ -51,8 +53,9 @@ def cut_audio(source, path: str | Path, *, start: float, end: float) -> bool:
         if track is None:
             return False
         samples, rate = _sound(container, track, path, start, end)
-    with whole_file(path) as partial:
-        soundfile.write(partial, samples, rate, format="FLAC", subtype="PCM_16")
+    content = io.BytesIO()
+    soundfile.write(content, samples, rate, format="FLAC", subtype="PCM_16")
+    write_bytes(path, content.getvalue())
     return True
 
 
@@ -73,7 +76,8 @@ def cut_video(source, path: str | Path, *, start: float, end: float, height: int
         first = next(frames, None)
         if first is None:
             raise MediaError(path, _outside(container, start, end))
-        with whole_file(path) as partial, av.open(str(partial), "w", format="mp4") as output:
+        content = io.BytesIO()
+        with av.open(content, "w", format="mp4") as output:
             film = _film(output, track, first[1], height)
             last = -1
             for time, frame in (first, *frames):
@@ -85,6 +89,7 @@ def cut_video(source, path: str | Path, *, start: float, end: float, height: int
                 picture.pts, picture.time_base, picture.pict_type = ticks, _CLOCK, 0
                 output.mux(film.encode(picture))
             output.mux(film.encode(None))
+    write_bytes(path, content.getvalue())
     return True
 
 

@@ -7,13 +7,13 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
-from avkeras.errors import AvkerasError
+from avkeras.errors import AvkerasError, WriteError
 
-_OF_WRITING = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
+OF_WRITING = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
 _LONGEST = 200  # bytes of a name, which leaves room for endings
 
 
@@ -27,7 +27,7 @@ def whole_file(path: str | Path) -> Iterator[Path]:
         path: the file.
 
     Raises:
-        AvkerasError: the file cannot be written; it is named, also where the disk is full.
+        WriteError: the file cannot be written; it is named, also where the disk is full.
 
     Example:
         >>> import tempfile
@@ -39,19 +39,52 @@ def whole_file(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     partial = path.with_name(f".partial-{os.getpid()}-{path.name}")
-    try:
+    with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise AvkerasError(f"{path}: cannot be written: {error.strerror or error}") from error
     try:
         yield partial
         partial.replace(path)
     except OSError as error:
-        if error.filename != str(partial) and error.errno not in _OF_WRITING:  # the block reads something else, too
+        if error.filename != str(partial) and error.errno not in OF_WRITING:  # the block reads something else, too
             raise
-        raise AvkerasError(f"{path}: cannot be written: {error.strerror or error}") from error
+        raise WriteError(path, error) from error
     finally:
         partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def writing(path: str | Path) -> Iterator[None]:
+    """Names a file in the errors of a block that does nothing but write to it.
+
+    Raises:
+        WriteError: it cannot be written.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise WriteError(path, error) from error
+
+
+def append(file: BinaryIO, data: bytes, path: str | Path) -> None:
+    """Adds to a file, or leaves it as it was: where a disk is full, a part of the bytes may be written.
+
+    Args:
+        file: open for appending, without a buffer.
+        data: all that is added.
+        path: of the file.
+
+    Raises:
+        WriteError: it cannot be written.
+    """
+    size, view = os.fstat(file.fileno()).st_size, memoryview(data)
+    with writing(path):
+        try:
+            while view:
+                view = view[file.write(view) :]
+        except OSError:
+            with suppress(OSError):
+                file.truncate(size)
+            raise
 
 
 def file_name(id: str) -> str:
@@ -81,6 +114,12 @@ def write_text(path: str | Path, text: str) -> None:
     """Writes a text file in UTF-8, whole or not at all."""
     with whole_file(path) as partial:
         partial.write_text(text, encoding="utf-8")
+
+
+def write_bytes(path: str | Path, data: bytes) -> None:
+    """Writes a file, whole or not at all; encoders that write by themselves may hide that a disk is full."""
+    with whole_file(path) as partial:
+        partial.write_bytes(data)
 
 
 def write_json(path: str | Path, value: Any) -> None:
@@ -134,7 +173,7 @@ class JsonLines:
     """A file of one JSON object per line, which `pandas.read_json(path, lines=True)` reads.
 
     It is only ever added to, by several processes. A line is written whole by one call and is on disk when `add`
-    returns. A line that a kill or a full disk cut short is left where it is; `read` counts it.
+    returns. A line that a kill cut short is left where it is; `read` counts it.
 
     Args:
         path: of the file; it need not be there yet.
@@ -154,10 +193,10 @@ class JsonLines:
         """Adds a line.
 
         Raises:
-            AvkerasError: the file cannot be written.
+            WriteError: the file cannot be written.
         """
         line = json.dumps(value, ensure_ascii=False).encode() + b"\n"
-        try:
+        with writing(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with open(self.path, "ab+", buffering=0) as file:
                 fcntl.flock(file, fcntl.LOCK_EX)
@@ -165,10 +204,8 @@ class JsonLines:
                     file.seek(size - 1)
                     if file.read(1) != b"\n":  # another's line was cut short
                         line = b"\n" + line
-                file.write(line)
+                append(file, line, self.path)
                 os.fsync(file.fileno())
-        except OSError as error:
-            raise AvkerasError(f"{self.path}: cannot be added to: {error.strerror or error}") from error
 
     def read(self) -> tuple[list[dict[str, Any]], int]:
         """Returns the objects, and how many lines are none."""

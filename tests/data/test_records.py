@@ -199,8 +199,8 @@ def test_a_store_that_cannot_be_written_can_be_looked_at_and_says_what_is_wrong(
     (tmp_path / "s").chmod(0o755)
     assert done.stdout.splitlines() == [
         "True (4, 3)",
-        f"AvkerasError {tmp_path}/s/index.jsonl: cannot be written: Permission denied",
-        f"AvkerasError {tmp_path}/s/new/index.jsonl: cannot be written: Permission denied",
+        f"WriteError {tmp_path}/s/index.jsonl: cannot be written: Permission denied",
+        f"WriteError {tmp_path}/s/new/index.jsonl: cannot be written: Permission denied",
     ], done.stderr
 
 
@@ -238,5 +238,5 @@ def test_what_a_full_disk_cut_short_is_taken_back(tmp_path):
     """
     command = [sys.executable, "-c", textwrap.dedent(program), str(tmp_path / "s")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    lines = [f"AvkerasError {tmp_path}/s/data.f16: cannot be written: File too large", "[] 3.0"]
+    lines = [f"WriteError {tmp_path}/s/data.f16: cannot be written: File too large", "[] 3.0"]
     assert done.stdout.splitlines() == lines, done.stderr

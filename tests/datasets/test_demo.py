@@ -1,7 +1,10 @@
 """Demo data: the same from the same seed, true to its manifest, and real media."""
 
 import json
+import os
+import shutil
 import wave
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +15,7 @@ from avkeras.datasets.demo.film import film
 from avkeras.datasets.demo.scene import clip_rng, plan_scene
 from avkeras.datasets.demo.soundtrack import soundtrack
 from avkeras.datasets.demo.tasks import TASKS
-from avkeras.errors import AvkerasError
+from avkeras.errors import AvkerasError, WriteError
 
 SMALL = {"clips": {"train": 5, "validation": 3, "test": 4}, "seconds": (1.5, 2.5)}
 
@@ -34,6 +37,24 @@ def demo(tmp_path_factory):
 def test_media_do_not_depend_on_workers(demo, tmp_path):
     make_demo(tmp_path, without_video=0.4, workers=1, **SMALL)
     assert _bytes(tmp_path) == _bytes(demo.path.parent)
+
+
+@pytest.mark.parametrize("ending", ["wav", "mp4"])
+def test_a_full_disk_names_the_clip_and_the_next_call_completes(demo, tmp_path, ending):
+    if not Path("/dev/full").exists():
+        pytest.skip("no /dev/full here")
+    name = next(name for name in _bytes(demo.path.parent) if name.endswith(ending))
+    (tmp_path / "demo" / "media").mkdir(parents=True)
+    partial = tmp_path / "demo" / "media" / f".partial-{os.getpid()}-{name}"
+    partial.symlink_to("/dev/full")  # all that is written to it fails as on a full disk
+    shutil.copy(demo.path.with_name("demo.json"), tmp_path / "demo")
+    note = json.loads((tmp_path / "demo" / "demo.json").read_text())
+    (tmp_path / "demo" / "demo.json").write_text(json.dumps(note | {"finished": False}))
+    with pytest.raises(WriteError, match=f"media/{name}: cannot be written: No space left on device"):
+        make_demo(tmp_path / "demo", without_video=0.4, **SMALL)
+    assert not (tmp_path / "demo" / "manifest.tsv").exists()
+    make_demo(tmp_path / "demo", without_video=0.4, **SMALL)
+    assert _bytes(tmp_path / "demo") == _bytes(demo.path.parent)
 
 
 def test_another_seed_changes_every_clip(demo, tmp_path):

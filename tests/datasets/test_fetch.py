@@ -1,7 +1,9 @@
 """Fetching from a real server on loopback that answers as real ones do: well, badly, late or not at all."""
 
+import errno
 import itertools
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -23,7 +25,7 @@ from avkeras.datasets.fetch import choose_parts, fetch, spread
 from avkeras.datasets.ledger import NAME, Ledger, read_ledger
 from avkeras.datasets.status import status
 from avkeras.datasets.task_lists import SourceClip
-from avkeras.errors import AvkerasError
+from avkeras.errors import AvkerasError, WriteError
 from avkeras.media.video import load_frames
 
 FAST = {"sleep": 0.0, "timeout": 5.0, "tries": 2}
@@ -316,6 +318,59 @@ def test_a_killed_run_goes_on_and_ends_the_same(media, lists, tmp_path):
     for folder in ("audio", "video"):
         listed = [sorted(os.listdir(tmp_path / run / folder)) for run in ("whole", "killed")]
         assert listed[0] == listed[1]
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "too_large", "named"),
+    [(None, "audio", r"/full/audio/{}\.flac"), (None, "video", r"/full/video/{}\.mp4"), ("no ranges", "film", "/temp")],
+)
+def test_a_full_disk_stops_the_run_and_costs_no_clip(media, lists, tmp_path, behaviour, too_large, named):
+    """A limit on the size of files stands for the disk; the second clip is the one that does not fit."""
+    names, folder = [video(number) for number in range(3)], tmp_path / "full"
+    if too_large == "video":  # the sound fits
+        sound = np.zeros((1, 8 * 44100), np.float32)
+        write_clip(tmp_path / "blind.mp4", sound=sound)
+        write_clip(tmp_path / "film.mp4", sound=sound, frame_times=np.arange(80) / 10, video_codec="mpeg4")
+        media = {name: (tmp_path / f"{name}.mp4").read_bytes() for name in ("blind", "film")}
+    films = dict.fromkeys(names, media["blind"]) | {names[1]: media["film"]}
+    code = (
+        "import resource, sys\nfrom avkeras.cli import main\nimport av, soundfile, yt_dlp\n"
+        "limit = resource.getrlimit(resource.RLIMIT_FSIZE)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), limit[1]))\nmain(sys.argv[2:])"
+    )
+    (tmp_path / "temp").mkdir()
+    with MediaServer(films, {names[1]: behaviour}) as server:
+        given = lists(names)
+        main(command(tmp_path / "whole", given, server, "--jobs", "1"))
+        sizes = {"film": len(media["film"])}
+        for kind in ("audio", "video"):
+            sizes[kind] = max(file.stat().st_size for file in (tmp_path / "whole" / kind).iterdir())
+        limited = [sys.executable, "-c", code, str(sizes[too_large] * 3 // 4)]
+        done = subprocess.run(
+            [*limited, *command(folder, given, server, "--jobs", "1")],
+            capture_output=True,
+            text=True,
+            env=os.environ | {"TMPDIR": str(tmp_path / "temp")},
+            check=False,
+        )
+        assert done.returncode == 1
+        place = str(tmp_path) + named.format(rf"{names[0 if too_large == 'audio' else 1]}_4\.000_7\.000")
+        assert re.search(rf"^error: {place}: cannot be written: File too large$", done.stderr.splitlines()[-1])
+        assert set(states(folder).values()) <= {"done"}
+        assert names[1] not in states(folder)
+        main(command(folder, given, server))
+    assert read_ledger(folder) == read_ledger(tmp_path / "whole")
+    for name in ("manifest.tsv", "classes.txt"):
+        assert (folder / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+def test_a_list_that_does_not_fit_on_the_disk_is_named(tmp_path, monkeypatch):
+    def full(*arguments, **options):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("pooch.retrieve", full)
+    with pytest.raises(WriteError, match=r"out/lists/training_set\.csv: cannot be written: No space left on device"):
+        fetch("dcase2017", tmp_path / "out", splits=["training"], offline=True)
 
 
 def test_commands_say_what_happened(media, lists, tmp_path, capsys):

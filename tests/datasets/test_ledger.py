@@ -1,12 +1,13 @@
 import signal
 import subprocess
 import sys
+import textwrap
 import time
 
 import pytest
 
 from avkeras.datasets.ledger import NAME, Entry, Ledger, read_ledger
-from avkeras.errors import AvkerasError
+from avkeras.errors import AvkerasError, WriteError
 
 ENTRIES = [
     Entry("a", "failed", why="timed out"),
@@ -57,6 +58,36 @@ def test_a_killed_writer_leaves_a_ledger_that_goes_on(tmp_path):
     process.wait()
     with Ledger(tmp_path) as ledger:
         assert list(ledger.entries) == [str(number) for number in range(len(ledger.entries))]
+
+
+def test_what_a_full_disk_cut_short_is_taken_back(tmp_path):
+    """A limit on the size of a file lets a part of an entry through, as a disk does."""
+    program = """
+        import resource, sys
+        from avkeras.datasets.ledger import Entry, Ledger
+        limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+        with Ledger(sys.argv[1]) as ledger:
+            ledger.write(Entry("a", "failed", why="x" * 100))
+            resource.setrlimit(resource.RLIMIT_FSIZE, (200, limit[1]))
+            try:
+                ledger.write(Entry("b", "failed", why="y" * 100))
+            except Exception as error:
+                print(type(error).__name__, error)
+            print(list(ledger.entries))
+            resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+            ledger.write(Entry("c", "failed", why="z" * 100))
+    """
+    command = [sys.executable, "-c", textwrap.dedent(program), str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    lines = [f"WriteError {tmp_path / NAME}: cannot be written: File too large", "['a']"]
+    assert done.stdout.splitlines() == lines, done.stderr
+    assert {id: entry.why[0] for id, entry in read_ledger(tmp_path).items()} == {"a": "x", "c": "z"}
+
+
+def test_a_folder_that_cannot_be_made_names_the_ledger(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(WriteError, match=r"file/out/ledger\.jsonl: cannot be written: Not a directory"):
+        Ledger(tmp_path / "file" / "out")
 
 
 def test_one_writer_at_a_time(tmp_path):

@@ -56,6 +56,7 @@ def make_demo(
 
     Raises:
         AvkerasError: for a bad argument, or a folder that holds other media.
+        WriteError: a file cannot be written; what is there is completed by the next call.
 
     Example:
         >>> import tempfile
@@ -76,7 +77,6 @@ def make_demo(
     }
     if _finished(folder, parameters):
         return read_manifest(folder / "manifest.tsv")
-    (folder / "media").mkdir(parents=True, exist_ok=True)
     _note(folder, parameters, finished=False)
     kinds = TASKS[task]
     jobs = [

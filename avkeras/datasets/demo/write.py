@@ -1,5 +1,6 @@
 """Demo clips as media files: MP4 (H.264 or MPEG-4 with AAC) or 16-bit WAV, each whole or not at all."""
 
+import io
 import wave
 from collections.abc import Iterable
 from fractions import Fraction
@@ -7,18 +8,20 @@ from pathlib import Path
 
 import numpy as np
 
-from avkeras.runs.files import whole_file
+from avkeras.runs.files import write_bytes
 
 _ENCODERS = {"libx264": {"preset": "ultrafast", "crf": "27"}, "mpeg4": {"qmin": "4", "qmax": "8"}}
 
 
 def write_wav(path: Path, sound: np.ndarray, rate: int) -> None:
     """Writes float32 `(samples, channels)` in [-1, 1] as 16-bit WAV."""
-    with whole_file(path) as partial, wave.open(str(partial), "wb") as file:
+    content = io.BytesIO()
+    with wave.open(content, "wb") as file:
         file.setnchannels(sound.shape[1])
         file.setsampwidth(2)
         file.setframerate(rate)
         file.writeframes((sound * 32767).astype("<i2").tobytes())
+    write_bytes(path, content.getvalue())
 
 
 def write_mp4(
@@ -36,7 +39,8 @@ def write_mp4(
     """
     import av
 
-    with whole_file(path) as partial, av.open(str(partial), "w", format="mp4") as file:
+    content = io.BytesIO()
+    with av.open(content, "w", format="mp4") as file:
         frames = iter(frames)
         first = next(frames)
         video = file.add_stream(encoder, rate=frame_rate, options=_ENCODERS[encoder])
@@ -55,3 +59,4 @@ def write_mp4(
         samples.sample_rate, samples.pts, samples.time_base = rate, 0, Fraction(1, rate)
         file.mux(audio.encode(samples))
         file.mux(audio.encode(None))
+    write_bytes(path, content.getvalue())

@@ -1,17 +1,21 @@
 """Ids that are no harmless file names go through every step, and nothing is written outside the folder of a run."""
 
 import csv
+import dataclasses
 
 import numpy as np
 import pytest
 
+from avkeras.commands.finish_run import run_experiment
 from avkeras.data.clip_set import ClipSet
 from avkeras.data.detection_set import DetectionSet
 from avkeras.data.manifest import Clip, Event, read_manifest, write_manifest
 from avkeras.data.records import RecordReader, RecordWriter
+from avkeras.datasets.demo import make_demo
 from avkeras.datasets.ledger import Entry, Ledger, read_ledger
 from avkeras.evaluation.files import read_events
 from avkeras.evaluation.score_files import read_scores
+from avkeras.experiments.configs import AudioTagging
 from avkeras.experiments.detection_files import write_predictions
 from avkeras.experiments.detection_scores import Tuning
 from avkeras.runs.files import file_name
@@ -92,6 +96,51 @@ def test_the_files_of_a_detection_run_stay_in_its_folder(manifest, tmp_path):
     assert set(read_events(run / "predictions.tsv")) == set(IDS)
     with open(run / "clip_probabilities.csv", newline="", encoding="utf-8") as file:
         assert [row["id"] for row in csv.DictReader(file)] == list(IDS)
+
+
+@pytest.fixture
+def trainable(tmp_path):
+    """Real clips under those ids, enough of them to train, tune and score on."""
+    demo = make_demo(
+        tmp_path / "deep" / "in" / "here" / "data",
+        clips={"train": 6, "validation": 4, "test": 4},
+        without_video=0.0,
+        seconds=(1.0, 1.5),
+    )
+    clips = [dataclasses.replace(clip, id=id) for clip, id in zip(demo.clips, (*IDS[4:], *IDS[:4]), strict=True)]
+    return write_manifest(demo.path, clips, classes=demo.classes)
+
+
+def test_a_whole_run_writes_nothing_outside_its_folder(trainable, tmp_path, embedders, embedder_cache, capsys):
+    before, run = files_in(tmp_path), tmp_path / "deep" / "in" / "here" / "runs" / "one"
+    shown = [clip.id for clip in trainable.split("test")]
+    run_experiment(
+        AudioTagging(
+            data=trainable.path,
+            out=run,
+            records=run / "records",
+            embedders=(str(next(embedder_cache.glob("vggish_stand_in-*"))), str(embedder_cache / "mean_colour")),
+            systems=("audio+video",),
+            blocks=1,
+            dim=4,
+            epochs=1,
+            steps_per_epoch=1,
+            batch_size=4,
+            workers=1,
+        )
+    )
+    assert all(path.is_relative_to(run) for path in files_in(tmp_path) - before)
+    folder = run / "audio+video"
+    for name in ("model.keras", "saved_model/saved_model.pb", "curves.png", "../report.html"):
+        assert (folder / name).is_file()
+    with open(folder / "predictions.csv", newline="", encoding="utf-8") as file:
+        assert [row["id"] for row in csv.DictReader(file)] == shown
+    with open(folder / "attention" / "chosen.csv", newline="", encoding="utf-8") as file:
+        chosen = [row["clip"] for row in csv.DictReader(file)]
+    assert set(chosen) <= set(shown)
+    drawn = {path.name for path in (folder / "attention").glob("*.png")}
+    assert drawn == {f"{file_name(id)}.png" for id in chosen}
+    assert "not made" not in capsys.readouterr().err
 
 
 def test_a_ledger_gives_back_every_id(tmp_path):

@@ -4,7 +4,6 @@ import importlib.util
 import os
 import platform
 import shutil
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,11 +91,8 @@ def _check(name: str, look: Callable[[], str | Check], *, needed: bool = False) 
     yield found if isinstance(found, Check) else Check(name, OK, found, needed=needed)
 
 
-def _python() -> str | Check:
-    text = f"{platform.python_version()}, avkeras {avkeras.__version__}, {platform.platform()}"
-    if sys.version_info[:2] != (3, 11):
-        return Check("python", BROKEN, f"{text}; avkeras needs Python 3.11", needed=True)
-    return text
+def _python() -> str:
+    return f"{platform.python_version()}, avkeras {avkeras.__version__}, {platform.platform()}"
 
 
 def _import(package: str, module: str) -> str:

@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
+from psds_peer import reference_psds
 
 from avkeras.data.manifest import Event
 from avkeras.errors import AvkerasError
 from avkeras.evaluation.evaluate import evaluate
 from avkeras.evaluation.postprocess import decode_events
 from avkeras.evaluation.psds import PSDS1, PSDS2, THRESHOLDS
-from avkeras.evaluation.reference_psds import reference_psds
 from avkeras.evaluation.score_files import FrameScores, write_scores
 
 DOG = Event(0.0, 2.0, "Dog")

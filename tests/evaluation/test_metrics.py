@@ -4,12 +4,12 @@ import dataclasses
 
 import numpy as np
 import pytest
+from psds_peer import reference_psds
 
 from avkeras.data.manifest import Event
 from avkeras.evaluation.metrics import clip_f1, event_f1, intersection_f1, segment_f1
 from avkeras.evaluation.operating_points import operating_points_of_events
 from avkeras.evaluation.psds import PSDS1, PSDS2, PsdsSettings, psds
-from avkeras.evaluation.reference_psds import reference_psds
 
 ALL_DIGITS = {"rel": 0, "abs": 2e-15}  # the order of a last addition is all that may differ
 WITHOUT_SPREAD = {"alpha_st": 0.0}

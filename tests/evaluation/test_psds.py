@@ -2,12 +2,12 @@ import dataclasses
 import warnings
 
 import pytest
+from psds_peer import reference_psds
 
 from avkeras.data.manifest import Event
 from avkeras.evaluation.operating_points import best_psds_filters, operating_points, operating_points_of_events
 from avkeras.evaluation.postprocess import decode_events
 from avkeras.evaluation.psds import PSDS1, PSDS2, PsdsSettings, psds
-from avkeras.evaluation.reference_psds import reference_psds
 
 THRESHOLDS = (0.05, 0.2, 0.35, 0.5, 0.7, 0.9)
 DCASE_2020 = PsdsSettings(dtc=0.5, gtc=0.5, cttc=0.3, alpha_ct=1.0, alpha_st=0.0)

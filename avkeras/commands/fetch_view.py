@@ -4,6 +4,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from avkeras.commands.terminal import with_options
 from avkeras.errors import AvkerasError
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 _RECIPES = {"dcase2017": "dcase2017_av.py", "dcase2020": "dcase2020_multi_encoder.py"}
 _SHOWN = 5
+_FETCH_OPTIONS = ("--media",)  # that reasons may speak of
 
 
 def show_fetch(task: str, folder: "Path", summary: "FetchSummary") -> None:
@@ -65,7 +67,7 @@ def _show_reasons(title: str, reasons, every_reason: bool) -> None:
     shown = reasons.most_common(None if every_reason else _SHOWN)
     for reason, number in shown:
         text = reason if isinstance(reason, str) else ": ".join(filter(None, reason))
-        sys.stdout.write(f"  {number:>6}  {text}\n")
+        sys.stdout.write(f"  {number:>6}  {with_options(text, _FETCH_OPTIONS)}\n")
     if len(shown) < len(reasons):
         rest = reasons.total() - sum(number for _, number in shown)
         sys.stdout.write(f"  {rest:>6}  for other reasons; see --reasons\n")

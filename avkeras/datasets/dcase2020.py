@@ -16,7 +16,7 @@ evaluation set) tests, as in the 2022 paper. What the lists hold beside clips an
 Addresses: `synthetic20.tsv`, `validation.tsv` and `validation_durations.tsv` stand in public repositories at the
 commits given (compared by length in characters and last rows). `weak.tsv` and `unlabel_in_domain.tsv` have the address
 in the organisers' repository that code of 2020 used; it names a branch, which may have moved on. `public.tsv` is known
-only inside an archive (https://zenodo.org/record/4560759): give it with `--lists`. SHA-256 are checked in any case.
+only inside an archive (https://zenodo.org/record/4560759): give it (`lists`). SHA-256 are checked in any case.
 """
 
 from collections import Counter

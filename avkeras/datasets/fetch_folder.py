@@ -39,7 +39,7 @@ def read_placed(folder: str | Path) -> TaskLists:
     try:
         task = json.loads((folder / "fetch.json").read_text())["task"]
     except (OSError, ValueError, KeyError):
-        raise AvkerasError(f"{folder}: holds no fetched clips; run 'avkeras fetch TASK --out {folder}' first") from None
+        raise AvkerasError(f"{folder}: holds no fetched clips; give a fetch's folder, or fetch into it first") from None
     module = task_module(task)
     there = [part for part, names in module.FILES.items() if all((folder / "lists" / name).is_file() for name in names)]
     return module.read_lists(folder / "lists", parts=there)

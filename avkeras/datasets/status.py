@@ -62,5 +62,9 @@ def status(folder: str | Path) -> list[PartStatus]:
 
 def _missing(clip, entry) -> tuple[str, str]:
     if entry is None:
-        return ("synthetic", "give it with --media") if clip.video is None else ("not tried", "")
+        return (
+            ("synthetic", "no source has it: adopt a file of your own (media)")
+            if clip.video is None
+            else ("not tried", "")
+        )
     return ("deleted", "the file was deleted") if entry.state == "done" else (entry.state, entry.why)

@@ -281,6 +281,10 @@ def test_desed_from_files_that_the_user_has(media, tmp_path, capsys):
     rows = {row.part: row for row in status(folder)}
     assert list(rows) == ["synthetic20", "weak", "unlabel_in_domain"]
     assert rows["synthetic20"].missing == {"synthetic": rows["synthetic20"].clips - 1}
+    assert list(rows["synthetic20"].reasons) == [("synthetic", "no source has it: adopt a file of your own (media)")]
+    capsys.readouterr()
+    main(["status", str(folder)])
+    assert "synthetic: no source has it: adopt a file of your own (--media)" in capsys.readouterr().out
 
 
 def command(folder, given, server, *more):
@@ -414,7 +418,7 @@ def test_folders_of_others(lists, tmp_path):
     fetch("dcase2017", tmp_path / "out", lists=lists([]), offline=True)
     with pytest.raises(AvkerasError, match="holds clips of dcase2017; give another folder"):
         fetch("dcase2020", tmp_path / "out", offline=True)
-    with pytest.raises(AvkerasError, match="holds no fetched clips; run 'avkeras fetch"):
+    with pytest.raises(AvkerasError, match="holds no fetched clips; give a fetch's folder"):
         status(tmp_path)
     with Ledger(tmp_path / "out"), pytest.raises(AvkerasError, match="another process"):
         fetch("dcase2017", tmp_path / "out", offline=True)

@@ -7,11 +7,12 @@ import pytest
 import soundfile
 from media_corpus import bursts, write_clip
 
-from avkeras.features.clip_reading import read_clip
+from avkeras.features.clip_reading import read_clip, read_pictures
 from avkeras.features.embedders import Embedder, EmbedderSpec
 from avkeras.features.extract import embed_clip, store_folders
-from avkeras.features.extract_detection import LogMelReader, detection_stores, picture_times
-from avkeras.features.pictures import embed_pictures, load_pictures
+from avkeras.features.extract_detection import LogMelReader, detection_stores
+from avkeras.features.pictures import iter_pictures
+from avkeras.media.decoding_process import ThisProcess
 
 RATE = 16_000
 
@@ -53,16 +54,17 @@ def film_4k(tmp_path_factory):
 
 def test_64_pictures_of_4k_stay_within_bounds(film_4k):
     shapes = []
-    embedder = visual(shapes=shapes)
-    load_pictures(film_4k, [0.0], embedder.spec)  # what is loaded on first use does not count
+    reader = LogMelReader({"any": visual(shapes=shapes)}, visual_frames=64)
+    read_clip(reader, film_4k, film_4k)  # what is loaded on first use does not count
+    shapes.clear()
     tracemalloc.start()
-    rows = embed_pictures(*load_pictures(film_4k, picture_times(160_000), embedder.spec), embedder)
+    rows = read_clip(reader, film_4k, film_4k).visual["any"]
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert rows.shape == (64, 3)
     np.testing.assert_allclose(rows, 100 / 255, atol=0.02)
-    assert shapes == [(32, 256, 455, 3)] * 2
-    assert peak < 150e6  # 22 MB of pictures and one batch of 45 MB as floats, some of it twice; 8 GB at their own size
+    assert shapes == [(16, 256, 455, 3)] * 4
+    assert peak < 100e6  # 6 MB of pictures and 22 MB of them as floats, some of it twice; 8 GB at their own size
 
 
 def test_a_ribbon_of_pixels_is_no_ribbon_for_the_embedder(tmp_path):
@@ -73,19 +75,25 @@ def test_a_ribbon_of_pixels_is_no_ribbon_for_the_embedder(tmp_path):
         size=(1, 5000),
         pixel_format="yuv444p",
     )
-    pictures, seen = load_pictures(path, [0.0, 0.1], visual().spec)
+    ((pictures, seen),) = iter_pictures(path, [0.0, 0.1], visual().spec, decoder=ThisProcess())
     assert pictures.shape == (2, 1, 4, 3)
     assert seen.all()
 
 
-def test_only_seen_pictures_are_embedded_in_batches():
-    shapes = []
-    pictures = np.random.default_rng(0).integers(0, 256, (100, 4, 4, 3), dtype=np.uint8)
-    seen = np.arange(100) % 4 != 0
-    rows = embed_pictures(pictures, seen, visual(shapes=shapes))
-    assert [shape[0] for shape in shapes] == [32, 32, 11]
-    assert not rows[~seen].any()
-    np.testing.assert_allclose(rows[seen], pictures[seen].mean(axis=(1, 2)) / 255, rtol=1e-5)
+def test_only_seen_pictures_are_embedded():
+    pictures = np.random.default_rng(0).integers(0, 256, (3, 4, 5, 5, 3), dtype=np.uint8)
+    seen = np.array([[True, False, True, True], [False] * 4, [True] * 4])
+    embedded = []
+
+    class Given:
+        def iter_frames(self, path, times, **options):
+            yield from zip(pictures, seen, strict=True)
+
+    found = read_pictures("film", np.arange(12), {"any": visual()}, lambda _, some: embedded.append(some), Given())
+    assert [len(some) for some in embedded] == [3, 4]
+    np.testing.assert_array_equal(np.concatenate(embedded), pictures[seen])
+    assert found.seen.tolist() == seen.ravel().tolist()
+    assert found.notes == ["video missing in 5 of 12 frames"]
 
 
 def test_the_bound_is_part_of_the_store_of_an_embedder_that_takes_any_size(tmp_path):

@@ -28,12 +28,12 @@ class SoundRows:
 
     Args:
         parts: rows to come, `(frames, dim)` each, one part after the other.
-        samples: of the waveform at 16 kHz, as it was used.
+        seconds: of the sound, as it was used.
         notes: what was padded, cut or replaced, a line each.
     """
 
     parts: Sequence[Future]
-    samples: int
+    seconds: float
     notes: list[str] = field(default_factory=list)
 
     def rows(self) -> np.ndarray:
@@ -65,7 +65,7 @@ class ClipFeatures:
         visual: by embedder `(pictures, dim)`, zeros where there is nothing to see; empty: no video.
         seen: which pictures show something, `(pictures,)`, or None: no video.
         times: of the pictures in seconds, `(pictures,)`.
-        samples: of the waveform at 16 kHz, as it was used.
+        seconds: of the sound, as it was used.
         notes: what was padded, cut, replaced or missing, a line each.
     """
 
@@ -73,7 +73,7 @@ class ClipFeatures:
     visual: dict[str, np.ndarray]
     seen: np.ndarray | None
     times: np.ndarray
-    samples: int
+    seconds: float
     notes: list[str]
 
 
@@ -126,7 +126,7 @@ def clip_features(sound: SoundRows, pictures: PictureRows, times: np.ndarray) ->
         rows = np.concatenate([part.result() for part in parts])
         visual[name] = np.zeros((len(pictures.seen), rows.shape[1]), rows.dtype)
         visual[name][pictures.seen] = rows
-    return ClipFeatures(sound.rows(), visual, pictures.seen, times, sound.samples, [*sound.notes, *pictures.notes])
+    return ClipFeatures(sound.rows(), visual, pictures.seen, times, sound.seconds, [*sound.notes, *pictures.notes])
 
 
 def read_clip(

@@ -15,8 +15,7 @@ from avkeras.media.audio_track import LOUDEST
 if TYPE_CHECKING:
     import tensorflow as tf
 
-SAMPLE_RATE = 16_000
-_CHUNK_WINDOWS = 64  # about a minute of sound at a time, so that memory does not grow with the clip
+_CHUNK_WINDOWS = 64  # of sound at a time (a minute of VGGish's), so that memory does not grow with the clip
 # Pictures that a network sees at a time: a batch of VGG16 takes 1.6 GB, and a GPU is busy with it.
 BATCH_PICTURES = 32
 
@@ -70,8 +69,8 @@ class Embedder:
         by VGGish's contract.
 
         Args:
-            array: a waveform `(samples,)` or pictures `(frames, height, width, 3)`, of any length: the network
-                sees about a minute or 32 pictures at a time.
+            array: a waveform `(samples,)` at the rate of `spec`, or pictures `(frames, height, width, 3)`, of any
+                length: the network sees 64 frames or 32 pictures at a time.
 
         Returns:
             `(frames, dim)` float32.
@@ -97,7 +96,7 @@ class Embedder:
             blocks: of any lengths, `(samples,)`.
 
         Yields:
-            Waveforms `(samples,)` of about a minute, for `embed_piece`.
+            Waveforms `(samples,)` of 64 frames, for `embed_piece`.
 
         Raises:
             AvkerasError: a block is no waveform, holds what is not finite or exceeds 32, or there is no sample at all.
@@ -109,7 +108,7 @@ class Embedder:
             >>> [len(embedder.embed_piece(piece)) for piece in embedder.pieces(minutes)]
             [64, 64, 59]
         """
-        hop = round(self.spec.hop * SAMPLE_RATE)
+        hop = round(self.spec.hop * self.spec.sample_rate)
         step = _CHUNK_WINDOWS * hop
         whole = step - hop + self.spec.least_samples
         held, total = np.zeros(0, np.float32), 0

@@ -1,8 +1,9 @@
 """Embedders: pretrained networks that turn the waveform or the pictures of a clip into a row of numbers per frame.
 
 Every embedder is a SavedModel with the call contract of TF Hub's modules, named by a known name, by a TF Hub
-handle or by a folder. A waveform is `(samples,)` float32, mono, 16 kHz, in [-1, 1]; pictures are
-`(frames, height, width, 3)` float32, RGB, in [0, 1]; either becomes `(frames, dim)`.
+handle or by a folder. A waveform is `(samples,)` float32, mono, in [-1, 1], at the `sample_rate` of the embedder's
+spec, 16 kHz unless it says otherwise; pictures are `(frames, height, width, 3)` float32, RGB, in [0, 1]; either becomes
+`(frames, dim)`.
 """
 
 from __future__ import annotations

@@ -10,7 +10,6 @@ import numpy as np
 from avkeras.data.manifest import Clip
 from avkeras.data.records import store_key
 from avkeras.features.clip_reading import Decoder, Embed, SoundRows, read_clip
-from avkeras.features.embedder import SAMPLE_RATE
 from avkeras.features.pictures import bounded_size
 from avkeras.features.write_clips import Summary, write_clips
 from avkeras.media.decoding_process import PATIENCE
@@ -59,24 +58,24 @@ class WindowReader:
         self.networks = {"audio": audio_embedder, **self.visual}
 
     def read_sound(self, path: str | Path, embed: Embed, decoder: Decoder) -> SoundRows:
-        """Decodes the sound and has it embedded, about a minute at a time."""
+        """Decodes the sound at the embedder's rate and has it embedded, 64 frames at a time."""
         embedder, samples, notes = self.networks["audio"], 0, []
 
         def counted() -> Iterator[np.ndarray]:
             nonlocal samples
-            for block in decoder.iter_audio(path, notes=notes):
+            for block in decoder.iter_audio(path, sample_rate=embedder.spec.sample_rate, notes=notes):
                 samples += len(block)
                 yield block
 
         parts = [embed("audio", piece) for piece in embedder.pieces(counted())]
         if padding := embedder.padding(samples):
             notes.append(f"audio padded by {padding} samples to one window of {embedder.spec.name}")
-        return SoundRows(parts, samples, notes)
+        return SoundRows(parts, samples / embedder.spec.sample_rate, notes)
 
     def picture_times(self, sound: SoundRows) -> np.ndarray:
         """Returns the centres of the sound's frames in seconds; of a clip that ends before the first, its end."""
         times = self.networks["audio"].frame_times(len(sound.rows()))
-        times[0] = min(times[0], sound.samples / SAMPLE_RATE)
+        times[0] = min(times[0], sound.seconds)
         return times
 
 

@@ -103,15 +103,16 @@ class LogMelReader:
         for start in self._window_starts(length):
             parts.append(Future())
             parts[-1].set_result(log_mel(waveform[start : start + longest], bands=self.bands).numpy())
-        return SoundRows(parts, length, notes)
+        return SoundRows(parts, length / SAMPLE_RATE, notes)
 
     def picture_times(self, sound: SoundRows) -> np.ndarray:
         """Returns the times of the still images in seconds."""
         longest, shape = self.max_frames * HOP - 1, {"max_frames": self.max_frames, "visual_frames": self.visual_frames}
+        samples = round(sound.seconds * SAMPLE_RATE)
         return np.concatenate(
             [
-                start / SAMPLE_RATE + picture_times(min(longest, sound.samples - start), **shape)
-                for start in self._window_starts(sound.samples)
+                start / SAMPLE_RATE + picture_times(min(longest, samples - start), **shape)
+                for start in self._window_starts(samples)
             ]
         )
 

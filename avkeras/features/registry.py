@@ -88,6 +88,22 @@ EMBEDDERS: Mapping[str, KnownEmbedder] = MappingProxyType(
             ),
             KnownEmbedder(
                 EmbedderSpec(
+                    "efficientat",
+                    "audio",
+                    384,
+                    window=0.32,
+                    hop=0.32,
+                    least_samples=10_240,
+                    output=1,
+                    licence="MIT",
+                    note="EfficientAT's mn04 (Schmid et al., 2023), features of every 0.32 s, Audio Set",
+                    sample_rate=32_000,
+                ),
+                module="efficientat",
+                files={"weights": "mn04_as_mAP_432.pt; default: ~/.keras/models, or a download"},
+            ),
+            KnownEmbedder(
+                EmbedderSpec(
                     "vgg16",
                     "video",
                     4096,

@@ -65,7 +65,7 @@ class DetectionAnswer:
         ]
         scores = np.concatenate([row for part in parts for row in np.asarray(part["frame_probabilities"])])
         by_window = np.concatenate([np.asarray(part["clip_probabilities"]) for part in parts])
-        duration = clip.samples / SAMPLE_RATE
+        duration = clip.seconds
         span = len(scores) * self.tuning.seconds_per_vector
         (events,) = self.tuning.events(scores[None], durations=[min(duration, span)])
         highest = by_window.max(axis=0)

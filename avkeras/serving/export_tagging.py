@@ -39,11 +39,11 @@ def export_model(
     | `embeddings` | the same without masks: all frames are real |
     | `media` | if the embedders are bundled; see below |
 
-    `media` takes, for a model that hears, `waveform` `(batch, samples)` float32, mono, 16 kHz, in [-1, 1], padded to
-    the longest clip, and `samples` `(batch,)` int32, the length of each clip before that padding (0: no sound); for a
-    model that sees, `frames` `(batch, frames, height, width, 3)` uint8 RGB, taken at the centres of the audio
-    embedder's windows, and `frame_mask` `(batch, frames)` bool (False throughout: no video). As in training, a clip
-    shorter than one audio window is padded with zeros to one window.
+    `media` takes, for a model that hears, `waveform` `(batch, samples)` float32, mono, at the rate of its
+    embedder (16 kHz for most), in [-1, 1], padded to the longest clip, and `samples` `(batch,)` int32, the length of
+    each clip before that padding (0: no sound); for a model that sees, `frames` `(batch, frames, height, width, 3)`
+    uint8 RGB, taken at the centres of the audio embedder's windows, and `frame_mask` `(batch, frames)` bool (False
+    throughout: no video). As in training, a clip shorter than one audio window is padded with zeros to one window.
 
     Beside the graph, in `assets.extra`, `classes.txt` names the classes, one a line in the order of the
     probabilities, `avkeras.json` holds the threshold, the classes, what the embedders are, and `metadata`,

@@ -68,6 +68,8 @@ def _embedders(description: Mapping[str, Any]) -> str:
     for name, embedder in description["embedders"].items():
         spec = embedder["spec"]
         note = f"**{spec['note'] or 'a stand-in'}**" if spec["stand_in"] else spec["note"]
+        if spec["modality"] == "audio":
+            note += f"; sound at {spec.get('sample_rate', 16_000) / 1000:g} kHz"
         rows.append(f"| {name} | {spec['name']} | {spec['dim']} | {spec['licence'] or 'none given'} | {note} |")
     if description["kind"] == "detection":
         bands = description["inputs"]["audio"]

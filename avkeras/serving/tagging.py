@@ -90,7 +90,7 @@ class TaggingAnswer:
             labels=tuple(self.classes[index] for index in present),
             windows=windows,
             notes=(*notes, *clip.notes),
-            duration=clip.samples / 16_000,
+            duration=clip.seconds,
         )
 
     def _named(self, row: np.ndarray) -> dict[str, float]:

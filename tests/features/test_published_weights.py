@@ -7,15 +7,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from avkeras.data.audioset import audioset_classes
 from avkeras.features.embedders import load_embedder
-from avkeras.features.networks import openl3, vggish, yamnet
+from avkeras.features.networks import efficientat, openl3, vggish, yamnet
 from avkeras.features.registry import EMBEDDERS
 
 FOLDER = Path(os.environ.get("AVKERAS_WEIGHTS", "no folder given"))
 
 
-def sine(hertz):
-    return np.sin(2 * np.pi * hertz * np.arange(48_000) / 16_000).astype("float32")
+def sine(hertz, rate=16_000):
+    return np.sin(2 * np.pi * hertz * np.arange(3 * rate) / rate).astype("float32")
 
 
 def needs(*files):
@@ -49,6 +50,18 @@ def test_yamnet_hears_what_its_authors_test_for(tmp_path):
     for expected, wave in ((494, np.zeros(48_000, "float32")), (495, sine(440)), (514, noise)):
         scores = np.mean(embedder.module(wave)[0], axis=0)
         assert expected in np.argsort(scores)[-10:]
+
+
+@needs(efficientat.WEIGHTS)
+def test_efficientat_hears_what_sounds(tmp_path):
+    folder = EMBEDDERS["efficientat"].writer()(tmp_path / "model", weights=FOLDER / efficientat.WEIGHTS.name)
+    embedder = load_embedder(folder)
+    noise = np.random.default_rng(0).uniform(-1, 1, 96_000).astype("float32")
+    waves = {"Silence": np.zeros(96_000, "float32"), "Sine wave": sine(440, rate=32_000), "Static": noise}
+    for expected, wave in waves.items():
+        rows, _, whole = embedder.module(wave)
+        for scores in (whole[0], np.mean(rows, axis=0)):
+            assert audioset_classes()[np.argmax(scores)] == expected
 
 
 @needs(openl3.WEIGHTS)

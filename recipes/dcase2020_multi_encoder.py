@@ -66,16 +66,27 @@ PRESETS = {
         dim=128,
         hidden_dim=512,
         dropout=0.1,
+        # 2.1.1 Class token (chosen: first) and pre-norm blocks (chosen: a normalisation at the end)
+        class_token="first",
+        final_norm=True,
+        # 2.1.2 Conformer: depthwise kernel; batch normalisation's momentum, here and in 3.1.2
+        kernel_size=7,
+        momentum=0.9,
         # 3.1.2 Features: one of OpenL3 (512 values), TCE (2048) and VGG16 (4096), or two; about 6.5 pictures per second
         visual=("vgg16",),
         visual_frames=64,
         # 3.1.2 Front end of 7 convolutions; channels as in DCASE 2020's baseline, as the paper's table 3 is not at hand
+        # Chosen: kernels of 3 x 3, and the pooling, of which the paper gives the product over time, 8
         filters=(16, 32, 64, 128, 128, 128, 128),
+        pooling=((2, 2), (2, 2), (2, 2), (1, 2), (1, 2), (1, 2), (1, 1)),
+        frontend_kernel_size=3,
         # 3.1.5 Mean teacher: moving average, weight of the consistency terms beside 1 of classification
         teacher_decay=0.999,
         consistency_weight=2.0,
-        # 3.1.5 Mixup: share of the batches, mixed by ratios from Beta(0.2, 0.2)
+        # 3.1.5 Mixup: share of the batches (chosen, not of the clips), mixed by ratios from Beta(0.2, 0.2)
         mixup_rate=1 / 3,
+        mixup_scope="batch",
+        mixup_concentration=0.2,
         # 3.1.5 Schedule: 100 epochs of 250 batches of 32 strong, 32 weak and 64 unlabelled clips; rectified Adam
         epochs=100,
         steps_per_epoch=250,
@@ -83,9 +94,11 @@ PRESETS = {
         learning_rate=0.001,
         decay_steps=10000,
         decay_rate=0.1,
+        staircase=False,
         # 3.2.2 Audio encoder's weight: in training drawn from U(0.25, 1) per batch (table 6), or fixed (table 5); in
         # inference the one of these with the best event-based F1 on validation
         training_weight=None,
+        random_low=0.25,
         weights=(0.25, 0.5, 0.75, 0.875),
         # Not the paper's: boxes or hysteresis beside its median filters, computation, and which of its 20 runs
         postprocessing=(),

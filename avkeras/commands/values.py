@@ -22,6 +22,8 @@ _WORDS = {
     "aggregation": {"choices": ("mean", "max"), "help": "of the frames"},
     "visual": {"nargs": "*", "help": "embedders of the pictures: names, TF Hub handles or folders; none: audio only"},
     "block": {"choices": ("transformer", "conformer"), "help": "of encoders and decoder"},
+    "class_token": {"choices": ("first", "last"), "help": "its place in the decoder's sequence"},
+    "mixup_scope": {"choices": ("batch", "clip"), "help": "what is mixed or not, at a ratio of its own"},
     "precision": {"choices": ("float32", "mixed_float16", "mixed_bfloat16"), "help": "of the computation"},
 }
 

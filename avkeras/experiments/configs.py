@@ -90,17 +90,27 @@ class SoundEventDetection(ExperimentValues):
         visual: embedders of the pictures, one encoder each: names, TF Hub handles or folders; none: audio only.
         visual_frames: still images per 10 s.
         block: `transformer` or `conformer`.
-        training_weight: weight of the audio encoder while training; None: drawn for each batch from U(0.25, 1).
+        training_weight: weight of the audio encoder while training; None: drawn for each batch from U(`random_low`, 1).
+        random_low: least random weight.
         weights: of the audio encoder in inference, from which validation chooses.
         key_dim: width of one head.
         hidden_dim: width of the feed-forwards' first map.
-        filters: output channels of the convolutional front end.
+        kernel_size: of the conformer's depthwise convolution, in frames.
+        class_token: its place in the decoder's sequence, `first` or `last`.
+        final_norm: whether the transformer's encoders and decoder end with a normalisation.
+        filters: output channels of each stack of the convolutional front end.
+        pooling: frames and bands that each stack pools into one, as `[[2, 2], ...]`.
+        frontend_kernel_size: of its convolutions, in frames and bands.
+        momentum: of all batch normalisation: the part of the moving statistics that a step keeps.
         batch: strong, weak and unlabelled clips per batch.
         decay_steps: steps in which the rate falls by `decay_rate`.
         decay_rate: factor of the rate per `decay_steps`.
+        staircase: whether the rate falls at once after each `decay_steps`, not a little with every step.
         teacher_decay: of the teacher's moving average, per step.
         consistency_weight: of the differences between student and teacher.
-        mixup_rate: share of the batches that are mixed.
+        mixup_rate: share of the batches (or clips) that are mixed.
+        mixup_scope: whether a whole `batch` is mixed or not, at one ratio per kind of supervision, or each `clip`.
+        mixup_concentration: both parameters of the beta distribution of the ratios.
         postprocessing: tried beside the median filters, tuned on validation and scored in `postprocessing.csv`: `boxes`
             (sound event bounding boxes), `hysteresis` (two thresholds, gaps filled); not in the paper.
     """
@@ -110,18 +120,28 @@ class SoundEventDetection(ExperimentValues):
     visual_frames: int = 64
     block: str = "transformer"
     training_weight: float | None = None
+    random_low: float = 0.25
     weights: Sequence[float] = (0.25, 0.5, 0.75, 0.875)
     key_dim: int = 128
     hidden_dim: int = 512
+    kernel_size: int = 7
+    class_token: str = "first"
+    final_norm: bool = True
     filters: Sequence[int] = (16, 32, 64, 128, 128, 128, 128)
+    pooling: Sequence[tuple[int, int]] = ((2, 2), (2, 2), (2, 2), (1, 2), (1, 2), (1, 2), (1, 1))
+    frontend_kernel_size: int = 3
+    momentum: float = 0.9
     epochs: int = 100
     steps_per_epoch: int = 250
     batch: tuple[int, int, int] = (32, 32, 64)
     decay_steps: int = 10000
     decay_rate: float = 0.1
+    staircase: bool = False
     teacher_decay: float = 0.999
     consistency_weight: float = 2.0
     mixup_rate: float = 1 / 3
+    mixup_scope: str = "batch"
+    mixup_concentration: float = 0.2
     postprocessing: Sequence[str] = ()
     demo_clips: tuple[int, int, int] = (160, 40, 60)
 

@@ -1,5 +1,6 @@
 """The 2022 experiment: train a multi-encoder model by a mean teacher, tune it on validation and score it on test."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -22,7 +23,6 @@ from avkeras.features.write_clips import write_extraction
 from avkeras.runs.files import read_json, write_json, write_rows
 from avkeras.runs.run_folder import pin_values
 
-POOLING = 8  # log-mel frames make one vector of the model
 RESULT_FILE = "result.json"  # of a run that is trained and scored
 
 
@@ -185,12 +185,25 @@ def run_on_features(
 def _check(values: SoundEventDetection, manifest: Manifest) -> tuple[str, ...]:
     """Refuses, before any work, data that cannot do; returns what is worth knowing of them."""
     check_postprocessing(values.postprocessing)
+    for name, known in (("class_token", ("first", "last")), ("mixup_scope", ("batch", "clip"))):
+        if getattr(values, name) not in known:
+            raise AvkerasError(f"{name}: '{getattr(values, name)}' is none of {', '.join(known)}")
+    if len(values.pooling) != len(values.filters):
+        raise AvkerasError(f"pooling: of {len(values.pooling)} stacks, filters of {len(values.filters)}")
+    vectors = math.ceil(MAX_FRAMES / _pooled(values))
+    if values.visual and values.visual_frames > vectors:
+        raise AvkerasError(f"visual_frames {values.visual_frames}: pooling leaves {vectors} vectors; give no more")
     notes = check_data(manifest, needs=("events",))
     kinds = {kind for kind, count in zip(SUPERVISION, values.batch, strict=True) if count}
     if missing := kinds - {clip.supervision for clip in manifest.split("train")}:
         kind = sorted(missing)[0]
         raise AvkerasError(f"{manifest.path}: no training clip is {kind}; set the number of {kind} clips in batch to 0")
     return notes
+
+
+def _pooled(values: SoundEventDetection) -> int:
+    """Returns how many log-mel frames make one vector of the model."""
+    return math.prod(frames for frames, _ in values.pooling)
 
 
 def detection_set(
@@ -209,11 +222,15 @@ def detection_set(
         clips = tuple(clip for clip in clips if clip.supervision == "strong")
     values, failed = report.values, report.features.failed
     lengths = {name: MAX_FRAMES if name == "audio" else values.visual_frames for name in stores}
-    found = DetectionSet(clips, stores, manifest.classes, lengths=lengths, pooling=POOLING, hop=HOP / SAMPLE_RATE)
+    found = DetectionSet(
+        clips, stores, manifest.classes, lengths=lengths, pooling=_pooled(values), hop=HOP / SAMPLE_RATE
+    )
     if elsewhere := [clip.id for clip in found.clips if clip.id in failed]:  # of inputs that this model does not take
         clips = tuple(clip for clip in clips if clip.id not in failed)
         report.left_out += [(id, "failed for an input that models beside this one take") for id in elsewhere]
-        found = DetectionSet(clips, stores, manifest.classes, lengths=lengths, pooling=POOLING, hop=HOP / SAMPLE_RATE)
+        found = DetectionSet(
+            clips, stores, manifest.classes, lengths=lengths, pooling=_pooled(values), hop=HOP / SAMPLE_RATE
+        )
     if not len(found):
         raise AvkerasError(
             f"{manifest.path}: no clip of split {split} can be used; see {values.out / 'extraction.csv'}"

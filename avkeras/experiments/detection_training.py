@@ -35,20 +35,29 @@ def build_mean_teacher(
         visual_dims=visual_dims,
         block=values.block,
         training_weight=values.training_weight,
+        random_low=values.random_low,
         max_frames=MAX_FRAMES,
         blocks=values.blocks,
         dim=values.dim,
         num_heads=values.num_heads,
         key_dim=values.key_dim,
         hidden_dim=values.hidden_dim,
+        kernel_size=values.kernel_size,
+        frontend_kernel_size=values.frontend_kernel_size,
+        class_token=values.class_token,
+        final_norm=values.final_norm,
         dropout=values.dropout,
         filters=values.filters,
+        pooling=values.pooling,
+        momentum=values.momentum,
         dtype=values.precision,
     )
     model = MeanTeacher(student, decay=values.teacher_decay, consistency_weight=values.consistency_weight)
     model.compile(
         RectifiedAdam(
-            keras.optimizers.schedules.ExponentialDecay(values.learning_rate, values.decay_steps, values.decay_rate)
+            keras.optimizers.schedules.ExponentialDecay(
+                values.learning_rate, values.decay_steps, values.decay_rate, staircase=values.staircase
+            )
         )
     )
     return model
@@ -81,7 +90,14 @@ def train_mean_teacher(
             training.load,
             steps=values.epochs * values.steps_per_epoch,
             start_step=first_step,
-            augment=partial(mixup, rate=values.mixup_rate) if values.mixup_rate else None,
+            augment=partial(
+                mixup,
+                rate=values.mixup_rate,
+                concentration=values.mixup_concentration,
+                per_clip=values.mixup_scope == "clip",
+            )
+            if values.mixup_rate
+            else None,
         )
 
     resumable_fit(

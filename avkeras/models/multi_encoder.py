@@ -28,7 +28,7 @@ class MultiEncoder(SequenceModel):
     whose mask is False throughout lacks that modality. Padding and absent inputs reach neither output nor gradient.
 
     Audio goes through standardisation and one convolutional front end, whose vectors feed the first encoder and,
-    behind a class token, the decoder. Every visual sequence feeds an encoder of its own. Call `adapt` with the training
+    with a class token, the decoder. Every visual sequence feeds an encoder of its own. Call `adapt` with the training
     clips once before training.
 
     Args:
@@ -47,6 +47,9 @@ class MultiEncoder(SequenceModel):
         key_dim: width of queries, keys and values of one head.
         hidden_dim: width of the feed-forwards' first map.
         kernel_size: of the conformer's depthwise convolution, in frames.
+        frontend_kernel_size: of the front end's convolutions, in frames and bands.
+        class_token: its place in the decoder, `"first"` or `"last"`, see `ClassToken`.
+        final_norm: whether the transformer's encoders and decoder end with a normalisation; a conformer's do anyway.
         dropout: rate.
         filters: output channels of each stack of the front end; the last is `dim`.
         pooling: frames and bands that each stack pools into one.
@@ -87,6 +90,9 @@ class MultiEncoder(SequenceModel):
         key_dim: int = 128,
         hidden_dim: int = 512,
         kernel_size: int = 7,
+        frontend_kernel_size: int = 3,
+        class_token: str = "first",
+        final_norm: bool = True,
         dropout: float = 0.1,
         filters: Sequence[int] = FILTERS,
         pooling: Sequence[Sequence[int]] = POOLING,
@@ -129,7 +135,7 @@ class MultiEncoder(SequenceModel):
             return LearnedPositions(max_length=length, name=f"{name}_positions", dtype=policy)(x)
 
         def normalize(x, name):
-            if block == "conformer":  # its blocks end with a normalisation
+            if block == "conformer" or not final_norm:  # a conformer's blocks end with one
                 return x
             return keras.layers.LayerNormalization(epsilon=layer_norm_epsilon, name=f"{name}_norm", dtype=policy)(x)
 
@@ -149,6 +155,7 @@ class MultiEncoder(SequenceModel):
         embedded["audio"], masks["audio"] = ConvFrontend(
             filters=filters,
             pooling=pooling,
+            kernel_size=frontend_kernel_size,
             dropout=dropout,
             momentum=momentum,
             batch_norm_epsilon=batch_norm_epsilon,
@@ -173,8 +180,12 @@ class MultiEncoder(SequenceModel):
             name="stream_weights",
             dtype="float32",
         )(ops.stack([present[name] for name in encoders], axis=1))
-        x, mask = ClassToken(name="class_token", dtype=policy)(embedded["audio"], padding_mask=masks["audio"])
+        x, mask = ClassToken(place=class_token, name="class_token", dtype=policy)(
+            embedded["audio"], padding_mask=masks["audio"]
+        )
         x = locate(x, "decoder", 1 + vectors)
+        if block == "conformer":
+            shared |= {"query_offset": -1 if class_token == "first" else 0}  # frame i stands at i of the encoders
         for index in range(blocks):
             x = decoder_block(encoders=encoders, **shared, name=f"decoder_{index + 1}")(
                 x, encoded=encoded, padding_mask=mask, padding_masks=masks, weights=weights
@@ -182,8 +193,15 @@ class MultiEncoder(SequenceModel):
         x = normalize(x, "decoder")
         units = classes if isinstance(classes, int) else len(classes)
         probabilities = keras.layers.Dense(units, activation="sigmoid", name="probabilities", dtype="float32")(x)
-        frame = ops.where(masks["audio"][..., None], probabilities[:, 1:], 0.0)
-        super().__init__(inputs=inputs, outputs={"clip": probabilities[:, 0], "frame": frame}, **kwargs)
+        if class_token == "first":
+            clip, frame = probabilities[:, 0], probabilities[:, 1:]
+        else:
+            real = ops.concatenate([masks["audio"], ops.zeros_like(masks["audio"][:, :1])], axis=1)
+            there = ops.logical_and(mask, ops.logical_not(real))
+            clip = ops.sum(ops.where(there[..., None], probabilities, 0.0), axis=1)
+            frame = probabilities[:, :-1]
+        frame = ops.where(masks["audio"][..., None], frame, 0.0)
+        super().__init__(inputs=inputs, outputs={"clip": clip, "frame": frame}, **kwargs)
         self.dtype_policy = policy  # a functional model would forget it: loaded again, it would be another
         self._values = {
             "classes": classes if isinstance(classes, int) else list(classes),
@@ -200,6 +218,9 @@ class MultiEncoder(SequenceModel):
             "key_dim": key_dim,
             "hidden_dim": hidden_dim,
             "kernel_size": kernel_size,
+            "frontend_kernel_size": frontend_kernel_size,
+            "class_token": class_token,
+            "final_norm": final_norm,
             "dropout": dropout,
             "filters": list(filters),
             "pooling": [list(pool) for pool in pooling],

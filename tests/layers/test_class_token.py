@@ -11,7 +11,9 @@ MASK = np.array([[True] * 3 + [False] * 2, [False] * 5])
 
 
 def test_class_token_harness():
-    check_layer(ClassToken, {}, {"inputs": FRAMES, "padding_mask": MASK}, alternatives={"initializer": "ones"})
+    for place, other in (("first", "last"), ("last", "first")):
+        alternatives = {"initializer": "ones", "place": other}
+        check_layer(ClassToken, {"place": place}, {"inputs": FRAMES, "padding_mask": MASK}, alternatives=alternatives)
 
 
 def test_the_token_comes_first_and_is_real():
@@ -20,6 +22,24 @@ def test_the_token_comes_first_and_is_real():
     np.testing.assert_array_equal(sequence[:, 0], [layer.token.numpy()] * 2)
     np.testing.assert_array_equal(sequence[:, 1:], FRAMES)
     np.testing.assert_array_equal(mask, [[True] * 4 + [False] * 2, [True] + [False] * 5])
+
+
+def test_the_last_token_stands_behind_the_last_real_frame():
+    layer = ClassToken(place="last")
+    mask = np.array([[True, False, True, False, False], [False] * 5])
+    sequence, found = layer(FRAMES, mask)
+    token = layer.token.numpy()
+    np.testing.assert_array_equal(sequence[0], [*FRAMES[0, :3], token, FRAMES[0, 4], np.zeros(6)])
+    np.testing.assert_array_equal(sequence[1], [token, *FRAMES[1, 1:], np.zeros(6)])
+    np.testing.assert_array_equal(found, [[True, False, True, True, False, False], [True] + [False] * 5])
+    sequence, found = layer(FRAMES)
+    np.testing.assert_array_equal(sequence[:, 5], [token] * 2)
+    assert np.all(found)
+
+
+def test_refuses_another_place():
+    with pytest.raises(ValueError, match="place must be one of first, last, not 'middle'"):
+        ClassToken(place="middle")
 
 
 def test_length_limit_passes_on_what_fits():

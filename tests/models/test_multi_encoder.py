@@ -220,6 +220,8 @@ def test_every_value_reaches_a_layer():
         "key_dim": 5,
         "hidden_dim": 9,
         "kernel_size": 5,
+        "frontend_kernel_size": 5,
+        "class_token": "last",
         "dropout": 0.3,
         "filters": [5, 12],
         "pooling": [[1, 2], [2, 4]],
@@ -234,6 +236,27 @@ def test_every_value_reaches_a_layer():
         assert model.get_config()[name] == value
         assert traits(model) != before, name
     assert small_model().get_config()["block"] == "transformer"
+    names = [{layer.name for layer in small_model(final_norm=there).layers} for there in (True, False)]
+    assert names[0] - names[1] == {"audio_encoder_norm", "openl3_encoder_norm", "decoder_norm"}
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+def test_a_class_token_at_the_end_reads_every_clip_whatever_it_is_padded_to(block):
+    last = small_model(block, class_token="last", dropout=0.0)
+    clips = make_clips()
+    mask = np.ones((3, 32), bool)
+    mask[1, 20:] = False
+    alone = {name: values[1:2, : 20 if name == "audio" else None] for name, values in clips.items()}
+    found = last.predict({**clips, "audio_mask": mask}, verbose=0)
+    exact = last.predict(alone, verbose=0)
+    np.testing.assert_allclose(found["clip"][1], exact["clip"][0], atol=1e-5)
+    np.testing.assert_allclose(found["frame"][1, :5], exact["frame"][0], atol=1e-5)
+    assert (found["frame"][1, 5:] == 0).all()
+    gradients = step(last, clips)[1]
+    assert np.any(gradients[next(name for name in gradients if name.endswith("class_token/token"))] != 0)
+    if block == "conformer":
+        places = [small_model(block, class_token=place).get_layer("decoder_1") for place in ("first", "last")]
+        assert [layer.query_offset for layer in places] == [-1, 0]
 
 
 def traits(model):

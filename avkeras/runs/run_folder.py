@@ -94,8 +94,11 @@ def values_of_run(folder: str | Path, kinds: Sequence[type]) -> Any:
         )
     # JSON has no tuples, and paths are text in it.
     paths = {name: Path(given[name]) for name in ("data", "out", "records") if given.get(name) is not None}
-    lists = {name: tuple(value) for name, value in given.items() if isinstance(value, list)}
-    return kind(**given | paths | lists)
+    return kind(**{name: _tuples(value) for name, value in given.items()} | paths)
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value
 
 
 def read_config(folder: str | Path) -> dict[str, Any]:

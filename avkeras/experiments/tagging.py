@@ -154,7 +154,7 @@ def build_model(
     keras.utils.set_random_seed(values.seed)
     model = AudiovisualTransformer(
         classes=classes,
-        dims={modality: dims[modality] for modality in {first, second}},
+        dims={modality: dims[modality] for modality in dict.fromkeys((first, second))},
         first=first,
         second=second,
         positions=positions,

@@ -11,7 +11,7 @@ from avkeras.data.manifest import Clip, write_manifest
 from avkeras.data.records import RecordReader, RecordWriter
 from avkeras.errors import AvkerasError
 from avkeras.experiments.configs import EXPERIMENTS, AudioTagging, ExperimentValues, SoundEventDetection, wanted_systems
-from avkeras.experiments.tagging import run_audio_tagging
+from avkeras.experiments.tagging import build_model, run_audio_tagging
 from avkeras.experiments.tagging_scores import clip_sets
 
 RECIPES = Path(__file__).parents[2] / "recipes"
@@ -123,3 +123,10 @@ def test_complete_clips_are_those_with_both_whatever_the_model_takes(tmp_path):
     assert list(clip_sets(manifest, stores, {"audio"}, complete_only=True)["test"].stores) == ["audio"]
     with pytest.raises(AvkerasError, match="no clip has video"):
         clip_sets(manifest, {"audio": stores["audio"]}, {"video"}, complete_only=False)
+
+
+@pytest.mark.parametrize(("first", "second"), [("audio", "video"), ("video", "audio")])
+def test_a_model_is_described_in_the_same_words_by_every_process(first, second):
+    values = AudioTagging(blocks=1, dim=8)
+    model = build_model(values, first=first, second=second, positions=(), dims={"video": 4, "audio": 3}, classes=2)
+    assert list(model.get_config()["dims"]) == [first, second]

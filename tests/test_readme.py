@@ -1,10 +1,15 @@
 """The README's Python blocks run, in order, as one program."""
 
 import re
+import shlex
 import subprocess
 import sys
 import tarfile
 from pathlib import Path
+
+import pytest
+
+from avkeras.cli import build_parser
 
 README = Path(__file__).parents[1] / "README.md"
 SAVED = Path(__file__).parent / "data" / "saved_by_0_1"
@@ -34,3 +39,20 @@ def test_every_command_names_files_that_exist():
         assert (root / path).is_file(), path
     for folder in re.findall(r"^    (avkeras/\w+|recipes|hub_models|benchmarks|tests) ", text, flags=re.MULTILINE):
         assert (root / folder).is_dir(), folder
+
+
+def commands():
+    lines = re.findall(r"^    (avkeras (?!--).*)$", README.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    return [shlex.split(line, comments=True)[1:] for line in lines if not line.startswith("avkeras/")]
+
+
+@pytest.mark.parametrize("words", commands(), ids=" ".join)
+def test_lines_to_type_are_understood(words):
+    parsed = build_parser(words).parse_args(words)
+    assert parsed.command == words[0]
+    if words[0] == "predict":
+        assert vars(parsed["predict"])["files"] == ["clip.mp4"]
+
+
+def test_a_line_predicts_without_a_model():
+    assert ["predict", "clip.mp4", "--top", "5"] in commands()

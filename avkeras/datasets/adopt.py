@@ -9,9 +9,7 @@ from pathlib import Path
 from avkeras.datasets.ledger import Entry, Ledger
 from avkeras.datasets.task_lists import SourceClip, parse_name
 from avkeras.errors import AvkerasError, MediaError
-
-AUDIO = (".wav", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".m4a", ".mka")
-VIDEO = (".mp4", ".m4v", ".mov", ".mkv", ".webm")
+from avkeras.media.media_files import AUDIO, VIDEO
 
 
 @dataclass

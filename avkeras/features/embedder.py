@@ -15,7 +15,8 @@ from avkeras.media.audio_track import LOUDEST
 if TYPE_CHECKING:
     import tensorflow as tf
 
-_CHUNK_WINDOWS = 64  # of sound at a time (a minute of VGGish's), so that memory does not grow with the clip
+# Of sound at a time, so that memory does not grow with the clip: a minute of VGGish's.
+_CHUNK_WINDOWS, _CHUNK_SECONDS = 64, 61.44
 # Pictures that a network sees at a time: a batch of VGG16 takes 1.6 GB, and a GPU is busy with it.
 BATCH_PICTURES = 32
 
@@ -109,8 +110,9 @@ class Embedder:
             [64, 64, 59]
         """
         hop = round(self.spec.hop * self.spec.sample_rate)
-        step = _CHUNK_WINDOWS * hop
-        whole = step - hop + self.spec.least_samples
+        step = max(1, min(_CHUNK_WINDOWS, round(_CHUNK_SECONDS / self.spec.hop))) * hop
+        # A last frame may be of fewer samples than a hop; a piece that is not the last holds whole ones.
+        whole = step + max(0, self.spec.least_samples - hop)
         held, total = np.zeros(0, np.float32), 0
         for block in map(np.asarray, blocks):
             if block.ndim != 1 or not np.issubdtype(block.dtype, np.floating):

@@ -60,6 +60,8 @@ def export(
     directory = Path(directory)
     if isinstance(model, Predictor):
         folder, embedders = model.folder, list(model.embedders.values())
+        if model.kind == "pretrained":
+            raise AvkerasError(f"{folder}: is a pretrained tagger, a SavedModel already; export a run")
     else:
         folder = Path(model)
     if is_saved_model(folder):

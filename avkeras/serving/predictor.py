@@ -15,12 +15,13 @@ from avkeras.serving.trained_embedders import Given, trained_embedders
 from avkeras.serving.trained_model import TrainedModel, load_trained
 
 
-def load(path: str | Path, *, embedders: Given = (), patience: float = PATIENCE) -> Predictor:
-    """Loads a trained model for clips.
+def load(path: str | Path | None = None, *, embedders: Given = (), patience: float = PATIENCE) -> Predictor:
+    """Loads a trained model for clips, or the best pretrained tagger that is there.
 
     Args:
         path: the folder of a run (of a tagging run, the system with the best F1 on test is taken), of a system of a
-            tagging run, or an exported SavedModel.
+            tagging run, or an exported SavedModel. None: EfficientAT or else YAMNet, which tell sounds of Audio Set's
+            classes without any training; what was found is said in the notes of each prediction, nothing is downloaded.
         embedders: embedders, or their names or folders, in place of what the folder says of them: by the name of the
             model's input, or in any order. They must be the very ones of training.
         patience: seconds for which nothing may come of decoding a file (10 s of sound, 16 pictures) before it is given
@@ -30,20 +31,27 @@ def load(path: str | Path, *, embedders: Given = (), patience: float = PATIENCE)
         The predictor.
 
     Raises:
-        AvkerasError: the folder holds no model, an embedder cannot be had or is another one than in training, or
-            patience is not above 0.
+        AvkerasError: the folder holds no model, an embedder cannot be had or is another one than in training, there is
+            no pretrained tagger (with what to do), or patience is not above 0.
 
     Example:
         >>> load("runs/tagging/audio+video")
         Predictor('runs/tagging/audio+video': tagging of 17 classes)
     """
+    if path is None:
+        from avkeras.serving.pretrained import find_tagger
+
+        if embedders:
+            raise AvkerasError("embedders: they go with a model; a pretrained tagger has its own")
+        model = find_tagger()
+        return Predictor(model, embedders=model.bundled, patience=patience)
     model = load_trained(path)
     found = trained_embedders(model.facts["embedders"], folder=model.folder, given=embedders, bundled=model.bundled)
     return Predictor(model, embedders=found, patience=patience)
 
 
 class Predictor:
-    """A trained model with its embedders, ready for clips; `avkeras.load` makes one.
+    """A trained or pretrained model with its embedders, ready for clips; `avkeras.load` makes one.
 
     Files are decoded in a process of their own, which starts with the first one and is kept for the next: one at which
     decoding hangs or crashes is a file that cannot be used, and the others are answered.
@@ -64,6 +72,8 @@ class Predictor:
             raise AvkerasError(f"patience {patience}: a number of seconds above 0 is wanted")
         if model.kind == "detection":
             from avkeras.serving.detection import DetectionAnswer as Answer
+        elif model.kind == "pretrained":
+            from avkeras.serving.pretrained import PretrainedAnswer as Answer
         else:
             from avkeras.serving.tagging import TaggingAnswer as Answer
         self.answer = Answer(model, embedders=embedders)

@@ -1,10 +1,14 @@
-"""Taggers that need no training: embedders whose networks were trained to tell Audio Set's classes."""
+"""Taggers that need no training: embedders whose networks were trained to tell Audio Set's classes.
+
+They need weights that are there already: `avkeras.load()` downloads nothing.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
 import os
+import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -68,10 +72,8 @@ def find_tagger() -> TrainedModel:
         AvkerasError: there is none (with what to do), or the weights are others than the published ones.
 
     Example:
-        >>> find_tagger()
-        Traceback (most recent call last):
-        ...
-        avkeras.errors.AvkerasError: no pretrained tagger is there: ...
+        >>> [tagger.spec.name for tagger in TAGGERS]  # looked for in this order
+        ['efficientat', 'yamnet']
     """
     for tagger in TAGGERS:
         if (folder := _there(tagger.spec.name)) is not None:
@@ -139,7 +141,8 @@ class PretrainedAnswer:
 def _there(name: str) -> Path | None:
     """Returns the folder of a tagger's SavedModel, written first if only its weights are there; None: neither."""
     folders = [cache_folder(name)]
-    if KNOWN[name].handle and (hub := os.environ.get("TFHUB_CACHE_DIR")):
+    if KNOWN[name].handle:
+        hub = os.environ.get("TFHUB_CACHE_DIR") or Path(tempfile.gettempdir(), "tfhub_modules")  # TF Hub's own default
         known = (KNOWN[name].handle, *EMBEDDERS[name].aliases)
         folders += [Path(hub, hashlib.sha1(handle.encode()).hexdigest()) for handle in known]
     for folder in folders:

@@ -27,7 +27,7 @@ class TrainedModel:
 
     Args:
         folder: of the system, of the detection run, or the SavedModel.
-        kind: `tagging` or `detection`.
+        kind: `tagging`, `detection` or `pretrained`.
         answer: a TensorFlow function from named inputs to named probabilities.
         facts: `classes`, `inputs` (width by name) and `embedders` (by input); tagging: `threshold`, `frames`;
             detection: `tuning` (fields of a `Tuning`), `lengths` (frames by input).

@@ -162,6 +162,19 @@ def test_the_command_prints_events_and_draws_them(folder, predictor, clip, tmp_p
     assert "0.00 -    4.0" in capsys.readouterr().out
 
 
+def test_the_command_gives_events_as_tables_and_as_labels(folder, predictor, clip, capsys):
+    expected = predictor.predict(clip).events
+    assert expected
+    rows = [[f"{onset:.3f}", f"{offset:.3f}", label] for onset, offset, label in expected]
+    header = ["filename", "onset", "offset", "event_label"]
+    for form, wanted in (("tsv", [header, *([clip.name, *row] for row in rows)]), ("audacity", rows)):
+        main(["predict", str(clip), "--model", str(folder), "--format", form])
+        assert [line.split("\t") for line in capsys.readouterr().out.splitlines()] == wanted
+    with pytest.raises(SystemExit) as error:
+        main(["predict", str(clip), "--model", str(folder), "--format", "csv", "--top", "2"])
+    assert "--top: a detection model finds events" in str(error.value.code)
+
+
 def test_an_exported_model_finds_what_the_run_finds(folder, model, predictor, embedders, clip, tmp_path):
     visual = {"mean_colour": embedders["video"]}
     options = {"tuning": TUNING, "visual": visual, "visual_frames": PICTURES}

@@ -14,7 +14,7 @@ VIDEO = (".mp4", ".m4v", ".mov", ".mkv", ".webm")
 
 
 def media_files(paths: str | Path | Iterable[str | Path]) -> list[Path]:
-    """Returns the files that paths name, in their order, each once.
+    """Returns the files that paths name, in their order.
 
     A folder stands for the audio and video files in it and in its subfolders, by the endings of their names, those of
     hidden files and folders left out; a name with `*`, `?` or `[` that is no file stands for what it matches (`**`: any
@@ -30,7 +30,7 @@ def media_files(paths: str | Path | Iterable[str | Path]) -> list[Path]:
         >>> media_files(["clip.*", "gone.wav"])
         [PosixPath('clip.mp4'), PosixPath('clip.wav'), PosixPath('gone.wav')]
     """
-    found: dict[Path, None] = {}
+    found: list[Path] = []
     for path in map(Path, [paths] if isinstance(paths, str | Path) else paths):
         if os.path.isdir(path):
             files = _in_folder(path)
@@ -43,8 +43,8 @@ def media_files(paths: str | Path | Iterable[str | Path]) -> list[Path]:
                 raise AvkerasError(f"{path}: nothing matches this pattern")
         else:
             files = [path]
-        found |= dict.fromkeys(files)
-    return list(found)
+        found += files
+    return found
 
 
 def _in_folder(folder: Path) -> list[Path]:

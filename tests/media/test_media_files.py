@@ -21,7 +21,7 @@ def test_a_folder_stands_for_the_media_in_it(folder):
 
 def test_a_pattern_stands_for_what_it_matches_and_a_name_for_itself(folder):
     given = ["in/*.wav", "in/deep/d[1].flac", "in/**/*.ogg", "in/notes.txt", "gone.wav", "in/b.wav"]
-    names = ["in/b.wav", "in/deep/d[1].flac", "in/deep/er/c.ogg", "in/notes.txt", "gone.wav"]
+    names = ["in/b.wav", "in/deep/d[1].flac", "in/deep/er/c.ogg", "in/notes.txt", "gone.wav", "in/b.wav"]
     assert media_files(given) == list(map(Path, names))
     assert media_files("in/d*p") == [folder / "deep/d[1].flac", folder / "deep/er/c.ogg"]
 

@@ -9,6 +9,7 @@ from . import (
     media as media,
     models as models,
     serving as serving,
+    systems as systems,
     training as training,
 )
 from .serving import export as export, load as load

@@ -13,6 +13,7 @@ COMMANDS = (
     "fetch",
     "status",
     "extract",
+    "systems",
     "train",
     "evaluate",
     "predict",

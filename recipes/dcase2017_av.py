@@ -50,6 +50,7 @@ PRESETS = {
         embedders=("vggish", "vgg16"),
         # 3.2.2 Data sampling: most common class to rarest in a batch; 30 epochs of 300 batches of 40 clips
         max_ratio=5.0,
+        balance="heard",
         epochs=30,
         steps_per_epoch=300,
         batch_size=40,
@@ -67,6 +68,9 @@ PRESETS = {
         patience=7,
         # 3.2.9 Ensemble of the models after the last 7 epochs
         keep=7,
+        ensemble="last",
+        # 3.2.10 One threshold for all classes
+        decision="global",
         # Table 1, best row and column: video first, audio second (`audio+video`), positions on video, sigmoid
         # attention, mean aggregation; beside it the best rows of one modality
         systems=("audio", "video", "audio+video"),
@@ -75,6 +79,9 @@ PRESETS = {
         positions=("video",),
         attention="sigmoid",
         aggregation="mean",
+        # Not the paper's: systems that it compares with (`avkeras systems`)
+        system=None,
+        options=(),
         # Not the paper's: computation, and which of its 25 runs
         precision="float32",
         seed=0,

@@ -100,6 +100,9 @@ PRESETS = {
         training_weight=None,
         random_low=0.25,
         weights=(0.25, 0.5, 0.75, 0.875),
+        # Not the paper's: systems that it compares with (`avkeras systems`)
+        system=None,
+        options=(),
         # Not the paper's: boxes or hysteresis beside its median filters, computation, and which of its 20 runs
         postprocessing=(),
         precision="float32",

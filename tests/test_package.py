@@ -27,6 +27,7 @@ ORDER = (
     "layers",
     "models",
     "training",
+    "systems",
     "experiments",
     "serving",
     "reports",

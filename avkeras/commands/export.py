@@ -22,8 +22,8 @@ def add_arguments(parser) -> None:
     )
     parser.add_argument(
         "--system",
-        choices=("audio", "video", "audio+video"),
-        help="tagging: which system; default: the one with the best F1",
+        metavar="NAME",
+        help="tagging: which system of the run, such as audio+video; default: the one with the best F1",
     )
     parser.add_argument("--bundle", action="store_true", help="tagging: put the embedders in, to be asked with media")
     parser.add_argument(

@@ -89,6 +89,6 @@ def _steps(run: Path) -> Iterator[tuple[str, Callable[[], object]]]:
                 f"{folder.name}/curves.png",
                 partial(training_curves, folder / "metrics.csv", folder / "curves.png", **stop),
             )
-        if not has_attention_figures(folder):
+        if not facts.config.get("system") and not has_attention_figures(folder):
             yield f"{folder.name}/attention", partial(write_attention_figures, facts, folder.name)
     yield "report.html", partial(write_tagging_report, run)

@@ -107,6 +107,16 @@ def _config_defect(path: Path) -> str:
     return "" if isinstance(found, dict) else "holds no options by name"
 
 
+def option_in_file(path: Path, name: str) -> str | None:
+    """Returns an option's text in a file of options; None: it is not there, or the file is none, as its parser says."""
+    import yaml
+
+    if not path.is_file() or _config_defect(path):
+        return None
+    value = yaml.safe_load(path.read_text(encoding="utf-8")).get(name)
+    return value if isinstance(value, str) else None
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Returns `; did you mean ...?` with the nearest known word, or nothing if none is near.
 

@@ -14,6 +14,7 @@ _TAGGING_FILES = (
     "epochs/",
     "model.keras",
     "predictions.csv",
+    "decisions.csv",
     "curves.png",
     "attention/",
     "saved_model/",
@@ -37,7 +38,7 @@ def show_tagging_report(report: "TaggingReport") -> None:
     _show_summary(console, report.features.summary, report.values.out)
     for system, reason in report.skipped:
         console.print(f"  not trained: {system}: {reason}", markup=False)
-    embedders = " and ".join(one.spec.name for one in report.features.embedders.values())
+    embedders = " and ".join(one.spec.name for one in report.features.embedders.values()) or "levels of sound"
     table = Table(title=f"Micro-F1 on test, {report.manifest.path}, {embedders}")
     accuracy = any(result.accuracy is not None for result in results)
     names = ["system", "micro-F1", "with video", "clips", "threshold", "epochs", *(["accuracy"] * accuracy)]
@@ -45,7 +46,8 @@ def show_tagging_report(report: "TaggingReport") -> None:
         table.add_column(name, justify="left" if name == "system" else "right", no_wrap=True)
     for result in results:
         with_video = "-" if result.f1_with_video is None else f"{100 * result.f1_with_video:.1f} %"
-        row = [result.system, f"{100 * result.f1:.1f} %", with_video, str(result.clips), f"{result.threshold:.3f}"]
+        threshold = f"{result.threshold:.3f}" if isinstance(result.threshold, float) else result.decision
+        row = [result.system, f"{100 * result.f1:.1f} %", with_video, str(result.clips), threshold]
         row += [str(result.epochs), *([f"{100 * (result.accuracy or 0):.1f} %"] * accuracy)]
         table.add_row(*row)
     console.print(table)
@@ -55,7 +57,8 @@ def show_tagging_report(report: "TaggingReport") -> None:
     console.print(f"To look at in a browser: {out / 'report.html'}")
     console.print(f"Files: values in {out / 'config.json'}, this table in {out / 'results.csv'}, and per system")
     for result in results:
-        console.print(f"  {result.folder}/: {', '.join(_TAGGING_FILES)}")
+        files = (name for name in _TAGGING_FILES if name != "attention/" or not report.values.system)
+        console.print(f"  {result.folder}/: {', '.join(files)}")
     if results:
         best = max(results, key=lambda result: result.f1)
         console.print(f"Your own file: avkeras predict clip.mp4 --model {best.folder / 'saved_model'}")

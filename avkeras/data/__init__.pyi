@@ -10,6 +10,7 @@ from .manifest import (
     write_manifest as write_manifest,
 )
 from .mixup import mixup as mixup
+from .pair_mixup import pair_mixup as pair_mixup
 from .records import RecordReader as RecordReader, RecordWriter as RecordWriter
 from .sampling import BalancedSampler as BalancedSampler
 from .streams import StreamSampler as StreamSampler, stream_dataset as stream_dataset

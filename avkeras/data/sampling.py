@@ -2,6 +2,8 @@
 
 import numpy as np
 
+BALANCES = ("heard", "drawn", "none")
+
 
 class BalancedSampler:
     """Draws class labels non-uniformly, then clips that hold them, so that no class is heard far more than another.
@@ -9,7 +11,8 @@ class BalancedSampler:
     As in the prior work that the paper cites, a label is drawn in proportion to min(count // clips_per_repeat + 1,
     max_ratio). A drawn clip brings its other labels along; with the published rule alone they take the ratio of
     DCASE 2017 to 8.8. So the shares of the most common classes are lowered until *all* labels of the drawn clips keep
-    to `max_ratio`. Clips without any label count as one more class.
+    to `max_ratio`. Clips without any label count as one more class. `balance` says otherwise where the published rule
+    itself is wanted, or none.
 
     A batch is a pure function of (seed, step): a resumed run sees what an uninterrupted one would have seen. Every
     clip of a class is drawn once before any is drawn again.
@@ -19,7 +22,12 @@ class BalancedSampler:
         batch_size: clips per batch.
         max_ratio: most common class to rarest, at most.
         clips_per_repeat: clips per additional share of a class.
+        balance: `"heard"`: all labels of the drawn clips keep to `max_ratio`; `"drawn"`: the labels that are drawn do,
+            as the cited work has it; `"none"`: clips are shuffled, whatever their labels.
         seed: of the draws.
+
+    Raises:
+        ValueError: there are no clips, or `balance` is none of these.
 
     Example:
         >>> labels = np.repeat(np.eye(2), [90, 10], axis=0)
@@ -29,9 +37,20 @@ class BalancedSampler:
     """
 
     def __init__(
-        self, labels, *, batch_size: int = 40, max_ratio: float = 5.0, clips_per_repeat: int = 1000, seed: int = 0
+        self,
+        labels,
+        *,
+        batch_size: int = 40,
+        max_ratio: float = 5.0,
+        clips_per_repeat: int = 1000,
+        balance: str = "heard",
+        seed: int = 0,
     ) -> None:
+        if balance not in BALANCES:
+            raise ValueError(f"balance must be one of {', '.join(BALANCES)}, not '{balance}'")
         labels = np.asarray(labels, bool)
+        if balance == "none":
+            labels = labels[:, :0]
         unlabelled = ~labels.any(axis=1, keepdims=True)
         groups = np.concatenate([labels, unlabelled], axis=1)
         groups = groups[:, groups.any(axis=0)]
@@ -42,7 +61,9 @@ class BalancedSampler:
         self.clips = [np.flatnonzero(group) for group in groups.T]
         counts = groups.sum(axis=0)
         together = groups.T.astype(float) @ groups / counts[:, None]
-        self.shares, self.ratio = _shares(counts, together, max_ratio, clips_per_repeat)
+        # Without balance there is one class, and what is drawn is what is heard.
+        limit = max_ratio if balance == "heard" else np.inf
+        self.shares, self.ratio = _shares(counts, together, max_ratio, clips_per_repeat, limit=limit)
         self._cycle = np.repeat(np.arange(len(self.shares)), self.shares)
 
     def batches(self, first: int, stop: int) -> np.ndarray:
@@ -67,13 +88,13 @@ class BalancedSampler:
         return np.concatenate([clips[:0], *orders])[start : start + count]
 
 
-def _shares(counts, together, max_ratio, clips_per_repeat) -> tuple[np.ndarray, float]:
+def _shares(counts, together, max_ratio, clips_per_repeat, *, limit) -> tuple[np.ndarray, float]:
     """Returns the draws per class and round, in tenths of the published rule's, and the ratio that they give."""
     shares = 10 * np.minimum(counts // clips_per_repeat + 1, int(max_ratio))
     while True:
         heard = shares @ together
         ratio = heard.max() / heard.min()
         most = int(np.argmax(heard))
-        if ratio <= max_ratio or shares[most] == 1:
+        if ratio <= limit or shares[most] == 1:
             return shares, float(ratio)
         shares[most] -= 1

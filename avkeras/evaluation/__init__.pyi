@@ -1,7 +1,12 @@
+from .automatic_thresholds import (
+    ascend_thresholds as ascend_thresholds,
+    automatic_class_thresholds as automatic_class_thresholds,
+)
 from .clip_probabilities import (
     labels_of_probabilities as labels_of_probabilities,
     read_clip_probabilities as read_clip_probabilities,
 )
+from .decisions import Decision as Decision, choose_decision as choose_decision
 from .evaluate import Evaluation as Evaluation, evaluate as evaluate
 from .files import (
     read_durations as read_durations,

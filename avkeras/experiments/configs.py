@@ -1,11 +1,21 @@
 """The values of the papers' experiments: what a run is given. The defaults are the papers'."""
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from avkeras.errors import AvkerasError
+from avkeras.systems.registry import NAMES, find_system
 
+# Values that a published system has of its own, or not at all.
+_OF_THE_PAPERS = {
+    "tagging": (
+        *("embedders", "systems", "first", "second", "positions", "attention", "aggregation"),
+        *("blocks", "dim", "num_heads", "dropout"),
+    ),
+}
 # name -> (first input, second input): the best rows of the 2019 paper's table 1, with positions on video
 SYSTEMS = {"audio": ("audio", "audio"), "video": ("video", "video"), "audio+video": ("video", "audio")}
 
@@ -16,6 +26,8 @@ class ExperimentValues:
 
     Args:
         data: manifest; None: demo soundscapes, made on first use.
+        system: published system that is trained in place of the paper's, see `avkeras systems`; None: the paper's.
+        options: of the system, each as `name=value`; `avkeras systems NAME` tells them.
         out: folder of the run.
         records: folder of the features; None: `records` beside the manifest.
         blocks: of each encoder, and as many of the decoder.
@@ -32,6 +44,8 @@ class ExperimentValues:
     """
 
     data: Path | None = None
+    system: str | None = None
+    options: Sequence[str] = ()
     out: Path = Path("runs/run")
     records: Path | None = None
     blocks: int = 3
@@ -62,8 +76,12 @@ class AudioTagging(ExperimentValues):
         aggregation: `mean` or `max`.
         batch_size: clips per batch.
         max_ratio: most common class to rarest in the drawn batches.
-        patience: epochs that early stopping compares with.
-        keep: last epochs in the ensemble.
+        balance: what keeps to it: `heard`, all labels of the drawn clips; `drawn`, the labels that are drawn; `none`.
+        patience: epochs that early stopping compares with; 0: it never stops early.
+        keep: epochs in the ensemble.
+        ensemble: which: the `last`, or those that are `best` by micro-F1 on validation at 0.5.
+        decision: rule that makes classes of probabilities: `global`, `class_wise`, `automatic` or `capsule`, see
+            `avkeras.evaluation.choose_decision`.
         complete_only: leave out clips without video, as the paper does; otherwise they are trained on and scored too.
     """
 
@@ -77,8 +95,11 @@ class AudioTagging(ExperimentValues):
     aggregation: str = "mean"
     batch_size: int = 40
     max_ratio: float = 5.0
+    balance: str = "heard"
     patience: int = 7
     keep: int = 7
+    ensemble: str = "last"
+    decision: str = "global"
     complete_only: bool = True
 
 
@@ -149,6 +170,49 @@ class SoundEventDetection(ExperimentValues):
 EXPERIMENTS = {"tagging": AudioTagging, "detection": SoundEventDetection}
 
 
+def system_values(name: str, **changes: Any) -> ExperimentValues:
+    """Returns the values of an experiment with a published system, as it was published.
+
+    Args:
+        name: of the system.
+        **changes: values that are otherwise.
+
+    Raises:
+        AvkerasError: there is none of this name.
+
+    Example:
+        >>> values = system_values("gccaps", seed=1)
+        >>> values.batch_size, values.decision, values.seed
+        (44, 'capsule', 1)
+    """
+    system = find_system(name)
+    return EXPERIMENTS[system.task](**{"out": Path("runs") / name, **system.values, "system": name, **changes})
+
+
+def check_system(values: ExperimentValues) -> None:
+    """Refuses a system of the other experiment, and values that the system does not have.
+
+    Raises:
+        AvkerasError: with what to do.
+    """
+    task = next(task for task, kind in EXPERIMENTS.items() if isinstance(values, kind))
+    if values.system is None:
+        if values.options:
+            raise AvkerasError("options: they are those of a system; name it too (system)")
+        return
+    system = find_system(values.system)
+    if system.task != task:
+        raise AvkerasError(f"system: {values.system} is for {system.task}; for {task} there are {', '.join(NAMES[task])}")
+    system.options_of(values.options)
+    defaults = type(values)(**system.values)
+    for name in _OF_THE_PAPERS[task]:
+        given = getattr(values, name)
+        wanted = getattr(defaults, name)
+        if (tuple(given) != tuple(wanted)) if isinstance(given, list) else (given != wanted):
+            known = ", ".join(system.options) or "none"
+            raise AvkerasError(f"{name}: {values.system} has no such value; it has the options {known} (options)")
+
+
 def wanted_systems(values: AudioTagging) -> dict[str, tuple[str, str, tuple[str, ...]]]:
     """Returns first input, second input and modalities with positions of each model to train, by its name.
 
@@ -159,6 +223,8 @@ def wanted_systems(values: AudioTagging) -> dict[str, tuple[str, str, tuple[str,
         >>> wanted_systems(AudioTagging(first="video", second="audio", positions=()))
         {'video-audio': ('video', 'audio', ())}
     """
+    if values.system:
+        return {values.system: ("audio", "audio", ())}
     if (values.first is None) != (values.second is None):
         raise AvkerasError("first, second: give both, for a model of these inputs, or neither, to train systems")
     if values.first is not None:

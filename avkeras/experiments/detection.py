@@ -18,7 +18,7 @@ from avkeras.experiments.detection_scores import Tuning, score, tune
 from avkeras.experiments.detection_training import build_mean_teacher, train_mean_teacher
 from avkeras.experiments.inputs import Features, UsedEmbedder, write_inputs
 from avkeras.experiments.postprocessing import check_postprocessing, score_postprocessing
-from avkeras.features.extract_detection import HOP, MAX_FRAMES, SAMPLE_RATE, extract_detection
+from avkeras.features.extract_detection import MULTI_ENCODER, extract_detection
 from avkeras.features.write_clips import write_extraction
 from avkeras.runs.files import read_json, write_json, write_rows
 from avkeras.runs.run_folder import pin_values
@@ -128,7 +128,6 @@ def detection_features(
         manifest.clips,
         values.records or manifest.path.parent / "records",
         visual=visual,
-        max_frames=MAX_FRAMES,
         visual_frames=values.visual_frames,
         workers=values.workers,
         progress=progress,
@@ -165,7 +164,7 @@ def run_on_features(
         features,
         visual=visual,
         visual_frames=values.visual_frames,
-        max_frames=MAX_FRAMES,
+        max_frames=MULTI_ENCODER.frames,
         with_video=[clip.id for clip, there in zip(sets["test"].clips, seen, strict=True) if there],
     )
     finished = values.out / RESULT_FILE
@@ -190,7 +189,7 @@ def _check(values: SoundEventDetection, manifest: Manifest) -> tuple[str, ...]:
             raise AvkerasError(f"{name}: '{getattr(values, name)}' is none of {', '.join(known)}")
     if len(values.pooling) != len(values.filters):
         raise AvkerasError(f"pooling: of {len(values.pooling)} stacks, filters of {len(values.filters)}")
-    vectors = math.ceil(MAX_FRAMES / _pooled(values))
+    vectors = math.ceil(MULTI_ENCODER.frames / _pooled(values))
     if values.visual and values.visual_frames > vectors:
         raise AvkerasError(f"visual_frames {values.visual_frames}: pooling leaves {vectors} vectors; give no more")
     notes = check_data(manifest, needs=("events",))
@@ -221,16 +220,13 @@ def detection_set(
         ]
         clips = tuple(clip for clip in clips if clip.supervision == "strong")
     values, failed = report.values, report.features.failed
-    lengths = {name: MAX_FRAMES if name == "audio" else values.visual_frames for name in stores}
-    found = DetectionSet(
-        clips, stores, manifest.classes, lengths=lengths, pooling=_pooled(values), hop=HOP / SAMPLE_RATE
-    )
+    lengths = {name: MULTI_ENCODER.frames if name == "audio" else values.visual_frames for name in stores}
+    hop = MULTI_ENCODER.seconds(1)
+    found = DetectionSet(clips, stores, manifest.classes, lengths=lengths, pooling=_pooled(values), hop=hop)
     if elsewhere := [clip.id for clip in found.clips if clip.id in failed]:  # of inputs that this model does not take
         clips = tuple(clip for clip in clips if clip.id not in failed)
         report.left_out += [(id, "failed for an input that models beside this one take") for id in elsewhere]
-        found = DetectionSet(
-            clips, stores, manifest.classes, lengths=lengths, pooling=_pooled(values), hop=HOP / SAMPLE_RATE
-        )
+        found = DetectionSet(clips, stores, manifest.classes, lengths=lengths, pooling=_pooled(values), hop=hop)
     if not len(found):
         raise AvkerasError(
             f"{manifest.path}: no clip of split {split} can be used; see {values.out / 'extraction.csv'}"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from avkeras.data.detection_set import DetectionSet
 from avkeras.data.manifest import SUPERVISION
 from avkeras.experiments.configs import SoundEventDetection
-from avkeras.features.extract_detection import MAX_FRAMES
+from avkeras.features.extract_detection import MULTI_ENCODER
 
 if TYPE_CHECKING:
     from avkeras.training.mean_teacher import MeanTeacher
@@ -36,7 +36,7 @@ def build_mean_teacher(
         block=values.block,
         training_weight=values.training_weight,
         random_low=values.random_low,
-        max_frames=MAX_FRAMES,
+        max_frames=MULTI_ENCODER.frames,
         blocks=values.blocks,
         dim=values.dim,
         num_heads=values.num_heads,

@@ -1,5 +1,6 @@
-"""The 2019 experiment: train audiovisual transformers on a manifest, choose their thresholds and score them."""
+"""The 2019 experiment: train audiovisual transformers, or a published system, choose their thresholds and score them."""
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,15 +9,24 @@ from avkeras.data.checks import check_data
 from avkeras.data.manifest import Manifest, read_manifest
 from avkeras.datasets.demo_data import demo_manifest
 from avkeras.errors import AvkerasError
-from avkeras.experiments.configs import SYSTEMS, AudioTagging, wanted_systems
+from avkeras.experiments.configs import SYSTEMS, AudioTagging, check_system, wanted_systems
 from avkeras.experiments.inputs import Features, UsedEmbedder, write_inputs
-from avkeras.experiments.tagging_scores import SystemResult, clip_sets, clips_with_video, score_tagging
+from avkeras.experiments.tagging_scores import (
+    SystemResult,
+    clip_sets,
+    clips_with_video,
+    decision_rows,
+    score_tagging,
+)
 from avkeras.features.extract import extract
+from avkeras.features.extract_detection import extract_detection
 from avkeras.features.write_clips import write_extraction
 from avkeras.runs.files import read_json, write_json, write_rows
 from avkeras.runs.run_folder import INPUTS_FILE, pin_values
+from avkeras.systems.registry import find_system
 
 RESULT_FILE = "result.json"  # of a system that is trained and scored
+DECISIONS = "decisions.csv"  # of a system: what each rule of decision reaches
 
 
 @dataclass
@@ -47,6 +57,7 @@ def run_audio_tagging(
         AvkerasError: the data or the values do not fit, with what to do.
     """
     step = progress or (lambda name: None)
+    check_system(values)
     wanted_systems(values)
     if values.data is None:
         manifest = demo_manifest(
@@ -69,14 +80,14 @@ def _check(values: AudioTagging, manifest: Manifest) -> tuple[str, ...]:
     """Refuses, before any work, data that cannot do; returns what is worth knowing of them."""
     sees = any("video" in inputs[:2] for inputs in wanted_systems(values).values())
     # All systems together train those that can be: without video, that of audio alone.
-    strict = values.first is not None or tuple(values.systems) != tuple(SYSTEMS)
+    strict = values.system or values.first is not None or tuple(values.systems) != tuple(SYSTEMS)
     return check_data(manifest, needs=("labels", "video") if sees and strict else ("labels",))
 
 
 def tagging_features(
     values: AudioTagging, manifest: Manifest, *, progress: Callable[[int, int], None] | None = None
 ) -> Features:
-    """Extracts what is missing of the embeddings of all clips.
+    """Extracts what is missing of the embeddings of all clips, or of the levels that a published system takes.
 
     Args:
         values: of the experiment.
@@ -89,6 +100,8 @@ def tagging_features(
     from avkeras.features.embedders import load_embedder
 
     notes = _check(values, manifest)
+    if values.system:
+        return _levels(values, manifest, notes, progress)
     sees = any("video" in inputs[:2] for inputs in wanted_systems(values).values())
     modalities = ("audio", "video") if sees and any(clip.video for clip in manifest.clips) else ("audio",)
     given = dict(zip(modalities, values.embedders, strict=False))
@@ -104,6 +117,19 @@ def tagging_features(
     summary.notes[:0] = [(manifest.path.name, note) for note in notes]
     used = {modality: UsedEmbedder.of(given[modality], embedder) for modality, embedder in embedders.items()}
     return Features(stores, used, summary)
+
+
+def _levels(values: AudioTagging, manifest: Manifest, notes: Sequence[str], progress) -> Features:
+    stores, summary = extract_detection(
+        manifest.clips,
+        values.records or manifest.path.parent / "records",
+        visual={},
+        front_end=find_system(values.system).front_end,
+        workers=values.workers,
+        progress=progress,
+    )
+    summary.notes[:0] = [(manifest.path.name, note) for note in notes]
+    return Features(stores, {}, summary)
 
 
 def run_on_features(
@@ -172,16 +198,42 @@ def build_model(
     return model
 
 
+def build_system(values: AudioTagging, *, classes: int, training: bool = True) -> Any:
+    """Returns the compiled model of a published system.
+
+    Args:
+        values: of the experiment.
+        classes: how many.
+        training: as it is trained; else as it answers, where that differs: with the same weights.
+    """
+    import keras
+
+    system = find_system(values.system)
+    keras.utils.set_random_seed(values.seed)
+    options = system.options_of(values.options)
+    model = system.build(classes=classes, dtype=values.precision, training=training, **options)
+    schedule = {name: getattr(values, name) for name in ("learning_rate", "epochs", "steps_per_epoch")}
+    model.compile(system.optimizer(**schedule), system.loss)
+    return model
+
+
 def _run_system(name, inputs, values, sets, features, stores, verbose) -> SystemResult:
+    from avkeras.data.pair_mixup import pair_mixup
     from avkeras.training.callbacks import LastEpochs
-    from avkeras.training.run import epoch_ensemble, train
+    from avkeras.training.run import best_epochs, epoch_ensemble, train
 
     folder = values.out / name
     first, second, positions = inputs
     classes = sets["train"].classes
-    model = build_model(
-        values, first=first, second=second, positions=positions, dims=sets["train"].dims, classes=len(classes)
-    )
+    if values.system:
+        system = find_system(values.system)
+        model = build_system(values, classes=len(classes))
+    else:
+        system = None
+        model = build_model(
+            values, first=first, second=second, positions=positions, dims=sets["train"].dims, classes=len(classes)
+        )
+    best = values.ensemble == "best"
     files = train(
         model,
         sets["train"],
@@ -191,19 +243,27 @@ def _run_system(name, inputs, values, sets, features, stores, verbose) -> System
         steps_per_epoch=values.steps_per_epoch,
         batch_size=values.batch_size,
         max_ratio=values.max_ratio,
+        balance=values.balance,
         patience=values.patience,
-        keep=values.keep,
+        keep=values.epochs if best else values.keep,
         seed=values.seed,
+        augment=pair_mixup if system and system.mixes_pairs else None,
         verbose=verbose,
     )
+    if system and system.mixes_pairs:
+        model = build_system(values, classes=len(classes), training=False)
+    if best:
+        files = best_epochs(model, files, sets["validation"], count=values.keep)
     averaged = epoch_ensemble(model, files)
     averaged.save(folder / "model.keras")
     probabilities = {
         split: averaged.predict(sets[split].dataset(batch_size=values.batch_size), verbose=0)
         for split in ("validation", "test")
     }
-    scores = score_tagging(sets, probabilities, with_video=clips_with_video(sets["test"], stores))
+    with_video = clips_with_video(sets["test"], stores)
+    scores = score_tagging(sets, probabilities, with_video=with_video, rule=values.decision)
     result = SystemResult(system=name, folder=folder, epochs=LastEpochs(folder / "epochs").done(), **scores)
+    write_rows(folder / DECISIONS, decision_rows(sets, probabilities))
     rows = zip(sets["test"].clips, probabilities["test"], strict=True)
     write_rows(
         folder / "predictions.csv",
@@ -213,6 +273,7 @@ def _run_system(name, inputs, values, sets, features, stores, verbose) -> System
         ],
     )
     used = {modality: one for modality, one in features.embedders.items() if modality in {"audio", first, second}}
+    front_end = {"front_end": dataclasses.asdict(system.front_end)} if system and system.front_end else {}
     write_json(
         folder / INPUTS_FILE,
         {
@@ -220,6 +281,7 @@ def _run_system(name, inputs, values, sets, features, stores, verbose) -> System
             "inputs": {modality: sets["train"].dims[modality] for modality in sets["train"].stores},
             "frames": sets["train"].frames,
             "embedders": {modality: one.as_json() for modality, one in used.items()},
+            **front_end,
         },
     )
     write_json(folder / RESULT_FILE, result.row())

@@ -1,6 +1,6 @@
 """The clips that a tagging model is trained, tuned and scored on, and its scores (2019, section 3.2.10)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,8 @@ from avkeras.data.clip_set import ClipSet
 from avkeras.data.manifest import Manifest
 from avkeras.data.records import RecordReader
 from avkeras.errors import AvkerasError
-from avkeras.evaluation.thresholds import best_global_threshold, micro_f1
+from avkeras.evaluation.decisions import RULES, choose_decision
+from avkeras.evaluation.thresholds import micro_f1
 
 
 @dataclass
@@ -21,24 +22,26 @@ class SystemResult:
     Args:
         system: its name.
         folder: its files: `metrics.csv`, `epochs`, `model.keras`, `predictions.csv`, `inputs.json`, `result.json`.
-        threshold: the global one that is best on validation.
+        threshold: of the decision, chosen on validation; one for all classes, or one per class.
         f1: micro-F1 on all test clips that it can be scored on.
         f1_with_video: micro-F1 on the test clips with video; None: there are none.
         clips: how many test clips `f1` is of.
         accuracy: share of the test clips whose one label is the most probable class; None: clips have several labels.
         epochs: that it was trained for.
-        validation: micro-F1 on validation at the threshold; None: of a run of an older version.
+        validation: micro-F1 on validation by the decision; None: of a run of an older version.
+        decision: its rule, one of `avkeras.evaluation.decisions.RULES`.
     """
 
     system: str
     folder: Path
-    threshold: float
+    threshold: float | Sequence[float]
     f1: float
     f1_with_video: float | None
     clips: int
     accuracy: float | None
     epochs: int
     validation: float | None = None
+    decision: str = "global"
 
     def row(self) -> dict[str, Any]:
         """Returns it as `result.json` and `results.csv` have it."""
@@ -80,7 +83,11 @@ def clip_sets(
 
 
 def score_tagging(
-    sets: Mapping[str, ClipSet], probabilities: Mapping[str, np.ndarray], *, with_video: np.ndarray
+    sets: Mapping[str, ClipSet],
+    probabilities: Mapping[str, np.ndarray],
+    *,
+    with_video: np.ndarray,
+    rule: str = "global",
 ) -> dict[str, Any]:
     """Chooses the threshold on validation and scores the test clips by it (2019, section 3.2.10).
 
@@ -88,22 +95,43 @@ def score_tagging(
         sets: `validation` and `test`.
         probabilities: of their clips, `(clips, classes)`.
         with_video: which test clips have video, `(clips,)`.
+        rule: of the decision.
 
     Returns:
         The fields of a `SystemResult` that are scores.
     """
-    threshold, validation = best_global_threshold(sets["validation"].targets, probabilities["validation"])
+    decision, validation = choose_decision(rule, sets["validation"].targets, probabilities["validation"])
     targets, found = sets["test"].targets, probabilities["test"]
+    decided = decision.decide(found)
     one_label = bool((targets.sum(axis=1) == 1).all())
-    seen = micro_f1(targets[with_video], found[with_video], threshold=threshold) if with_video.any() else None
+    seen = micro_f1(targets[with_video], decided[with_video]) if with_video.any() else None
     return {
-        "threshold": float(threshold),
-        "f1": micro_f1(targets, found, threshold=threshold),
+        "threshold": decision.threshold,
+        "f1": micro_f1(targets, decided),
         "f1_with_video": seen,
         "clips": len(targets),
         "accuracy": float((found.argmax(1) == targets.argmax(1)).mean()) if one_label else None,
         "validation": float(validation),
+        "decision": rule,
     }
+
+
+def decision_rows(sets: Mapping[str, ClipSet], probabilities: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
+    """Returns what each rule of decision reaches with the same probabilities (2019, section 3.2.10).
+
+    Args:
+        sets: `validation` and `test`.
+        probabilities: of their clips, `(clips, classes)`.
+
+    Returns:
+        Per rule its name, and micro-F1 on validation, where it is chosen, and on test.
+    """
+    rows = []
+    for rule in RULES:
+        decision, validation = choose_decision(rule, sets["validation"].targets, probabilities["validation"])
+        test = micro_f1(sets["test"].targets, decision.decide(probabilities["test"]))
+        rows.append({"decision": rule, "validation": round(validation, 6), "test": round(test, 6)})
+    return rows
 
 
 def clips_with_video(clips: ClipSet, stores: Mapping[str, RecordReader]) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Log-mel spectrograms as the 2022 system takes them, in TensorFlow."""
+"""Log-mel spectrograms as the 2022 system takes them, and as others do, in TensorFlow."""
 
 from __future__ import annotations
 
@@ -18,7 +18,17 @@ def log_mel(
     frame_length: int = 1024,
     hop: int = 313,
     bands: int = 64,
+    low: float = 0.0,
+    high: float | None = None,
     window: str = "hamming",
+    centered: bool = True,
+    peak: float | None = 1.0,
+    power: int = 1,
+    density: bool = False,
+    area_norm: bool = False,
+    least: float = 1e-5,
+    offset: float | None = None,
+    relative: bool = False,
     top_db: float | None = 80.0,
 ) -> tf.Tensor:
     """Computes the log-mel magnitude spectrogram of a clip (2022, section 3.1.2).
@@ -31,16 +41,28 @@ def log_mel(
     It runs eagerly and inside `tf.data.Dataset.map`.
 
     Args:
-        waveform: `(samples,)` or `(clips, samples)`, more than `frame_length / 2` samples.
+        waveform: `(samples,)` or `(clips, samples)`, more than `frame_length / 2` samples, or `frame_length` of them if
+            not `centered`.
         sample_rate: in Hz.
         frame_length: samples of one window.
         hop: samples from one frame to the next.
-        bands: mel bands, from 0 Hz to half the sample rate.
+        bands: mel bands.
+        low: lowest frequency of the bands in Hz.
+        high: highest; None: half the sample rate.
         window: `"hamming"`, symmetric; or `"hann"`, periodic.
-        top_db: range of levels in dB; None: no limit.
+        centered: frames stand around their time, with reflected ends; otherwise they begin there.
+        peak: that the waveform is scaled to; None: it stays as it is.
+        power: 1 for magnitudes, 2 for powers.
+        density: magnitudes are divided by sqrt(sample_rate * sum of the squared window), as SciPy's are.
+        area_norm: the filters of all bands have the same area (librosa's default), not the same height.
+        least: smallest value whose level is told apart.
+        offset: natural logarithm of value plus this, in place of decibels; None: decibels.
+        relative: the loudest level of a clip is 0.
+        top_db: range of levels below a clip's loudest; None: no limit.
 
     Returns:
-        float32 levels in dB, `(frames, bands)` or `(clips, frames, bands)` with `frames = 1 + samples // hop`.
+        float32 levels, `(frames, bands)` or `(clips, frames, bands)` with `frames = 1 + samples // hop`, or
+        `1 + (samples - frame_length) // hop` if not `centered`.
 
     Raises:
         ValueError: the window is unknown, the waveform too short (`tf.errors.InvalidArgumentError` in a graph) or not
@@ -53,7 +75,8 @@ def log_mel(
     import tensorflow as tf
 
     waveform = tf.convert_to_tensor(waveform, tf.float32)
-    half, shortest = frame_length // 2, frame_length // 2 + 1
+    half = frame_length // 2 if centered else 0
+    shortest = half + 1 if centered else frame_length
     message = f"the waveform has fewer than {shortest} samples, the least that one window can be centred on"
     samples = waveform.shape[-1]
     if samples is not None and samples < shortest:
@@ -62,16 +85,26 @@ def log_mel(
         check = tf.debugging.assert_greater_equal(tf.shape(waveform)[-1], shortest, message)
         with tf.control_dependencies([check] if check is not None else []):
             waveform = tf.identity(waveform)
-    peak = tf.reduce_max(tf.abs(waveform), axis=-1, keepdims=True)
+    loudest = tf.reduce_max(tf.abs(waveform), axis=-1, keepdims=True)
     if tf.executing_eagerly() and not np.isfinite(tf.reduce_sum(tf.abs(waveform)).numpy()):  # a maximum may skip NaN
         raise ValueError("the waveform holds samples that are not finite (NaN or infinity)")
-    waveform = tf.math.divide_no_nan(waveform, peak)
+    if peak is not None:
+        waveform = tf.math.divide_no_nan(waveform, loudest / np.float32(peak))
     padded = tf.pad(waveform, [[0, 0]] * (waveform.shape.rank - 1) + [[half, half]], "REFLECT")
-    spectrum = tf.signal.rfft(_frames(padded, frame_length, hop) * _window(window, frame_length))
-    # The magnitude of a complex tensor takes care of overflow, and three times as long.
-    magnitude = tf.sqrt(tf.math.real(spectrum) ** 2 + tf.math.imag(spectrum) ** 2)
-    mel = tf.matmul(magnitude, _mel_filters(sample_rate, frame_length, bands))
-    level = tf.math.log(tf.maximum(mel, 1e-5)) * np.float32(20 / np.log(10))
+    weights = _window(window, frame_length)
+    spectrum = tf.signal.rfft(_frames(padded, frame_length, hop) * weights)
+    values = tf.math.real(spectrum) ** 2 + tf.math.imag(spectrum) ** 2
+    if density:
+        values = values / np.float32(sample_rate * np.sum(weights.astype("float64") ** 2))
+    if power == 1:  # the magnitude of a complex tensor takes care of overflow, and three times as long
+        values = tf.sqrt(values)
+    mel = tf.matmul(values, _mel_filters(sample_rate, frame_length, bands, low, high, area_norm))
+    if offset is not None:
+        level = tf.math.log(mel + np.float32(offset))
+    else:
+        level = tf.math.log(tf.maximum(mel, least)) * np.float32(20 / power / np.log(10))
+    if relative:
+        level = level - tf.reduce_max(level, axis=[-2, -1], keepdims=True)
     if top_db is not None:
         level = tf.maximum(level, tf.reduce_max(level, axis=[-2, -1], keepdims=True) - top_db)
     return level
@@ -105,8 +138,11 @@ def _window(name: str, length: int) -> np.ndarray:
 
 
 @functools.cache
-def _mel_filters(sample_rate: int, frame_length: int, bands: int) -> np.ndarray:
+def _mel_filters(
+    sample_rate: int, frame_length: int, bands: int, low: float, high: float | None, area_norm: bool
+) -> np.ndarray:
     """Returns `(1 + frame_length / 2, bands)`."""
     import librosa
 
-    return librosa.filters.mel(sr=sample_rate, n_fft=frame_length, n_mels=bands, norm=None).T
+    norm = "slaney" if area_norm else None
+    return librosa.filters.mel(sr=sample_rate, n_fft=frame_length, n_mels=bands, fmin=low, fmax=high, norm=norm).T

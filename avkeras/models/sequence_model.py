@@ -14,6 +14,8 @@ class SequenceModel(keras.Model):
     clip of the batch, as if its mask were False throughout. A mask that Keras attached to a sequence (by
     `keras.layers.Masking`) is its mask where none is given.
 
+    An optional input that is neither a sequence nor a mask, such as a ratio per clip, may be left out too.
+
     Args:
         inputs: dict of names to `keras.Input`.
         outputs: tensor or dict of tensors.
@@ -48,7 +50,7 @@ class SequenceModel(keras.Model):
     def _complete(self, inputs):
         """Returns all inputs of the model, from those that are given."""
         given = {name: value for name, value in inputs.items() if value is not None}
-        sequences = [name for name in self.input if not name.endswith("_mask")]
+        sequences = [name for name, tensor in self.input.items() if len(tensor.shape) == 3]
         like = next((given[name] for name in sequences if name in given), None)
         if like is None:
             known, found = " or ".join(sequences), ", ".join(given) or "nothing"
@@ -64,7 +66,7 @@ class SequenceModel(keras.Model):
             added |= {f"{name}_mask": _whole(given[name]) for name in unmasked}
         if added:  # Keras takes arrays or tensors, not both
             given = {name: _tensor(value) for name, value in given.items()} | added
-        return dict.fromkeys(name for name in self.input if name.endswith("_mask")) | given
+        return dict.fromkeys(name for name in self.input if name not in sequences) | given
 
     def _absent(self, name, like):
         """Returns a sequence that no clip has, as long as `like` `(batch, frames, dim)`, and its mask."""

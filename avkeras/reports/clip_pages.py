@@ -93,7 +93,6 @@ def event_page(path: str | Path, prediction: EventPrediction, *, video: str | Pa
     Returns:
         The file.
     """
-    from avkeras.features.extract_detection import HOP, SAMPLE_RATE
     from avkeras.media.audio import load_audio
 
     pictures, seen = still_images(video or prediction.path, prediction.duration)
@@ -118,7 +117,7 @@ def event_page(path: str | Path, prediction: EventPrediction, *, video: str | Pa
         ],
         "pictures": [picture_uri(picture) if there else None for picture, there in zip(pictures, seen, strict=True)],
         "spectrogram": picture_uri(as_picture(levels, low=levels.min(), high=levels.max()), lossless=True),
-        "spectrogramSeconds": len(prediction.log_mel) * HOP / SAMPLE_RATE,
+        "spectrogramSeconds": len(prediction.log_mel) * prediction.log_mel_hop,
         "media": _media(load_audio(prediction.path), (video or prediction.path) if seen.any() else None),
         "notes": prediction.notes,
     }

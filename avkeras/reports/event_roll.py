@@ -9,7 +9,6 @@ import numpy as np
 
 from avkeras.errors import MediaError
 from avkeras.features.clip_reading import Decoder
-from avkeras.features.extract_detection import HOP, SAMPLE_RATE
 from avkeras.media.decoding_process import ThisProcess
 from avkeras.reports.drawing import ACCENT, DOTS_PER_INCH, FAINT, INK, save_figure
 from avkeras.serving.clip_attention import SHORT_SIDE
@@ -113,7 +112,7 @@ def _draw_pictures(axes, pictures, seen, duration) -> None:
 
 def _draw_spectrogram(axes, prediction: EventPrediction) -> None:
     levels = prediction.log_mel
-    end = len(levels) * HOP / SAMPLE_RATE
+    end = len(levels) * prediction.log_mel_hop
     axes.imshow(
         levels.T, extent=(0, end, 0, levels.shape[1]), origin="lower", aspect="auto", cmap="magma", interpolation="none"
     )

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from avkeras.data.labels import clip_targets
+from avkeras.evaluation.decisions import Decision
 from avkeras.evaluation.metrics import clip_f1
-from avkeras.experiments.tagging import RESULT_FILE
+from avkeras.experiments.tagging import DECISIONS, RESULT_FILE
 from avkeras.reports.report import (
     REPORT_FILE,
     counts_by_part,
@@ -33,6 +34,7 @@ from avkeras.reports.report_tables import (
 from avkeras.reports.run_facts import RunFacts
 from avkeras.reports.tagging_figures import HOW_CHOSEN
 from avkeras.runs.files import read_json, read_rows
+from avkeras.systems.registry import find_system
 
 
 def write_tagging_report(folder: str | Path) -> Path:
@@ -56,7 +58,7 @@ def write_tagging_report(folder: str | Path) -> Path:
     return write_report(
         out / REPORT_FILE,
         title=f"Audio tagging: {out.name}",
-        lead="The audiovisual transformer of Boes and Van hamme (2019), systems side by side, on the test clips.",
+        lead=_lead(run.config),
         warnings=stand_in_warnings(run.specs)
         + [f"{name} was not trained: {reason}." for name, reason in run.inputs["skipped"]],
         classes=run.manifest.classes,
@@ -68,13 +70,14 @@ def write_tagging_report(folder: str | Path) -> Path:
             parts,
         ),
         trainingLabel="loss (binary cross-entropy)",
-        notes=[*problem_lines(run), f"Attention pictures: {HOW_CHOSEN}"],
+        notes=[*problem_lines(run), *([] if run.config.get("system") else [f"Attention pictures: {HOW_CHOSEN}"])],
         pictures=[
             (f"{result['system']}: {picture.stem}", f"{result['folder']}/attention/{picture.name}")
             for result in results
             for picture in sorted((out / result["folder"] / "attention").glob("*.png"))
         ],
         tables=[
+            *(_decision_table(out, result) for result in results if (out / result["folder"] / DECISIONS).is_file()),
             setting_table(out),
             version_table(out),
             embedder_table(run.specs),
@@ -83,13 +86,38 @@ def write_tagging_report(folder: str | Path) -> Path:
     )
 
 
+def _lead(config: dict[str, Any]) -> str:
+    """Return what was trained, and, of a published system, what was published of it and cannot be compared."""
+    if not config.get("system"):
+        return "The audiovisual transformer of Boes and Van hamme (2019), systems side by side, on the test clips."
+    system = find_system(config["system"])
+    figures = [f"{one.metric} {one.value:g} % on {one.on} ({one.source})" for one in system.published]
+    told = f" Published, on other clips: {'; '.join(figures)}." if figures else ""
+    return f"{system.name}: {system.title}. {system.paper}.{told}"
+
+
+def _decision_table(out: Path, result: dict[str, Any]) -> dict[str, Any]:
+    rows = [
+        (row["decision"], float(row["validation"]), float(row["test"]))
+        for row in read_rows(out / result["folder"] / DECISIONS)
+    ]
+    columns = {"decision": "text", "micro-F1, validation": "percent", "micro-F1, test": "percent"}
+    return table(f"{result['system']}: the same probabilities by every rule of decision", columns, rows)
+
+
 def _result_table(results: Sequence[dict[str, Any]]) -> dict[str, Any]:
     columns = {"system": "text", "clips": "count", "micro-F1": "percent", "micro-F1, clips with video": "percent"}
     columns |= {"accuracy (clips of one label)": "percent", "threshold": "number", "epochs": "count"}
     names = ("system", "clips", "f1", "f1_with_video", "accuracy", "threshold", "epochs")
-    rows = [tuple(result[name] for name in names) for result in results]
+    rows = [tuple(_number(result[name]) for name in names) for result in results]
     caption = "Results on test; the threshold is the one for all classes that is best on validation (section 4.3)"
+    if any(result.get("decision", "global") != "global" for result in results):
+        caption = f"Results on test; rule of decision: {', '.join(dict.fromkeys(r['decision'] for r in results))}"
     return table(caption, columns, rows)
+
+
+def _number(value: Any) -> Any:
+    return None if isinstance(value, list) else value  # a threshold per class
 
 
 def _system(result: dict[str, Any], run: RunFacts) -> dict[str, Any]:
@@ -98,13 +126,14 @@ def _system(result: dict[str, Any], run: RunFacts) -> dict[str, Any]:
     ids, probabilities = read_probabilities(folder / "predictions.csv", classes)
     clips = named_clips(run.manifest, ids, file=folder / "predictions.csv")
     targets = np.array([clip_targets(clip.labels, classes) for clip in clips])
-    predicted = [tuple(np.array(classes)[row]) for row in np.asarray(probabilities, np.float64) >= threshold]
+    decided = Decision(result.get("decision", "global"), threshold).decide(probabilities)
+    predicted = [tuple(np.array(classes)[row]) for row in decided]
     scored = clip_f1([clip.labels for clip in clips], predicted, classes=classes)
     with_video = np.array([video is not None and video.records[id].frames > 0 for id in ids], bool)
     training = read_columns(folder / "metrics.csv")
     return {
         "name": result["system"],
-        "threshold": threshold,
+        **({"thresholds": threshold} if isinstance(threshold, list) else {"threshold": threshold}),
         "training": training,
         "trainingNote": _training_note(training, run.config),
         "counts": counts_by_part(targets, probabilities, with_video),
@@ -120,7 +149,7 @@ def _system(result: dict[str, Any], run: RunFacts) -> dict[str, Any]:
             for name, count in scored.counts.items()
         ],
         "parts": [
-            (part, int(chosen.sum()), *_scores(targets[chosen] > 0.5, probabilities[chosen] >= threshold))
+            (part, int(chosen.sum()), *_scores(targets[chosen] > 0.5, decided[chosen]))
             for part, chosen in parts_of(with_video).items()
         ],
         "losses": loss_table(clips, targets, probabilities, predicted, folder=run.folder),
@@ -143,5 +172,5 @@ def _training_note(training: dict[str, list[float | None]], config: dict[str, An
     stopped = "by the early stop" if should_stop(losses, patience=config["patience"]) else "the most epochs"
     return (
         f"{len(losses)} epochs ({stopped}); lowest validation loss {losses[lowest]:.4f} in epoch {lowest + 1}; "
-        f"the last {min(config['keep'], len(losses))} epochs make the ensemble"
+        f"the {config.get('ensemble', 'last')} {min(config['keep'], len(losses))} epochs make the ensemble"
     )

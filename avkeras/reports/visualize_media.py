@@ -69,6 +69,8 @@ def _visualize_attention(media: Path, predictor: Predictor, out: Path, query: in
     from avkeras.serving.trained_model import load_keras
 
     answer = predictor.answer
+    if answer.front_end:
+        raise AvkerasError(f"{predictor.folder}: its model has no cross-modal attention that could be drawn")
     found = read_attention(
         predictor.model.keras or load_keras(predictor.folder),
         audio=media,

@@ -8,6 +8,7 @@ from typing import Any
 
 from avkeras.errors import AvkerasError
 from avkeras.experiments.detection_scores import METRICS
+from avkeras.systems.registry import find_system
 
 _SPLITS = ("train", "validation", "test")
 _METRIC = re.compile(r"f1|psds", re.IGNORECASE)
@@ -38,6 +39,22 @@ def data_lines(config: Mapping[str, Any]) -> list[str]:
         seen = sum(clip.video is not None for clip in clips)
         lines.append(f"{name}: {len(clips)} clips of {manifest.path.name}, {seen} of them with video")
     return lines
+
+
+def experiment_line(config: Mapping[str, Any]) -> str:
+    """Returns which published system a run is of; empty: of none, but of the papers' own.
+
+    Args:
+        config: `config.json` of the run.
+
+    Example:
+        >>> experiment_line({"system": "gccaps"})[:25]
+        'gccaps, after Iqbal, Xu, '
+    """
+    if not config.get("system"):
+        return ""
+    system = find_system(config["system"])
+    return f"{system.name}, after {system.paper}"
 
 
 def limit_lines(config: Mapping[str, Any], *, inputs: Sequence[str]) -> list[str]:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from avkeras.experiments.detection_scores import Tuning
-from avkeras.features.extract_detection import HOP, SAMPLE_RATE, LogMelReader
+from avkeras.features.extract_detection import MULTI_ENCODER, LogMelReader
+from avkeras.features.front_end import FrontEnd
 from avkeras.serving.prediction import EventPrediction, Window, stand_in_notes
 
 if TYPE_CHECKING:
@@ -40,12 +41,10 @@ class DetectionAnswer:
         self.lengths: dict[str, int] = dict(model.facts["lengths"])
         self.max_frames = self.lengths["audio"]
         self.visual_frames = max((self.lengths[name] for name in self.dims if name != "audio"), default=64)
+        front_end = model.facts.get("front_end")
+        self.front_end = MULTI_ENCODER if front_end is None else FrontEnd(**front_end)
         self.reader = LogMelReader(
-            self.embedders,
-            bands=self.dims["audio"],
-            max_frames=self.max_frames,
-            visual_frames=self.visual_frames,
-            whole=True,
+            self.embedders, front_end=self.front_end, visual_frames=self.visual_frames, whole=True
         )
         self._answer = model.answer
 
@@ -56,7 +55,7 @@ class DetectionAnswer:
             clip: read by `reader`.
             path: of the clip.
         """
-        window = self.max_frames * HOP / SAMPLE_RATE
+        window = self.front_end.seconds(self.max_frames)
         inputs = self._inputs(clip, window)
         count = len(inputs["audio"])
         parts = [
@@ -86,6 +85,7 @@ class DetectionAnswer:
             scores=scores,
             seconds_per_vector=self.tuning.seconds_per_vector,
             log_mel=clip.audio,
+            log_mel_hop=self.front_end.seconds(1),
             encoder_weights=self._encoder_weights(inputs),
             window=window,
         )

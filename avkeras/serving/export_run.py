@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Any
 from avkeras.errors import AvkerasError
 from avkeras.runs.files import read_json
 from avkeras.runs.run_folder import read_config
-from avkeras.serving.card_facts import data_lines, detection_scores, limit_lines, repeated_scores, tagging_scores
+from avkeras.serving.card_facts import (
+    data_lines,
+    detection_scores,
+    experiment_line,
+    limit_lines,
+    repeated_scores,
+    tagging_scores,
+)
 from avkeras.serving.predictor import Predictor, load
 from avkeras.serving.saved_model_folder import refuse_existing
 from avkeras.serving.trained_embedders import Given
@@ -104,11 +111,13 @@ def _export_tagging(
 ) -> Path:
     from avkeras.serving.export_tagging import export_model
 
+    from avkeras.features.front_end import FrontEnd
+
     config, facts = read_config(folder.parent), system_facts(folder)
     used = load(folder, embedders=embedders).embedders if bundle else _described(facts["embedders"])
     result = read_json(folder / RESULT_FILE)
     metadata = {
-        "experiment": "audio tagging (Boes and Van hamme, 2019)",
+        "experiment": experiment_line(config) or "audio tagging (Boes and Van hamme, 2019)",
         "system": folder.name,
         **(facts.get("metadata") or {}),
         "run": str(folder),
@@ -122,6 +131,8 @@ def _export_tagging(
         directory,
         classes=facts["classes"],
         threshold=facts["threshold"],
+        decision=facts.get("decision", "global"),
+        front_end=FrontEnd(**facts["front_end"]) if facts.get("front_end") else None,
         embedders=used,
         bundle=bundle,
         frames=facts["frames"],

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from avkeras.errors import AvkerasError
+from avkeras.evaluation.decisions import Decision
 from avkeras.serving.saved_model_folder import DESCRIPTION, EXTRA, refuse_existing, write_saved_model
 from avkeras.serving.signatures import is_mask, serving_module
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from avkeras.features.embedders import Embedder
+    from avkeras.features.front_end import FrontEnd
 
 
 def export_model(
@@ -25,6 +27,8 @@ def export_model(
     *,
     classes: Sequence[str],
     threshold: float | Sequence[float],
+    decision: str = "global",
+    front_end: FrontEnd | None = None,
     embedders: Mapping[str, Embedder] | None = None,
     bundle: bool = False,
     frames: int | None = None,
@@ -56,6 +60,8 @@ def export_model(
         directory: the folder to write; for TF Serving one that is named by a version number.
         classes: their names, in the order of the model's output.
         threshold: from which probability on a class counts as present; one, or one per class.
+        decision: its rule, see `avkeras.evaluation.Decision`.
+        front_end: what makes levels of sound, for a model that takes them and no embeddings of sound.
         embedders: per modality the embedder that the model was trained on; the one for sound also where the model
             only sees, as its windows say when pictures are taken. One that is not needed is left out.
         bundle: write the embedders into the SavedModel too, and the signature `media`.
@@ -82,6 +88,7 @@ def export_model(
     import numpy as np
 
     directory = Path(directory)
+    Decision(decision, threshold)  # refuses a rule that there is not
     needed = {name for name in model.input if not is_mask(name)} | {"audio"}
     embedders = {modality: embedder for modality, embedder in (embedders or {}).items() if modality in needed}
     _check(model, classes, np.atleast_1d(threshold), embedders, bundle)
@@ -92,11 +99,13 @@ def export_model(
         "kind": "tagging",
         "classes": list(classes),
         "threshold": np.asarray(threshold, float).tolist(),
+        "decision": decision,
         "inputs": dims,
         "frames": frames,
         "lengths": dict.fromkeys(dims, frames) if frames else {},
         "embedders": described(embedders),
         "bundled": bundle,
+        **({"front_end": dataclasses.asdict(front_end)} if front_end else {}),
         "metadata": dict(metadata or {}),
     }
     return write_saved_model(directory, module, signatures, description=description)

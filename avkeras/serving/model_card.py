@@ -71,9 +71,11 @@ def _embedders(description: Mapping[str, Any]) -> str:
         if spec["modality"] == "audio":
             note += f"; sound at {spec.get('sample_rate', 16_000) / 1000:g} kHz"
         rows.append(f"| {name} | {spec['name']} | {spec['dim']} | {spec['licence'] or 'none given'} | {note} |")
-    if description["kind"] == "detection":
+    front_end = description.get("front_end")
+    if front_end or description["kind"] == "detection":
         bands = description["inputs"]["audio"]
-        rows.append(f"| audio | log-mel spectrogram of avkeras | {bands} | no weights | 16 kHz, hop 313 |")
+        made = f"{front_end['sample_rate'] / 1000:g} kHz, hop {front_end['hop']}" if front_end else "16 kHz, hop 313"
+        rows.append(f"| audio | log-mel spectrogram of avkeras | {bands} | no weights | {made} |")
     elif not description["embedders"]:
         return "Not told at the export; requests must hold embeddings of the very ones of training."
     inside = "They are in this SavedModel." if description.get("bundled") else "They are not in this SavedModel."

@@ -74,6 +74,7 @@ class EventPrediction(Prediction):
         scores: frame probabilities `(vectors, classes)`.
         seconds_per_vector: length of such a frame.
         log_mel: the spectrogram in dB, `(frames, bands)`, each window of it with a peak of its own.
+        log_mel_hop: seconds from one of its frames to the next.
         encoder_weights: of each window, the weight that each encoder got by its name; an absent input gets 0.
         window: length of a window in seconds; the last one may be shorter.
     """
@@ -81,6 +82,7 @@ class EventPrediction(Prediction):
     scores: np.ndarray
     seconds_per_vector: float
     log_mel: np.ndarray
+    log_mel_hop: float
     encoder_weights: tuple[Mapping[str, float], ...]
     window: float
 

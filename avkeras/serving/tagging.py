@@ -1,4 +1,4 @@
-"""How a tagging model (2019) answers for a clip."""
+"""How a tagging model (2019, or a published system) answers for a clip."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from avkeras.errors import AvkerasError
+from avkeras.evaluation.decisions import Decision
 from avkeras.features.extract import WindowReader
+from avkeras.features.extract_detection import LogMelReader
+from avkeras.features.front_end import FrontEnd
 from avkeras.serving.prediction import Prediction, Window, stand_in_notes
 from avkeras.serving.windows import window_starts
 
@@ -23,7 +26,7 @@ _BATCH = 32  # windows
 
 
 class TaggingAnswer:
-    """Makes a `Prediction` of a clip's embeddings.
+    """Makes a `Prediction` of a clip's embeddings, or of its spectrogram where the model has a front end for sound.
 
     A clip that is longer than those in training is cut into windows of their length, the last one so that it ends with
     the clip. A class gets its highest probability, because a short sound would vanish in the mean of a long clip.
@@ -34,16 +37,22 @@ class TaggingAnswer:
     """
 
     def __init__(self, model: TrainedModel, *, embedders: Mapping[str, Embedder]) -> None:
-        if "audio" not in embedders:
+        front_end = model.facts.get("front_end")
+        self.front_end = FrontEnd(**front_end) if front_end else None
+        if "audio" not in embedders and not front_end:
             raise AvkerasError(f"{model.folder}: does not say which embedder its audio had; give it (embedders)")
         self.classes: tuple[str, ...] = tuple(model.facts["classes"])
         self.threshold: float | list[float] = model.facts["threshold"]
+        self.decision = Decision(model.facts.get("decision", "global"), self.threshold)
         self.frames: int | None = model.facts["frames"]
         self.dims: dict[str, int] = dict(model.facts["inputs"])
-        if missing := sorted(set(self.dims) - set(embedders)):
+        if missing := sorted(set(self.dims) - set(embedders) - ({"audio"} if front_end else set())):
             raise AvkerasError(f"{model.folder}: does not say which embedder its {missing[0]} had; give it (embedders)")
         self.embedders = dict(embedders)
-        self.reader = WindowReader(embedders["audio"], embedders["video"] if "video" in self.dims else None)
+        if self.front_end:
+            self.reader = LogMelReader({}, front_end=self.front_end, whole=True)
+        else:
+            self.reader = WindowReader(embedders["audio"], embedders["video"] if "video" in self.dims else None)
         self._answer = model.answer
 
     def __call__(self, clip: ClipFeatures, *, path: Path | None) -> Prediction:
@@ -73,17 +82,14 @@ class TaggingAnswer:
                 for first in range(0, len(starts), _BATCH)
             ]
         )
-        times, half = self.embedders["audio"].frame_times(frames), self.embedders["audio"].spec.window / 2
-        windows = tuple(
-            Window(float(times[start] - half), float(times[start + length - 1] + half), self._named(row))
-            for start, row in zip(starts, found, strict=True)
-        )
-        notes = stand_in_notes({modality: self.embedders[modality] for modality in self.dims})
+        spans = self._spans(frames, starts, length)
+        windows = tuple(Window(*span, self._named(row)) for span, row in zip(spans, found, strict=True))
+        notes = stand_in_notes({name: self.embedders[name] for name in self.dims if name in self.embedders})
         if len(starts) > 1:
             seconds = windows[0].end - windows[0].start
             notes.append(f"longer than a clip in training: highest of {len(starts)} windows of {seconds:.1f} s")
         highest = found.max(axis=0)
-        present = np.flatnonzero(highest >= np.asarray(self.threshold))
+        present = np.flatnonzero(self.decision.decide(highest[None])[0])
         return Prediction(
             path,
             self._named(highest),
@@ -92,6 +98,14 @@ class TaggingAnswer:
             notes=(*notes, *clip.notes),
             duration=clip.seconds,
         )
+
+    def _spans(self, frames: int, starts: Iterable[int], length: int) -> list[tuple[float, float]]:
+        """Returns begin and end of each window in seconds."""
+        if self.front_end:
+            return [(self.front_end.seconds(start), self.front_end.seconds(start + length)) for start in starts]
+        audio = self.embedders["audio"]
+        times, half = audio.frame_times(frames), audio.spec.window / 2
+        return [(float(times[start] - half), float(times[start + length - 1] + half)) for start in starts]
 
     def _named(self, row: np.ndarray) -> dict[str, float]:
         return dict(zip(self.classes, map(float, row), strict=True))

@@ -29,8 +29,8 @@ class TrainedModel:
         folder: of the system, of the detection run, or the SavedModel.
         kind: `tagging`, `detection` or `pretrained`.
         answer: a TensorFlow function from named inputs to named probabilities.
-        facts: `classes`, `inputs` (width by name) and `embedders` (by input); tagging: `threshold`, `frames`;
-            detection: `tuning` (fields of a `Tuning`), `lengths` (frames by input).
+        facts: `classes`, `inputs` (width by name) and `embedders` (by input); tagging: `threshold`, its `decision`,
+            `frames`, and perhaps `front_end` (fields of a `FrontEnd`); detection: `tuning` (fields of a `Tuning`), `lengths` (frames by input).
         bundled: by input, the embedders that are saved with the model.
         keras: the Keras model, where the folder's own was loaded.
     """
@@ -80,7 +80,9 @@ def system_facts(folder: Path) -> dict[str, Any]:
     if is_saved_model(folder / "saved_model"):
         facts = read_description(folder / "saved_model")
     if (folder / INPUTS_FILE).is_file():
-        return facts | read_json(folder / INPUTS_FILE) | {"threshold": read_json(folder / RESULT_FILE)["threshold"]}
+        result = read_json(folder / RESULT_FILE)
+        decided = {name: result[name] for name in ("threshold", "decision") if name in result}
+        return facts | read_json(folder / INPUTS_FILE) | decided
     if not facts:
         raise AvkerasError(f"{folder}: holds neither {INPUTS_FILE} nor saved_model; is its run finished?")
     # A SavedModel does not tell how the run's values named its embedders.

@@ -12,12 +12,13 @@ def should_stop(losses: Sequence[float], *, patience: int = 7) -> bool:
     """Returns whether the last validation loss is higher than every one of the `patience` epochs before it.
 
     This is the 2019 paper's rule (section 3.2.8); it is not `EarlyStopping(patience=7)`, which compares with the best.
+    With a patience of 0 training never stops early.
 
     Example:
         >>> should_stop([0.1, 0.2, 0.3, 0.4], patience=3), should_stop([0.9, 0.2, 0.3, 0.4], patience=3)
         (True, False)
     """
-    if len(losses) <= patience:
+    if not patience or len(losses) <= patience:
         return False
     return losses[-1] > max(losses[-1 - patience : -1])
 

@@ -5,9 +5,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import keras
+import numpy as np
 
 from avkeras.data.clip_set import ClipSet
+from avkeras.data.dataset_options import as_written
 from avkeras.data.sampling import BalancedSampler
+from avkeras.evaluation.thresholds import micro_f1
+from avkeras.layers.standardization import PerBandStandardization
 from avkeras.models.ensemble import ensemble
 from avkeras.models.sequence_model import SequenceModel
 from avkeras.training.callbacks import LastEpochs, MetricsFile, StopWhenWorse, should_stop
@@ -98,9 +102,11 @@ def train(
     steps_per_epoch: int = 300,
     batch_size: int = 40,
     max_ratio: float = 5.0,
+    balance: str = "heard",
     patience: int = 7,
     keep: int = 7,
     seed: int = 0,
+    augment: Callable | None = None,
     tensorboard: bool = True,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     verbose: int | str = "auto",
@@ -118,9 +124,11 @@ def train(
         steps_per_epoch: batches per epoch.
         batch_size: clips per batch.
         max_ratio: most common class to rarest, see `BalancedSampler`.
-        patience: epochs to compare with, see `should_stop`.
+        balance: what keeps to it, see `BalancedSampler`.
+        patience: epochs to compare with, see `should_stop`; 0: it never stops early.
         keep: epochs whose weights are kept.
         seed: of the draws.
+        augment: takes `(x, y, seed=(seed, step))` of a batch and returns `(x, y)`.
         tensorboard: write logs for TensorBoard to `tensorboard` in the folder.
         callbacks: further ones.
         verbose: as in `fit`.
@@ -130,8 +138,14 @@ def train(
     """
 
     def batches(first_step: int):
-        sampler = BalancedSampler(training.targets, batch_size=batch_size, max_ratio=max_ratio, seed=seed)
-        return training.training_dataset(sampler, steps=epochs * steps_per_epoch, first_step=first_step)
+        sampler = BalancedSampler(
+            training.targets, batch_size=batch_size, max_ratio=max_ratio, balance=balance, seed=seed
+        )
+        drawn = training.training_dataset(sampler, steps=epochs * steps_per_epoch, first_step=first_step)
+        if augment is None:
+            return drawn
+        numbered = drawn.enumerate(first_step)
+        return as_written(numbered.map(lambda step, batch: augment(*batch, seed=(seed, step))))
 
     return resumable_fit(
         model,
@@ -142,10 +156,44 @@ def train(
         validation=validation.dataset(batch_size=batch_size),
         patience=patience,
         keep=keep,
+        before_first=lambda: standardise(model, training, batch_size=batch_size),
         tensorboard=tensorboard,
         callbacks=callbacks,
         verbose=verbose,
     )
+
+
+def standardise(model: keras.Model, training: ClipSet, *, batch_size: int = 40) -> None:
+    """Sets the statistics of a model that standardises its spectrogram, from the training clips; others stay.
+
+    Args:
+        model: whose `PerBandStandardization` gets the input `audio`.
+        training: clips.
+        batch_size: clips that are read at a time.
+    """
+    for layer in model.layers:
+        if isinstance(layer, PerBandStandardization):
+            layer.adapt((x["audio"], x["audio_mask"]) for x, _ in training.dataset(batch_size=batch_size))
+
+
+def best_epochs(
+    model: keras.Model, files: Sequence[Path], validation: ClipSet, *, count: int, threshold: float = 0.5
+) -> list[Path]:
+    """Returns the epochs with the best micro-F1 on validation, in their order (Iqbal et al. 2018).
+
+    Args:
+        model: the trained model; it ends with the weights of the last file.
+        files: weights, as `train` returns them.
+        validation: clips.
+        count: epochs that are wanted; of equally good ones the earlier.
+        threshold: at which a class counts as present.
+    """
+    scores, batches = [], validation.dataset()
+    for file in files:
+        model.load_weights(file)
+        scores.append(micro_f1(validation.targets, model.predict(batches, verbose=0), threshold=threshold))
+    best = np.argsort(-np.array(scores), kind="stable")[:count]
+    return [files[place] for place in sorted(best)]
 
 
 def epoch_ensemble(model: keras.Model, files: Sequence[Path]) -> SequenceModel:

@@ -140,6 +140,7 @@ def prediction(path):
         seconds_per_vector=0.15,
         duration=4.8,
         log_mel=np.random.default_rng(4).normal(size=(250, 64)).astype("float32"),
+        log_mel_hop=313 / 16000,
         notes=(),
         encoder_weights=({"audio": 0.25, "tce": 0.75}, {"audio": 1.0, "tce": 0.0}),
         window=3.0,

@@ -108,7 +108,7 @@ function showClasses() {
     Math.max(...supports.map((support) => support[index])),
     ...systems.flatMap((system) => scores.map((score) => system.perClass[index][score])),
   ]);
-  const thresholds = systems.map((system) => `${system.name} ${number(system.threshold, 3)}`).join(", ");
+  const thresholds = systems.map((system) => system.thresholds ? `${system.name} one per class` : `${system.name} ${number(system.threshold, 3)}`).join(", ");
   place.replaceChildren(sortable({
     caption: `Per class on all its test clips, at the run's thresholds (${thresholds}); choose a system above for precision and recall`,
     columns: columns.map(([name, kind]) => ({ name, kind })),

@@ -84,8 +84,8 @@ def test_every_example_in_a_help_text_can_be_given(command, capsys, tmp_path, mo
     assert lines
     for line in lines:
         words = shlex.split(line)[1:]
-        assert words[0] == command[0]
-        assert build_parser(words).parse_args(words).command == command[0]
+        assert words[0] == command[0] or command == ["systems"]  # whose example trains one
+        assert build_parser(words).parse_args(words).command == words[0]
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def test_a_users_error_is_one_line_and_status_1(tmp_path, monkeypatch, capsys):
 def test_values_come_from_defaults_then_a_file_then_options(tmp_path, ran):
     main(["train", "detection"])
     assert ran.pop() == dataclasses.replace(
-        SoundEventDetection(), visual=["vgg16"], weights=SoundEventDetection.weights
+        SoundEventDetection(), visual=["vgg16"], weights=SoundEventDetection.weights, options=[]
     )
     (tmp_path / "my.yaml").write_text("epochs: 3\nbatch: [1, 2, 3]\nvisual: [openl3, tce]\ndata: my.tsv\n")
     main(["train", "detection", "--config", str(tmp_path / "my.yaml"), "--epochs", "4", "--training_weight", "0.5"])

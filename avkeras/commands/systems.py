@@ -31,8 +31,8 @@ def run(options) -> None:
     rows += [_row(find_system(name)) for names in NAMES.values() for name in names]
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     for row in rows:
-        cells = [cell.rjust(width) if place == 3 else cell.ljust(width) for place, (cell, width) in enumerate(zip(row, widths, strict=False))]
-        sys.stdout.write("  ".join([*cells, row[4]]) + "\n")
+        words = [cell.ljust(width) for cell, width in zip(row[:3], widths, strict=False)]
+        sys.stdout.write("  ".join([*words, row[3].rjust(widths[3]), row[4]]) + "\n")
 
 
 def _row(system: "PublishedSystem") -> tuple[str, ...]:

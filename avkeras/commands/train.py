@@ -16,8 +16,9 @@ EXAMPLES = """  avkeras train tagging --data my.tsv --embedders vggish vgg16 --o
   avkeras train detection --config runs/conformer/config.json --seed 1 --out runs/conformer_1
   avkeras train --resume runs/conformer
 
-Without options, the values are the papers', with --system those that the system was published with. A run's folder holds its values in config.json, which --config takes, and
-in environment.jsonl the versions and command lines that worked on it. The values of a recipe as a file:
+Without options, the values are the papers', with --system those that the system was published with. A run's folder
+holds its values in config.json, which --config takes, and in environment.jsonl the versions and command lines that
+worked on it. The values of a recipe as a file:
 python recipes/dcase2017_av.py --preset demo --print_config > demo.yaml
 Curves: tensorboard --logdir runs
 """

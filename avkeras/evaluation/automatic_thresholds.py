@@ -102,9 +102,7 @@ def automatic_class_thresholds(
         raise ValueError(f"targets must have the shape (clips, classes), not {targets.shape}")
     micro_f1(targets, probabilities)  # refuses what has no score
     counts = _Counts(targets.astype(bool), probabilities)
-    return ascend_thresholds(
-        counts.micro_f1, np.full(targets.shape[1], start), steps=steps, difference=0.01, keep=keep
-    )
+    return ascend_thresholds(counts.micro_f1, np.full(targets.shape[1], start), steps=steps, difference=0.01, keep=keep)
 
 
 class _Counts:

@@ -1,6 +1,5 @@
 """The values of the papers' experiments: what a run is given. The defaults are the papers'."""
 
-import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -202,7 +201,9 @@ def check_system(values: ExperimentValues) -> None:
         return
     system = find_system(values.system)
     if system.task != task:
-        raise AvkerasError(f"system: {values.system} is for {system.task}; for {task} there are {', '.join(NAMES[task])}")
+        raise AvkerasError(
+            f"system: {values.system} is for {system.task}; for {task} there are {', '.join(NAMES[task])}"
+        )
     system.options_of(values.options)
     defaults = type(values)(**system.values)
     for name in _OF_THE_PAPERS[task]:

@@ -1,4 +1,4 @@
-"""The 2019 experiment: train audiovisual transformers, or a published system, choose their thresholds and score them."""
+"""The 2019 experiment: train audiovisual transformers or a published system, choose thresholds and score them."""
 
 import dataclasses
 from collections.abc import Callable, Sequence

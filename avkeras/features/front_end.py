@@ -1,4 +1,4 @@
-"""How a system turns sound into levels of mel bands, as values: what is stored, and what a trained model asks for again."""
+"""How a system turns sound into levels of mel bands, as values that a trained model asks for again."""
 
 from __future__ import annotations
 

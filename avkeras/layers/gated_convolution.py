@@ -11,8 +11,8 @@ from avkeras.layers.dropout import Dropout
 class GatedConvolution(keras.layers.Layer):
     """Multiplies one convolution by the sigmoid of another, with batch normalisation before or after the gate.
 
-    Before the gate, without bias: Xu, Kong, Wang and Plumbley (ICASSP 2018). After it, with bias and dropout: Iqbal, Xu,
-    Kong and Wang (2018).
+    Before the gate, without bias: Xu, Kong, Wang and Plumbley (ICASSP 2018). After it, with bias and dropout: Iqbal,
+    Xu, Kong and Wang (2018).
 
     Args:
         filters: output channels.

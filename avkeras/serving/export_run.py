@@ -109,9 +109,8 @@ def _copy(folder: Path, directory: Path, overwrite: bool) -> Path:
 def _export_tagging(
     folder: Path, directory: Path, repeated: list, bundle: bool, embedders: Given, overwrite: bool
 ) -> Path:
-    from avkeras.serving.export_tagging import export_model
-
     from avkeras.features.front_end import FrontEnd
+    from avkeras.serving.export_tagging import export_model
 
     config, facts = read_config(folder.parent), system_facts(folder)
     used = load(folder, embedders=embedders).embedders if bundle else _described(facts["embedders"])

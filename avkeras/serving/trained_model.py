@@ -29,8 +29,9 @@ class TrainedModel:
         folder: of the system, of the detection run, or the SavedModel.
         kind: `tagging`, `detection` or `pretrained`.
         answer: a TensorFlow function from named inputs to named probabilities.
-        facts: `classes`, `inputs` (width by name) and `embedders` (by input); tagging: `threshold`, its `decision`,
-            `frames`, and perhaps `front_end` (fields of a `FrontEnd`); detection: `tuning` (fields of a `Tuning`), `lengths` (frames by input).
+        facts: `classes`, `inputs` (width by name), `embedders` (by input) and perhaps `front_end` (fields of a
+            `FrontEnd`); tagging: `threshold`, its `decision`, `frames`; detection: `tuning` (fields of a `Tuning`),
+            `lengths` (frames by input).
         bundled: by input, the embedders that are saved with the model.
         keras: the Keras model, where the folder's own was loaded.
     """

@@ -1,4 +1,4 @@
-"""The systems that the papers compare with, one file each: what they take, are, are trained by and were published with."""
+"""The systems that the papers compare with, one file each: inputs, model, training, decision, published figures."""
 
 from lazy_loader import attach_stub
 

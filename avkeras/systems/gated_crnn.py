@@ -1,11 +1,11 @@
-"""Gated convolutional recurrent network (Xu, Kong, Wang and Plumbley, 2018), for tagging: the winner of DCASE 2017 task 4.
+"""Gated convolutional recurrent network (Xu, Kong, Wang and Plumbley, 2018), for tagging; it won DCASE 2017 task 4.
 
 | part | value |
 |---|---|
 | input | 16 kHz; 240 frames of 1024 samples, hop 664, Hamming, not centred; 64 Slaney mel bands of equal area; \
 ln(magnitude + 1e-8); zeros behind shorter clips; standardised per band |
-| convolutions | seven of 3x3 without bias, batch normalisation, one half of the 128 maps gated by the other; maxima of 2x2 \
-after the second, fourth and sixth, of 1x2 after the seventh; 3x3 to 256 maps, ReLU, maximum of the 4 bands |
+| convolutions | seven of 3x3 without bias, batch normalisation, one half of the 128 maps gated by the other; maxima \
+of 2x2 after the second, fourth and sixth, of 1x2 after the seventh; 3x3 to 256 maps, ReLU, maximum of the 4 bands |
 | recurrent | two bidirectional GRU of 128: candidates linear in one, sigmoid in the other; their product |
 | clip, `head=mean` | mean of the sigmoid map of 30 steps |
 | clip, `head=attention` | pooled in bands only: 240 steps; mean weighted by a softmax over the classes of each step |
@@ -43,6 +43,7 @@ def build(
     filters: int = 64,
     last_filters: int = 256,
     units: int = 128,
+    momentum: float = 0.99,
     published_code: bool = False,
 ):
     """Returns the model, which gives `(batch, classes)`."""
@@ -59,7 +60,7 @@ def build(
     frames = 2 if head == "mean" else 1  # that become one
     pools = {2: (frames, 2), 4: (frames, 2), 6: (frames, 2), 7: (1, 2)}
     for number in range(1, 8):
-        x = GatedConvolution(filters=filters, norm="before", name=f"gated_{number}", dtype=dtype)(x)
+        x = GatedConvolution(filters=filters, norm="before", momentum=momentum, name=f"gated_{number}", dtype=dtype)(x)
         if number in pools:
             x = layers.MaxPooling2D(pools[number], name=f"pool_{number}", dtype=dtype)(x)
     x = layers.Conv2D(last_filters, 3, padding="same", activation="relu", name="convolution", dtype=dtype)(x)
@@ -116,7 +117,14 @@ SYSTEM = PublishedSystem(
         "keep": 10,
         "complete_only": False,
     },
-    options={"head": "mean", "filters": 64, "last_filters": 256, "units": 128, "published_code": False},
+    options={
+        "head": "mean",
+        "filters": 64,
+        "last_filters": 256,
+        "units": 128,
+        "momentum": 0.99,
+        "published_code": False,
+    },
     notes=(
         "chosen: the ensemble is that of one network; which networks were fused for the published figure is not known",
         "chosen: gates of the recurrent layers are sigmoid; the threshold is chosen on validation",

@@ -2,10 +2,11 @@
 
 | part | value |
 |---|---|
-| input | 16 kHz; 240 frames of 1024 samples, hop 664, Hann, centred; 64 Slaney mel bands of equal area; dB below the clip's \
-loudest, at most 90; zeros behind shorter clips; standardised per band |
+| input | 16 kHz; 240 frames of 1024 samples, hop 664, Hann, centred; 64 Slaney mel bands of equal area; dB below \
+the clip's loudest, at most 90; zeros behind shorter clips; standardised per band |
 | blocks | three of: twice (3x3 convolution gated by another, batch normalisation, dropout 0.2), maximum of 2x2 |
-| primary capsules | 3x3 convolution, 64 channels, stride 1x2, ReLU; 64 vectors of 4 a step; squashed, normalised, dropout 0.5 |
+| primary capsules | 3x3 convolution, 64 channels, stride 1x2, ReLU; 64 vectors of 4 a step; squashed, \
+normalised, dropout 0.5 |
 | class capsules | 17 of 8 a step, three rounds of routing; a length is a probability |
 | clip | mean of the steps' probabilities, weighted by a sigmoid map of the primary capsules |
 | training | cross-entropy; Adam, 9e-4 for two epochs, then times 0.9 every second; 30 epochs of 1163 batches of 44 |
@@ -43,6 +44,7 @@ def build(
     rounds: int = 3,
     dropout: float = 0.2,
     capsule_dropout: float = 0.5,
+    momentum: float = 0.99,
 ):
     """Returns the model, which gives `(batch, classes)`."""
     from keras import layers
@@ -57,15 +59,21 @@ def build(
     x = layers.Reshape((FRONT_END.frames, FRONT_END.bands, 1), name="channel", dtype=dtype)(levels)
     for block in (1, 2, 3):
         for number in (1, 2):
-            name = f"gated_{block}_{number}"
-            x = GatedConvolution(filters=filters, norm="after", dropout=dropout, name=name, dtype=dtype)(x)
+            x = GatedConvolution(
+                filters=filters,
+                norm="after",
+                dropout=dropout,
+                momentum=momentum,
+                name=f"gated_{block}_{number}",
+                dtype=dtype,
+            )(x)
         x = layers.MaxPooling2D(2, name=f"pool_{block}", dtype=dtype)(x)
 
     x = layers.Conv2D(
         capsules * capsule_dim, 3, strides=(1, 2), padding="same", activation="relu", name="primary", dtype=dtype
     )(x)
     x = PrimaryCapsules(dim=capsule_dim, name="primary_capsules", dtype=dtype)(x)
-    x = MaskedBatchNormalization(momentum=0.99, name="primary_norm", dtype=dtype)(x)
+    x = MaskedBatchNormalization(momentum=momentum, name="primary_norm", dtype=dtype)(x)
     primary = Dropout(capsule_dropout, name="primary_dropout", dtype=dtype)(x)
 
     x = CapsuleRouting(capsules=classes, dim=class_dim, rounds=rounds, name="class_capsules", dtype="float32")(primary)
@@ -118,6 +126,7 @@ SYSTEM = PublishedSystem(
         "rounds": 3,
         "dropout": 0.2,
         "capsule_dropout": 0.5,
+        "momentum": 0.99,
     },
     notes=("chosen: classes are drawn by turns in the published shares; the code draws each at random by them",),
 )

@@ -9,7 +9,10 @@ from avkeras.errors import AvkerasError
 from avkeras.systems.system import PublishedSystem
 
 # By task; each is a module of this room that holds its `SYSTEM`.
-NAMES: Mapping[str, tuple[str, ...]] = {"tagging": ("gated_crnn", "gccaps"), "detection": ()}
+NAMES: Mapping[str, tuple[str, ...]] = {
+    "tagging": ("gated_crnn", "gccaps", "cnn_transformer", "cnn_gru"),
+    "detection": (),
+}
 
 
 def find_system(name: str) -> PublishedSystem:

@@ -78,3 +78,14 @@ def test_clips_without_labels_are_drawn_as_a_class_of_their_own():
 def test_no_clips_is_an_error():
     with pytest.raises(ValueError, match="no clips"):
         BalancedSampler(np.zeros((0, 3)))
+
+
+def test_the_published_rule_and_none_at_all_can_be_asked_for(dcase2017):
+    counts = dcase2017.sum(axis=0)
+    drawn = BalancedSampler(dcase2017, balance="drawn")
+    assert drawn.shares.tolist() == (10 * np.minimum(counts // 1000 + 1, 5)).tolist()
+    assert 8 < drawn.ratio < 9
+    none = BalancedSampler(dcase2017[:1000], balance="none", batch_size=100)
+    np.testing.assert_array_equal(np.sort(none.batches(0, 10).ravel()), np.arange(1000))
+    with pytest.raises(ValueError, match="balance must be one of heard, drawn, none, not 'equal'"):
+        BalancedSampler(dcase2017, balance="equal")

@@ -5,7 +5,10 @@ from pathlib import Path
 
 from mkdocs.structure.files import File
 
-ROOMS = ("models", "layers", "data", "media", "features", "training", "evaluation", "experiments", "serving", "reports")
+ROOMS = (
+    *("models", "layers", "data", "media", "features", "training", "systems", "evaluation", "experiments", "serving"),
+    "reports",
+)
 PACKAGE = Path(__file__).parents[1] / "avkeras"
 
 

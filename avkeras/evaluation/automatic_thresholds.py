@@ -94,7 +94,7 @@ def automatic_class_thresholds(
         ValueError: as for `micro_f1`, or an argument is not of two dimensions.
 
     Example:
-        >>> automatic_class_thresholds([[1, 0], [0, 1]], [[0.6, 0.4], [0.2, 0.9]])[1]
+        >>> automatic_class_thresholds([[1, 0], [0, 1]], [[0.6, 0.32], [0.2, 0.9]])[1]
         1.0
     """
     targets, probabilities = np.asarray(targets), np.asarray(probabilities, np.float64)

@@ -33,7 +33,7 @@ class AttentionPooling(SequenceLayer):
     Example:
         >>> import numpy as np
         >>> frames, scores = np.array([[[0.2], [0.8]]]), np.array([[[0.0], [np.log(3.0)]]])
-        >>> AttentionPooling(weighting="exp")(frames, scores).numpy().round(3).tolist()
+        >>> AttentionPooling(weighting="exp", dtype="float64")(frames, scores).numpy().round(3).tolist()
         [[0.65]]
     """
 

@@ -132,9 +132,6 @@ def test_every_other_system_trains_and_answers(demo, name, tmp_path):
     }
 
 
-LEARNING = ["gccaps", *(pytest.param(name, marks=pytest.mark.slow) for name in SMALL if name != "gccaps")]
-
-
 @pytest.fixture(scope="module")
 def tones(tmp_path_factory):
     """Clips of three classes, each a tone that comes and goes in noise."""
@@ -152,7 +149,8 @@ def tones(tmp_path_factory):
     return write_manifest(folder / "manifest.tsv", clips, classes=list(TONES))
 
 
-@pytest.mark.parametrize("name", LEARNING)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", list(SMALL))
 def test_training_beats_the_untrained_state_and_chance(tones, tmp_path, name):
     if name in ("gccaps", "gated_crnn"):
         changes = {"epochs": 5, "steps_per_epoch": 12}

@@ -9,6 +9,7 @@ from avkeras.datasets.pace import Pace, Stopped
 
 def test_starts_are_apart_whatever_the_number_of_threads():
     pace, starts, lock = Pace(sleep=0.05), [], threading.Lock()
+    begin = time.monotonic()
 
     def start(_):
         pace.turn()
@@ -17,9 +18,8 @@ def test_starts_are_apart_whatever_the_number_of_threads():
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(start, range(6)))
-    gaps = [later - earlier for earlier, later in zip(sorted(starts), sorted(starts)[1:], strict=False)]
-    assert sum(gaps) > 5 * 0.05 - 0.02
-    assert min(gaps) > 0.02
+    # A busy machine may wake a thread late, never early.
+    assert all(start - begin >= 0.05 * number for number, start in enumerate(sorted(starts)))
 
 
 def test_hold_stops_all_and_the_longest_counts():

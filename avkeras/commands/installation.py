@@ -174,12 +174,12 @@ def _embedders() -> Iterator[Check]:
 
 
 def _embedder(name: str) -> Check:
-    from avkeras.features.embedders import cache_folder
+    from avkeras.features.embedders import cache_folder, hub_folder
     from avkeras.features.registry import EMBEDDERS
 
     row, check = EMBEDDERS[name], f"embedder {name}"
     spec = row.spec
-    folder = _hub_folder(spec.handle) if spec.handle else cache_folder(name)
+    folder = hub_folder(spec.handle) if spec.handle else cache_folder(name)
     what = f"{spec.modality}, {spec.dim} values" + (", a stand-in" if spec.stand_in else "")
     if (folder / "saved_model.pb").is_file():
         return Check(check, OK, f"{what}, in {folder}")
@@ -190,14 +190,6 @@ def _embedder(name: str) -> Check:
     else:
         advice = " ".join([f"python hub_models/{name}.py", *(f"--{argument} FILE" for argument in row.needed)])
     return Check(check, MISSING, f"{what}: {advice}")
-
-
-def _hub_folder(handle: str) -> Path:
-    import hashlib
-    import tempfile
-
-    root = os.environ.get("TFHUB_CACHE_DIR") or Path(tempfile.gettempdir(), "tfhub_modules")
-    return Path(root, hashlib.sha1(handle.encode()).hexdigest())
 
 
 def _extra(name: str, module: str, command: str) -> Check:

@@ -106,7 +106,7 @@ def automatic_class_thresholds(
 
 
 class _Counts:
-    """Micro-F1 at any thresholds from sorted probabilities: a search per class, not a comparison per clip."""
+    """Micro-F1 at any thresholds from sorted probabilities: a search per class whose threshold has moved."""
 
     def __init__(self, targets: NDArray[np.bool_], probabilities: NDArray[np.float64]) -> None:
         order = np.argsort(probabilities, axis=0, kind="stable")
@@ -114,12 +114,15 @@ class _Counts:
         truth = np.take_along_axis(targets, order, axis=0)[::-1].cumsum(axis=0)[::-1]
         self.correct = np.concatenate([truth, np.zeros((1, targets.shape[1]), int)]).T  # at or above each place
         self.positives = int(targets.sum())
+        # What was counted last; no threshold is NaN, so that all classes are searched at first.
+        self._thresholds = np.full(targets.shape[1], np.nan)
+        self._correct, self._predicted = np.zeros((2, targets.shape[1]), int)
 
     def micro_f1(self, thresholds: NDArray[np.float64]) -> float:
-        correct = predicted = 0
-        for rising, found, threshold in zip(self.rising, self.correct, thresholds, strict=True):
-            place = int(np.searchsorted(rising, threshold, side="left"))
-            correct += int(found[place])
-            predicted += len(rising) - place
-        total = predicted + self.positives
-        return 2 * correct / total if total else 0.0
+        for index in np.flatnonzero(thresholds != self._thresholds):
+            place = int(np.searchsorted(self.rising[index], thresholds[index], side="left"))
+            self._correct[index] = self.correct[index, place]
+            self._predicted[index] = self.rising.shape[1] - place
+        self._thresholds = thresholds.copy()
+        total = int(self._predicted.sum()) + self.positives
+        return 2 * int(self._correct.sum()) / total if total else 0.0

@@ -201,9 +201,9 @@ def check_system(values: ExperimentValues) -> None:
         return
     system = find_system(values.system)
     if system.task != task:
-        raise AvkerasError(
-            f"system: {values.system} is for {system.task}; for {task} there are {', '.join(NAMES[task])}"
-        )
+        known = ", ".join(NAMES[task])
+        there = f"there are {known}" if known else "there is none yet"
+        raise AvkerasError(f"system: {values.system} is for {system.task}; for {task} {there}")
     system.options_of(values.options)
     defaults = type(values)(**system.values)
     for name in _OF_THE_PAPERS[task]:

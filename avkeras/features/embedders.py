@@ -13,6 +13,7 @@ import functools
 import hashlib
 import logging
 import os
+import tempfile
 import warnings
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from avkeras.features.embedder_specs import SPEC_FILE, EmbedderSpec, read_spec
 from avkeras.features.registry import EMBEDDERS, KNOWN
 from avkeras.features.saved_model import fingerprint, one_output
 
-__all__ = ["KNOWN", "Embedder", "EmbedderSpec", "cache_folder", "load_embedder"]
+__all__ = ["KNOWN", "Embedder", "EmbedderSpec", "cache_folder", "hub_folder", "load_embedder"]
 
 logger = logging.getLogger(__name__)
 
@@ -116,14 +117,25 @@ def _on_what_is_there() -> str:
     return f"the embedders {', '.join(names)} need no download"
 
 
+def hub_folder(handle: str) -> Path:
+    """Returns the folder that TF Hub keeps a handle in, whether it is there or not, without TF Hub itself.
+
+    Example:
+        >>> hub_folder("https://tfhub.dev/google/vggish/1").name
+        'a2d9c70b5c312dce4d2cde46297518f806bd50d0'
+    """
+    # As its own resolver has it.
+    root = os.environ.get("TFHUB_CACHE_DIR") or Path(tempfile.gettempdir(), "tfhub_modules")
+    return Path(root, hashlib.sha1(handle.encode()).hexdigest())
+
+
 def _resolve(handle: str, spec: EmbedderSpec | None) -> Path:
     """Return the folder that TF Hub keeps a handle in, downloaded if need be."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it imports pkg_resources, which warns that it is going away
         import tensorflow_hub as hub
-        from tensorflow_hub import resolver
 
-    folder = Path(resolver.tfhub_cache_dir(use_temp=True), hashlib.sha1(handle.encode()).hexdigest())
+    folder = hub_folder(handle)
     try:
         return Path(hub.resolve(handle))
     except (OSError, ValueError, RuntimeError) as error:  # URLError is an OSError

@@ -9,8 +9,15 @@ from pathlib import Path
 
 from avkeras.errors import AvkerasError
 
-AUDIO = (".wav", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".m4a", ".mka")
-VIDEO = (".mp4", ".m4v", ".mov", ".mkv", ".webm")
+# How files of the containers that `avkeras.media.containers` reads are usually called.
+AUDIO = (
+    *(".wav", ".flac", ".mp3", ".mp2", ".ogg", ".oga", ".opus", ".m4a", ".mka", ".aac", ".aif", ".aiff", ".aifc"),
+    *(".caf", ".w64", ".wv", ".au", ".tta", ".ac3", ".eac3", ".amr", ".wma"),
+)
+VIDEO = (
+    *(".mp4", ".m4v", ".mov", ".3gp", ".mkv", ".webm", ".ogv", ".avi", ".ts", ".mts", ".m2ts", ".mpg", ".mpeg"),
+    *(".vob", ".flv", ".wmv", ".asf"),
+)
 
 
 def media_files(paths: str | Path | Iterable[str | Path]) -> list[Path]:

@@ -110,7 +110,7 @@ def _result_table(results: Sequence[dict[str, Any]]) -> dict[str, Any]:
     columns |= {"accuracy (clips of one label)": "percent", "threshold": "number", "epochs": "count"}
     names = ("system", "clips", "f1", "f1_with_video", "accuracy", "threshold", "epochs")
     rows = [tuple(_number(result[name]) for name in names) for result in results]
-    caption = "Results on test; the threshold is the one for all classes that is best on validation (section 4.3)"
+    caption = "Results on test; one threshold for all classes, the best on validation (2019, section 3.2.10)"
     if any(result.get("decision", "global") != "global" for result in results):
         caption = f"Results on test; rule of decision: {', '.join(dict.fromkeys(r['decision'] for r in results))}"
     return table(caption, columns, rows)

@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pytest
+from container_corpus import CONTAINERS
 
 from avkeras.errors import AvkerasError
 from avkeras.media.media_files import media_files
@@ -17,6 +18,12 @@ def folder(tmp_path, monkeypatch):
 
 def test_a_folder_stands_for_the_media_in_it(folder):
     assert media_files(folder) == [folder / name for name in ("a.MP4", "b.wav", "deep/d[1].flac", "deep/er/c.ogg")]
+
+
+def test_every_container_that_is_read_is_found_in_a_folder(tmp_path):
+    for name in CONTAINERS:
+        (tmp_path / name).touch()
+    assert media_files(tmp_path) == sorted(tmp_path / name for name in CONTAINERS)
 
 
 def test_a_pattern_stands_for_what_it_matches_and_a_name_for_itself(folder):

@@ -100,6 +100,13 @@ PRESETS = {
         training_weight=None,
         random_low=0.25,
         weights=(0.25, 0.5, 0.75, 0.875),
+        # 3.1.3 Class-wise thresholds and median filters
+        decision="median",
+        # 3.1.5 The student of the last epoch
+        select="last",
+        patience=0,
+        # Not the paper's: shifts in time
+        time_shift=0.0,
         # Not the paper's: systems that it compares with (`avkeras systems`)
         system=None,
         options=(),

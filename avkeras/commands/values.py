@@ -14,10 +14,7 @@ _WORDS = {
     "options": {"nargs": "*", "metavar": "NAME=VALUE", "help": "of the system; avkeras systems NAME tells them"},
     "balance": {"choices": ("heard", "drawn", "none"), "help": "labels that keep to --max_ratio: all, or those drawn"},
     "ensemble": {"choices": ("last", "best"), "help": "which epochs --keep is of: the last, or the best on validation"},
-    "decision": {
-        "choices": ("global", "class_wise", "automatic", "capsule"),
-        "help": "rule that makes classes of probabilities",
-    },
+    "select": {"choices": ("last", "best"), "help": "epoch whose student is kept: the last, or the best on validation"},
     "systems": {"nargs": "+", "choices": ("audio", "video", "audio+video"), "help": "which to train"},
     "first": {"choices": ("audio", "video"), "help": "input of the encoder; with --second, in place of --systems"},
     "second": {"choices": ("audio", "video"), "help": "input of the decoder"},
@@ -34,6 +31,11 @@ _WORDS = {
     "mixup_scope": {"choices": ("batch", "clip"), "help": "what is mixed or not, at a ratio of its own"},
     "precision": {"choices": ("float32", "mixed_float16", "mixed_bfloat16"), "help": "of the computation"},
 }
+# What `--decision` may be, by the experiment's dataclass.
+_RULES = {
+    "AudioTagging": ("global", "class_wise", "automatic", "capsule"),
+    "SoundEventDetection": ("median", "double", "fixed"),
+}
 
 
 def add_values(parser, defaults: Any) -> None:
@@ -45,6 +47,8 @@ def add_values(parser, defaults: Any) -> None:
     """
     values = {field.name: getattr(defaults, field.name) for field in dataclasses.fields(defaults)}
     words = {name: options for name, options in _WORDS.items() if name in values}
+    if rules := _RULES.get(type(defaults).__name__):
+        words["decision"] = {"choices": rules, "help": "rule that makes classes, or events, of probabilities"}
     for name, options in words.items():
         default = values[name] if values[name] is None or isinstance(values[name], str) else list(values[name])
         shown = " ".join(default) if isinstance(default, list) else default

@@ -14,3 +14,4 @@ from .pair_mixup import pair_mixup as pair_mixup
 from .records import RecordReader as RecordReader, RecordWriter as RecordWriter
 from .sampling import BalancedSampler as BalancedSampler
 from .streams import StreamSampler as StreamSampler, stream_dataset as stream_dataset
+from .time_shift import time_shift as time_shift

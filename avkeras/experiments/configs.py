@@ -14,6 +14,11 @@ _OF_THE_PAPERS = {
         *("embedders", "systems", "first", "second", "positions", "attention", "aggregation"),
         *("blocks", "dim", "num_heads", "dropout"),
     ),
+    "detection": (
+        *("visual", "visual_frames", "block", "training_weight", "random_low", "weights", "key_dim", "hidden_dim"),
+        *("kernel_size", "class_token", "final_norm", "filters", "pooling", "frontend_kernel_size", "momentum"),
+        *("blocks", "dim", "num_heads", "dropout", "decay_steps", "decay_rate", "staircase"),
+    ),
 }
 # name -> (first input, second input): the best rows of the 2019 paper's table 1, with positions on video
 SYSTEMS = {"audio": ("audio", "audio"), "video": ("video", "video"), "audio+video": ("video", "audio")}
@@ -36,6 +41,8 @@ class ExperimentValues:
         epochs: to train for, at most.
         steps_per_epoch: batches per epoch.
         learning_rate: of the optimizer at the first step.
+        patience: epochs that early stopping compares with; 0: it never stops early.
+        decision: rule that makes classes, or events, of probabilities.
         precision: `float32`, `mixed_float16` or `mixed_bfloat16`.
         demo_clips: train, validation and test clips of the demo data.
         seed: of everything random.
@@ -54,6 +61,8 @@ class ExperimentValues:
     epochs: int = 30
     steps_per_epoch: int = 300
     learning_rate: float = 0.001
+    patience: int = 0
+    decision: str = ""
     precision: str = "float32"
     demo_clips: tuple[int, int, int] = (480, 120, 200)
     seed: int = 0
@@ -76,7 +85,6 @@ class AudioTagging(ExperimentValues):
         batch_size: clips per batch.
         max_ratio: most common class to rarest in the drawn batches.
         balance: what keeps to it: `heard`, all labels of the drawn clips; `drawn`, the labels that are drawn; `none`.
-        patience: epochs that early stopping compares with; 0: it never stops early.
         keep: epochs in the ensemble.
         ensemble: which: the `last`, or those that are `best` by micro-F1 on validation at 0.5.
         decision: rule that makes classes of probabilities: `global`, `class_wise`, `automatic` or `capsule`, see
@@ -131,6 +139,11 @@ class SoundEventDetection(ExperimentValues):
         mixup_rate: share of the batches (or clips) that are mixed.
         mixup_scope: whether a whole `batch` is mixed or not, at one ratio per kind of supervision, or each `clip`.
         mixup_concentration: both parameters of the beta distribution of the ratios.
+        time_shift: deviation of circular shifts in time of half of the clips, in log-mel frames; 0: none.
+        select: the student of the `last` epoch, or of the `best` by event-based F1 on validation at 0.5, filtered over
+            7 frames; then `patience` counts epochs without a better one.
+        decision: of events: `median`, class-wise thresholds and median filters; `double`, two thresholds per class,
+            gaps filled and short events dropped, both tuned on validation; `fixed`, 0.5 and a median filter of 7.
         postprocessing: tried beside the median filters, tuned on validation and scored in `postprocessing.csv`: `boxes`
             (sound event bounding boxes), `hysteresis` (two thresholds, gaps filled); not in the paper.
     """
@@ -162,6 +175,9 @@ class SoundEventDetection(ExperimentValues):
     mixup_rate: float = 1 / 3
     mixup_scope: str = "batch"
     mixup_concentration: float = 0.2
+    time_shift: float = 0.0
+    select: str = "last"
+    decision: str = "median"
     postprocessing: Sequence[str] = ()
     demo_clips: tuple[int, int, int] = (160, 40, 60)
 

@@ -1,5 +1,6 @@
-"""The 2022 experiment: train a multi-encoder model by a mean teacher, tune it on validation and score it on test."""
+"""The 2022 experiment: train a multi-encoder model, or a published system, by a mean teacher, tune it and score it."""
 
+import dataclasses
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,16 +13,18 @@ from avkeras.data.manifest import SUPERVISION, Manifest, read_manifest
 from avkeras.data.records import RecordReader
 from avkeras.datasets.demo_data import demo_manifest
 from avkeras.errors import AvkerasError
-from avkeras.experiments.configs import SoundEventDetection
+from avkeras.experiments.configs import SoundEventDetection, check_system
 from avkeras.experiments.detection_files import write_predictions, write_results
-from avkeras.experiments.detection_scores import Tuning, score, tune
+from avkeras.experiments.detection_scores import DECISIONS, Tuning, score, tune
 from avkeras.experiments.detection_training import build_mean_teacher, train_mean_teacher
 from avkeras.experiments.inputs import Features, UsedEmbedder, write_inputs
 from avkeras.experiments.postprocessing import check_postprocessing, score_postprocessing
 from avkeras.features.extract_detection import MULTI_ENCODER, extract_detection
+from avkeras.features.front_end import FrontEnd
 from avkeras.features.write_clips import write_extraction
 from avkeras.runs.files import read_json, write_json, write_rows
 from avkeras.runs.run_folder import pin_values
+from avkeras.systems.registry import find_system
 
 RESULT_FILE = "result.json"  # of a run that is trained and scored
 
@@ -51,6 +54,8 @@ class DetectionReport:
     @property
     def model_name(self) -> str:
         """What was trained, in a few words."""
+        if self.values.system:
+            return f"{self.values.system}, {find_system(self.values.system).title}"
         return model_name(self.values.block, [name for name in self.features.stores if name != "audio"])
 
 
@@ -128,6 +133,7 @@ def detection_features(
         manifest.clips,
         values.records or manifest.path.parent / "records",
         visual=visual,
+        front_end=front_end(values),
         visual_frames=values.visual_frames,
         workers=values.workers,
         progress=progress,
@@ -164,7 +170,8 @@ def run_on_features(
         features,
         visual=visual,
         visual_frames=values.visual_frames,
-        max_frames=MULTI_ENCODER.frames,
+        max_frames=front_end(values).frames,
+        **({"front_end": dataclasses.asdict(front_end(values))} if values.system else {}),
         with_video=[clip.id for clip, there in zip(sets["test"].clips, seen, strict=True) if there],
     )
     finished = values.out / RESULT_FILE
@@ -172,7 +179,7 @@ def run_on_features(
         model = build_mean_teacher(
             values, visual_dims={name: stores[name].dim for name in features.embedders}, classes=manifest.classes
         )
-        train_mean_teacher(model, sets["train"], values, verbose=verbose)
+        train_mean_teacher(model, sets["train"], values, validation=sets["validation"], verbose=verbose)
         rows = _tune_and_score(model.student, sets, values, features)
         write_results(model, manifest.classes, rows, values.out)
         write_json(finished, rows)
@@ -183,8 +190,10 @@ def run_on_features(
 
 def _check(values: SoundEventDetection, manifest: Manifest) -> tuple[str, ...]:
     """Refuses, before any work, data that cannot do; returns what is worth knowing of them."""
+    check_system(values)
     check_postprocessing(values.postprocessing)
-    for name, known in (("class_token", ("first", "last")), ("mixup_scope", ("batch", "clip"))):
+    words = {"class_token": ("first", "last"), "mixup_scope": ("batch", "clip"), "select": ("last", "best")}
+    for name, known in (words | {"decision": DECISIONS}).items():
         if getattr(values, name) not in known:
             raise AvkerasError(f"{name}: '{getattr(values, name)}' is none of {', '.join(known)}")
     if len(values.pooling) != len(values.filters):
@@ -200,8 +209,15 @@ def _check(values: SoundEventDetection, manifest: Manifest) -> tuple[str, ...]:
     return notes
 
 
+def front_end(values: SoundEventDetection) -> FrontEnd:
+    """Returns what makes the model's levels of sound."""
+    return find_system(values.system).front_end if values.system else MULTI_ENCODER
+
+
 def _pooled(values: SoundEventDetection) -> int:
     """Returns how many log-mel frames make one vector of the model."""
+    if values.system:
+        return find_system(values.system).frames_per_vector
     return math.prod(frames for frames, _ in values.pooling)
 
 
@@ -220,8 +236,8 @@ def detection_set(
         ]
         clips = tuple(clip for clip in clips if clip.supervision == "strong")
     values, failed = report.values, report.features.failed
-    lengths = {name: MULTI_ENCODER.frames if name == "audio" else values.visual_frames for name in stores}
-    hop = MULTI_ENCODER.seconds(1)
+    lengths = {name: front_end(values).frames if name == "audio" else values.visual_frames for name in stores}
+    hop = front_end(values).seconds(1)
     found = DetectionSet(clips, stores, manifest.classes, lengths=lengths, pooling=_pooled(values), hop=hop)
     if elsewhere := [clip.id for clip in found.clips if clip.id in failed]:  # of inputs that this model does not take
         clips = tuple(clip for clip in clips if clip.id not in failed)
@@ -244,7 +260,8 @@ def with_video(test: DetectionSet, features: Features) -> np.ndarray:
 
 
 def _predict(student, clips: DetectionSet, values: SoundEventDetection, weight: float) -> dict[str, np.ndarray]:
-    student.set_inference_weight(weight)
+    if not values.system:
+        student.set_inference_weight(weight)
     return student.predict(clips.dataset(batch_size=sum(values.batch)), verbose=0)
 
 
@@ -259,7 +276,7 @@ def _tune_and_score(student, sets, values: SoundEventDetection, features: Featur
     visual = len(test.stores) > 1
     weights = values.weights if visual else (1.0,)
     tried = {weight: _predict(student, validation, values, weight) for weight in weights}
-    tuning = tune(validation, tried)
+    tuning = tune(validation, tried, decision=values.decision)
     predicted = _predict(student, test, values, tuning.weight)
     seen = with_video(test, features)
     parts = {"all": np.ones(len(test), bool), "with video": seen, "without video": ~seen}
@@ -271,7 +288,7 @@ def _tune_and_score(student, sets, values: SoundEventDetection, features: Featur
     if visual and seen.any():
         ignored = _predict(student, test, values, 1.0)
         rows += score(test, ignored, tuning, parts={"with video, video ignored": seen})
-        own = tune(validation, {1.0: _predict(student, validation, values, 1.0)})
+        own = tune(validation, {1.0: _predict(student, validation, values, 1.0)}, decision=values.decision)
         rows += score(test, ignored, own, parts={"video ignored, own tuning": seen})
         own.write(values.out / "tuning_video_ignored.json")
         student.set_inference_weight(tuning.weight)

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from avkeras.data.detection_set import DetectionSet
 from avkeras.data.manifest import Event
+from avkeras.evaluation.hysteresis import HysteresisSettings, decode_hysteresis, search_hysteresis
 from avkeras.evaluation.metrics import clip_f1, event_f1, segment_f1
 from avkeras.evaluation.operating_points import best_psds_filters, operating_points_of_events
 from avkeras.evaluation.postprocess import THRESHOLDS, decode_events
@@ -18,6 +19,8 @@ from avkeras.evaluation.search import search_settings
 from avkeras.evaluation.thresholds import best_class_thresholds
 from avkeras.runs.files import read_json, write_json
 
+DECISIONS = ("median", "double", "fixed")
+FIXED_THRESHOLD, FIXED_FILTER = 0.5, 7
 METRICS = ("CBF1", "SBF1", "EBF1", "PSDS1", "PSDS2")
 _PSDS = {"PSDS1": PSDS1, "PSDS2": PSDS2}
 
@@ -39,6 +42,9 @@ class Tuning:
         event_thresholds: for the frame probabilities (EBF1).
         event_filters: median filters in frames (EBF1).
         psds_filters: median filters in frames by name of the PSDS.
+        decision: rule by which frames become events: `median`, `double` or `fixed`.
+        hysteresis: of `double`, by metric (`segment`, `event`): `high`, `low`, `gaps` and `least` per class, see
+            `avkeras.evaluation.hysteresis.HysteresisSettings`; the thresholds and filters above are then not used.
     """
 
     classes: tuple[str, ...]
@@ -51,6 +57,8 @@ class Tuning:
     event_thresholds: tuple[float, ...]
     event_filters: tuple[int, ...]
     psds_filters: dict[str, tuple[int, ...]]
+    decision: str = "median"
+    hysteresis: dict[str, dict[str, tuple[float, ...]]] = field(default_factory=dict)
 
     def write(self, path: Path) -> None:
         """Writes it as JSON."""
@@ -65,19 +73,28 @@ class Tuning:
     def of(cls, fields: Mapping[str, Any]) -> "Tuning":
         """Returns it from its fields as JSON has them."""
         fields = dict(fields)
+        levels = {
+            metric: {name: tuple(values) for name, values in settings.items()}
+            for metric, settings in fields.pop("hysteresis", {}).items()
+        }
         filters = {name: tuple(sizes) for name, sizes in fields.pop("psds_filters").items()}
         fields = {name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()}
-        return cls(**fields, psds_filters=filters)
+        return cls(**fields, psds_filters=filters, hysteresis=levels)
 
     def events(self, frame: np.ndarray, *, durations=None, metric: str = "event") -> list[tuple[Event, ...]]:
         """Returns the events of each clip as they are decided for the `event`- or the `segment`-based metric."""
+        options = {
+            "classes": self.classes,
+            "seconds_per_frame": self.seconds_per_vector,
+            "durations": durations,
+        }
+        if self.decision == "double":
+            return decode_hysteresis(frame, settings=HysteresisSettings(**self.hysteresis[metric]), **options)
         return decode_events(
             frame,
-            classes=self.classes,
-            seconds_per_frame=self.seconds_per_vector,
             thresholds=getattr(self, f"{metric}_thresholds"),
             filters=getattr(self, f"{metric}_filters"),
-            durations=durations,
+            **options,
         )
 
     def labels(self, clip: np.ndarray) -> list[tuple[str, ...]]:
@@ -86,12 +103,26 @@ class Tuning:
         return [tuple(np.array(self.classes)[row]) for row in decided]
 
 
-def tune(clips: DetectionSet, predicted: Mapping[float, Probabilities]) -> Tuning:
+def fixed_event_f1(clips: DetectionSet, predicted: Probabilities) -> float:
+    """Returns event-based F1 at 0.5 with a median filter of 7 frames, as DCASE 2020 task 4's baseline decides."""
+    events = decode_events(
+        predicted["frame"],
+        classes=clips.classes,
+        seconds_per_frame=clips.seconds_per_vector,
+        thresholds=FIXED_THRESHOLD,
+        filters=FIXED_FILTER,
+        durations=clips.durations,
+    )
+    return event_f1(clips.events, events, classes=clips.classes).macro
+
+
+def tune(clips: DetectionSet, predicted: Mapping[float, Probabilities], *, decision: str = "median") -> Tuning:
     """Chooses the audio weight by event-based F1, then thresholds and filters per class and metric (2022, section 3).
 
     Args:
         clips: of validation, with their true events.
         predicted: probabilities of these clips by audio weight.
+        decision: rule by which frames become events, one of `DECISIONS`; `fixed` leaves only the audio weight open.
 
     Returns:
         The choice; of equally good weights the first.
@@ -117,6 +148,17 @@ def tune(clips: DetectionSet, predicted: Mapping[float, Probabilities]) -> Tunin
         name: tuple(best_psds_filters(given["frame"], clips.events, settings=settings, **options)[0].tolist())
         for name, settings in _PSDS.items()
     }
+    if decision == "fixed":
+        every = len(clips.classes)
+        clip_thresholds = np.full(every, FIXED_THRESHOLD)
+        psds_filters = {name: (FIXED_FILTER,) * every for name in _PSDS}
+        for metric in ("segment", "event"):
+            chosen |= {f"{metric}_thresholds": (FIXED_THRESHOLD,) * every, f"{metric}_filters": (FIXED_FILTER,) * every}
+    hysteresis = {}
+    if decision == "double":
+        for metric in ("segment", "event"):
+            settings, _ = search_hysteresis(given["frame"], clips.events, metric=metric, **options)
+            hysteresis[metric] = dataclasses.asdict(settings)
     return Tuning(
         classes=clips.classes,
         seconds_per_vector=clips.seconds_per_vector,
@@ -124,6 +166,8 @@ def tune(clips: DetectionSet, predicted: Mapping[float, Probabilities]) -> Tunin
         weight_scores={str(weight): score for weight, score in scores.items()},
         clip_thresholds=tuple(clip_thresholds.tolist()),
         psds_filters=psds_filters,
+        decision=decision,
+        hysteresis=hysteresis,
         **chosen,
     )
 

@@ -7,8 +7,10 @@ from typing import Any
 
 from avkeras.data.checks import check_data
 from avkeras.data.manifest import Manifest, read_manifest
+from avkeras.data.sampling import BALANCES
 from avkeras.datasets.demo_data import demo_manifest
 from avkeras.errors import AvkerasError
+from avkeras.evaluation.decisions import RULES
 from avkeras.experiments.configs import SYSTEMS, AudioTagging, check_system, wanted_systems
 from avkeras.experiments.inputs import Features, UsedEmbedder, write_inputs
 from avkeras.experiments.tagging_scores import (
@@ -78,6 +80,9 @@ def run_audio_tagging(
 
 def _check(values: AudioTagging, manifest: Manifest) -> tuple[str, ...]:
     """Refuses, before any work, data that cannot do; returns what is worth knowing of them."""
+    for name, known in (("decision", RULES), ("balance", BALANCES), ("ensemble", ("last", "best"))):
+        if getattr(values, name) not in known:
+            raise AvkerasError(f"{name}: '{getattr(values, name)}' is none of {', '.join(known)}")
     sees = any("video" in inputs[:2] for inputs in wanted_systems(values).values())
     # All systems together train those that can be: without video, that of audio alone.
     strict = values.system or values.first is not None or tuple(values.systems) != tuple(SYSTEMS)

@@ -60,8 +60,8 @@ class LogMelReader:
         visual: embedders by name.
         front_end: of the sound.
         visual_frames: pictures for the front end's `frames`.
-        whole: nothing is cut: a longer clip has a spectrogram, and pictures, of each part of `frames`, one after the
-            other.
+        whole: nothing but an end of less than 0.1 s is cut: a longer clip has a spectrogram, and pictures, of each part
+            of `frames`, one after the other.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class LogMelReader:
             samples += len(block)
         waveform = np.concatenate(kept)
         length = len(waveform)
-        if not self.whole and samples > longest + _UNSAID_CUT * rate:
+        if not self.whole and samples > longest + self._unsaid_cut:
             notes.append(f"cut from {samples / rate:.2f} to {longest / rate:.2f} s")
         if samples < least:
             notes.append(f"audio padded by {least - samples} samples to one window")
@@ -99,6 +99,10 @@ class LogMelReader:
             parts.append(Future())
             parts[-1].set_result(front_end.levels(waveform[start:]))
         return SoundRows(parts, length / front_end.sample_rate, notes)
+
+    @property
+    def _unsaid_cut(self) -> int:
+        return round(_UNSAID_CUT * self.front_end.sample_rate)
 
     def picture_times(self, sound: SoundRows) -> np.ndarray:
         """Returns the times of the still images in seconds."""
@@ -119,7 +123,8 @@ class LogMelReader:
     def _window_starts(self, samples: int) -> range:
         """Returns the first sample of each part of the front end's `frames`; one, where the clip is cut."""
         front_end = self.front_end
-        heard = max(front_end.least_samples - 1, front_end.samples - front_end.window_hop)  # by the part before
+        # What the part before has heard, and an end that is too short to say that it was cut.
+        heard = max(front_end.least_samples - 1, front_end.samples - front_end.window_hop + self._unsaid_cut)
         return range(0, max(1, samples - heard), front_end.window_hop)
 
 

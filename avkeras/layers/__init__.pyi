@@ -17,14 +17,16 @@ from .fusion import MultiEncoderAttention as MultiEncoderAttention
 from .gated_convolution import GatedConvolution as GatedConvolution
 from .length_limit import LengthLimit as LengthLimit
 from .masking import Aggregation as Aggregation, CleanInput as CleanInput, StandIn as StandIn
+from .noisy_levels import NoisyLevels as NoisyLevels
 from .pair_mixup import PairMixup as PairMixup
 from .positions import LearnedPositions as LearnedPositions, SinusoidalPositions as SinusoidalPositions
 from .relative_attention import (
     RelativeMultiEncoderAttention as RelativeMultiEncoderAttention,
     RelativeMultiHeadAttention as RelativeMultiHeadAttention,
+    SinusoidalRelativeAttention as SinusoidalRelativeAttention,
 )
 from .spec_augment import SpecAugment as SpecAugment
-from .standardization import PerBandStandardization as PerBandStandardization
+from .standardization import ClipMinMax as ClipMinMax, PerBandStandardization as PerBandStandardization
 from .stream_weights import StreamWeights as StreamWeights
 from .transformer import (
     TransformerDecoderBlock as TransformerDecoderBlock,

@@ -8,7 +8,11 @@ import keras
 from avkeras.layers.convolution_module import ConvolutionModule
 from avkeras.layers.dropout import Dropout
 from avkeras.layers.feed_forward import FeedForward
-from avkeras.layers.relative_attention import RelativeMultiEncoderAttention, RelativeMultiHeadAttention
+from avkeras.layers.relative_attention import (
+    RelativeMultiEncoderAttention,
+    RelativeMultiHeadAttention,
+    SinusoidalRelativeAttention,
+)
 from avkeras.layers.sequence_layer import SequenceLayer
 
 
@@ -28,9 +32,12 @@ class _Block(SequenceLayer):
         momentum: float = 0.9,
         batch_norm_epsilon: float = 1e-3,
         layer_norm_epsilon: float = 1e-6,
+        encodings: str = "learnt",
         **kwargs,
     ) -> None:
         super().__init__(**kwargs)
+        if encodings not in ("learnt", "sinusoidal", "causal"):
+            raise ValueError(f"encodings must be 'learnt', 'sinusoidal' or 'causal', not '{encodings}'")
         self.dim = dim
         self.num_heads = num_heads
         self.key_dim = key_dim
@@ -41,9 +48,14 @@ class _Block(SequenceLayer):
         self.momentum = momentum
         self.batch_norm_epsilon = batch_norm_epsilon
         self.layer_norm_epsilon = layer_norm_epsilon
+        self.encodings = encodings
         self.first_feed_forward = self._half_step("first_feed_forward")
         self.first_feed_forward_norm = self._norm("first_feed_forward_norm")
-        self.self_attention = RelativeMultiHeadAttention(**self._attention_config(), name="self_attention")
+        attention = {**self._attention_config(), "name": "self_attention"}
+        if encodings == "learnt":
+            self.self_attention = RelativeMultiHeadAttention(**attention)
+        else:
+            self.self_attention = SinusoidalRelativeAttention(causal_shift=encodings == "causal", **attention)
         self.self_attention_dropout = Dropout(dropout, name="self_attention_dropout", dtype=self.dtype_policy)
         self.self_attention_norm = self._norm("self_attention_norm")
         self.convolution = ConvolutionModule(
@@ -123,6 +135,7 @@ class _Block(SequenceLayer):
             "momentum": self.momentum,
             "batch_norm_epsilon": self.batch_norm_epsilon,
             "layer_norm_epsilon": self.layer_norm_epsilon,
+            "encodings": self.encodings,
         }
 
 
@@ -143,6 +156,8 @@ class ConformerEncoderBlock(_Block):
         momentum: of the batch normalisation, in Keras' sense.
         batch_norm_epsilon: of the batch normalisation.
         layer_norm_epsilon: of the layer normalisation.
+        encodings: of the distances in self-attention: `"learnt"`; or linear maps of sinusoids, `"sinusoidal"`, or
+            `"causal"`, see `SinusoidalRelativeAttention`.
 
     Call arguments:
         inputs: `(batch, frames, dim)`.

@@ -23,6 +23,9 @@ class ConvFrontend(SequenceLayer):
     paper calls similar. The pooling is chosen here: the baseline's, (2, 2), (2, 2), then (1, 2) five times, makes one
     vector of 4 frames. The convolutions have no bias: batch normalisation would take it away again.
 
+    Other systems have other stacks: with `activation="gate"` the ReLU is z' sigmoid(z) with z' a linear map of the
+    normalised channels z (DCASE 2020 task 4's baseline), and convolutions may have a bias.
+
     A clip gives the same vectors whether it is padded or not: padded frames are 0 before every convolution, count in no
     statistics and no average. A vector is real if any of its frames is.
 
@@ -33,6 +36,8 @@ class ConvFrontend(SequenceLayer):
         dropout: rate.
         momentum: of the batch normalisation, in Keras' sense.
         batch_norm_epsilon: of the batch normalisation.
+        activation: `"relu"` or `"gate"`.
+        use_bias: whether the convolutions have one.
 
     Call arguments:
         inputs: `(batch, frames, bands)`.
@@ -42,7 +47,7 @@ class ConvFrontend(SequenceLayer):
         `(batch, vectors, filters[-1])`, 0 where padded, and their mask `(batch, vectors)`.
 
     Raises:
-        ValueError: `filters` and `pooling` differ in length, or more than one band is left.
+        ValueError: `filters` and `pooling` differ in length, more than one band is left, or the activation is unknown.
 
     Example:
         >>> import numpy as np
@@ -60,23 +65,29 @@ class ConvFrontend(SequenceLayer):
         dropout: float = 0.1,
         momentum: float = 0.9,
         batch_norm_epsilon: float = 1e-3,
+        activation: str = "relu",
+        use_bias: bool = False,
         **kwargs,
     ) -> None:
         super().__init__(**kwargs)
         if len(filters) != len(pooling):
             raise ValueError(f"filters names {len(filters)} stacks, pooling {len(pooling)}: give each stack both")
+        if activation not in ("relu", "gate"):
+            raise ValueError(f"activation must be 'relu' or 'gate', not '{activation}'")
         self.filters = tuple(filters)
         self.pooling = tuple(tuple(pool) for pool in pooling)
         self.kernel_size = kernel_size
         self.dropout = dropout
         self.momentum = momentum
         self.batch_norm_epsilon = batch_norm_epsilon
+        self.activation = activation
+        self.use_bias = use_bias
         policy = self.dtype_policy
-        self.convolutions, self.norms, self.dropouts = [], [], []
+        self.convolutions, self.norms, self.dropouts, self.gates = [], [], [], []
         for index, channels in enumerate(self.filters, start=1):
             self.convolutions.append(
                 keras.layers.Conv2D(
-                    channels, kernel_size, padding="same", use_bias=False, name=f"convolution_{index}", dtype=policy
+                    channels, kernel_size, padding="same", use_bias=use_bias, name=f"convolution_{index}", dtype=policy
                 )
             )
             self.norms.append(
@@ -85,14 +96,18 @@ class ConvFrontend(SequenceLayer):
                 )
             )
             self.dropouts.append(Dropout(dropout, name=f"dropout_{index}", dtype=policy))
+            if activation == "gate":
+                self.gates.append(keras.layers.Dense(channels, name=f"gate_{index}", dtype=policy))
 
     def build(self, inputs_shape, padding_mask_shape=None):
         """Creates the stacks."""
         bands, channels = inputs_shape[-1], 1
-        for convolution, norm, (_, pooled) in zip(self.convolutions, self.norms, self.pooling, strict=True):
-            convolution.build((None, None, bands, channels))
-            channels = convolution.filters
-            norm.build((None, None, bands, channels))
+        for index, (_, pooled) in enumerate(self.pooling):
+            self.convolutions[index].build((None, None, bands, channels))
+            channels = self.filters[index]
+            self.norms[index].build((None, None, bands, channels))
+            if self.gates:
+                self.gates[index].build((None, None, bands, channels))
             bands = -(-bands // pooled)
         if bands != 1:
             raise ValueError(f"pooling leaves {bands} of {inputs_shape[-1]} bands, it must leave 1")
@@ -103,10 +118,13 @@ class ConvFrontend(SequenceLayer):
             padding_mask = ops.ones(ops.shape(inputs)[:2], dtype="bool")
         x = kernels.silence(inputs[..., None], padding_mask)
         stacks = zip(self.convolutions, self.norms, self.dropouts, self.pooling, strict=True)
-        for convolution, norm, dropout, pool in stacks:
+        for index, (convolution, norm, dropout, pool) in enumerate(stacks):
             x = norm(convolution(x), padding_mask=padding_mask, training=training)
-            # ReLU, dropout, average pooling.
-            if training:
+            # The activation, dropout, average pooling.
+            if self.gates:
+                x = dropout(self.gates[index](x) * ops.sigmoid(x), training=training)
+                x, padding_mask = kernels.average(kernels.silence(x, padding_mask), padding_mask, pool)
+            elif training:
                 x, padding_mask = kernels.drop_and_average(
                     x, padding_mask, dropout.draw_seeds(), rate=dropout.rate, pool=pool
                 )
@@ -135,4 +153,6 @@ class ConvFrontend(SequenceLayer):
             "dropout": self.dropout,
             "momentum": self.momentum,
             "batch_norm_epsilon": self.batch_norm_epsilon,
+            "activation": self.activation,
+            "use_bias": self.use_bias,
         }

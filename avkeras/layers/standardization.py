@@ -1,4 +1,4 @@
-"""Standardisation of each band by statistics that the model keeps."""
+"""Standardisation of each band by statistics that the model keeps, and of each clip by its own range."""
 
 from collections.abc import Iterable
 
@@ -88,6 +88,50 @@ class PerBandStandardization(SequenceLayer):
     def compute_output_shape(self, input_shape):
         """Returns `input_shape`."""
         return input_shape
+
+    def get_config(self):
+        """Returns the constructor's values."""
+        return {**super().get_config(), "epsilon": self.epsilon}
+
+
+@keras.saving.register_keras_serializable(package="avkeras")
+class ClipMinMax(SequenceLayer):
+    """Scales the levels of each clip to reach from 0 to 1 (DCASE 2021 task 4's baseline).
+
+    Args:
+        epsilon: added to a clip's range.
+
+    Call arguments:
+        inputs: `(batch, frames, bands)`.
+        padding_mask: `(batch, frames)` boolean; False: padding, which becomes 0. None: all frames are real.
+
+    Returns:
+        A tensor of the shape of `inputs`.
+
+    Example:
+        >>> import numpy as np
+        >>> ClipMinMax()(np.array([[[2.0], [4.0], [3.0]]])).numpy().round(3).ravel().tolist()
+        [0.0, 1.0, 0.5]
+    """
+
+    def __init__(self, *, epsilon: float = 1e-8, **kwargs) -> None:
+        super().__init__(**kwargs)
+        self.epsilon = epsilon
+
+    def call(self, inputs, padding_mask=None):
+        """Scales every clip."""
+        if padding_mask is None:
+            padding_mask = ops.ones(ops.shape(inputs)[:2], dtype="bool")
+        real = padding_mask[..., None]
+        low = ops.min(ops.where(real, inputs, ops.full_like(inputs, np.inf)), axis=(1, 2), keepdims=True)
+        high = ops.max(ops.where(real, inputs, ops.full_like(inputs, -np.inf)), axis=(1, 2), keepdims=True)
+        any_real = ops.any(padding_mask, axis=1)[:, None, None]
+        low, high = (ops.where(any_real, value, ops.zeros_like(value)) for value in (low, high))
+        return ops.where(real, (inputs - low) / (high - low + self.epsilon), ops.zeros_like(inputs))
+
+    def compute_output_shape(self, inputs_shape, padding_mask_shape=None):
+        """Returns `inputs_shape`."""
+        return inputs_shape
 
     def get_config(self):
         """Returns the constructor's values."""

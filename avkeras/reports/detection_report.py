@@ -31,6 +31,7 @@ from avkeras.reports.report_tables import (
     problem_lines,
     setting_table,
     stand_in_warnings,
+    system_lead,
     version_table,
 )
 from avkeras.reports.run_facts import RunFacts
@@ -39,6 +40,8 @@ from avkeras.runs.files import file_name, read_json
 if TYPE_CHECKING:
     from avkeras.data.manifest import Clip
     from avkeras.evaluation.score_files import FrameScores
+
+_MULTI_ENCODER = "The multi-encoder model of Boes and Van hamme (2022), {}."
 
 
 def write_detection_report(folder: str | Path) -> Path:
@@ -68,19 +71,21 @@ def write_detection_report(folder: str | Path) -> Path:
     clips = named_clips(run.manifest, [ids[place] for place in order], file=out / "scores")
     targets = np.array([clip_targets(clip.labels, classes) for clip in clips])
     with_video = np.array([clip.id in set(run.inputs["with_video"]) for clip in clips], bool)  # as in the results
-    name = model_name(run.config["block"], [name for name in run.stores if name != "audio"])
+    published = run.config.get("system")
+    name = published or model_name(run.config["block"], [name for name in run.stores if name != "audio"])
     system = {
         "name": name,
         "thresholds": tuning.clip_thresholds,
         "training": read_columns(out / "metrics.csv"),
-        "trainingNote": "means over the batches of an epoch; the student of the last epoch is kept",
+        "trainingNote": "means over the batches of an epoch; the student of the "
+        f"{run.config.get('select', 'last')} epoch is kept",
         "counts": counts_by_part(targets, probabilities, with_video),
         "losses": loss_table(clips, targets, probabilities, tuning.labels(probabilities), folder=out),
     }
     return write_report(
         out / REPORT_FILE,
         title=f"Sound event detection: {out.name}",
-        lead=f"The multi-encoder model of Boes and Van hamme (2022), {name}, on the test clips.",
+        lead=f"{system_lead(published) if published else _MULTI_ENCODER.format(name)} On the test clips.",
         warnings=stand_in_warnings(run.specs),
         classes=classes,
         systems=[system],
@@ -126,14 +131,23 @@ def _class_tables(
     tables = []
     for kind, scored in found.items():
         columns = {"class": "text", "support": "count", "predicted": "count", "correct": "count", "F1": "percent"}
-        columns |= {"threshold": "number"} | ({} if kind == "clip" else {"median filter (frames)": "count"})
+        double = tuning.hysteresis.get(kind)
+        if double:
+            columns |= dict.fromkeys(("high threshold", "low threshold"), "number")
+            columns |= dict.fromkeys(("longest gap filled", "shortest event (frames)"), "count")
+        else:
+            columns |= {"threshold": "number"} | ({} if kind == "clip" else {"median filter (frames)": "count"})
         rows = []
         for place, name in enumerate(tuning.classes):
             count = scored.counts[name]
             f1 = scored.per_class[name] if count.references else None
             row = [name, count.references, count.predicted, count.correct, f1]
-            row.append(getattr(tuning, f"{kind}_thresholds")[place])
-            rows.append(row + ([] if kind == "clip" else [getattr(tuning, f"{kind}_filters")[place]]))
+            if double:
+                row += [double[setting][place] for setting in ("high", "low", "gaps", "least")]
+            else:
+                row.append(getattr(tuning, f"{kind}_thresholds")[place])
+                row += [] if kind == "clip" else [getattr(tuning, f"{kind}_filters")[place]]
+            rows.append(row)
         tables.append(table(captions[kind], columns, rows))
     filters = zip(tuning.classes, *tuning.psds_filters.values(), strict=True)
     columns = {"class": "text", **{f"{name}: median filter (frames)": "count" for name in tuning.psds_filters}}

@@ -13,6 +13,7 @@ from avkeras.reports.report import relative_path, table
 from avkeras.runs.environment import FILE, environment
 from avkeras.runs.files import JsonLines, read_rows
 from avkeras.runs.run_folder import read_config
+from avkeras.systems.registry import find_system
 
 if TYPE_CHECKING:
     from avkeras.data.records import RecordReader
@@ -106,3 +107,15 @@ def problem_lines(run: RunFacts) -> list[str]:
         first = left_out[0]
         lines.append(f"{len(left_out)} clips were left out, for instance {first['clip']}: {first['reason']}.")
     return lines
+
+
+def system_lead(name: str) -> str:
+    """Return what a published system is, with its published figures, which cannot be compared.
+
+    Args:
+        name: of the system.
+    """
+    system = find_system(name)
+    figures = [f"{one.metric} {one.value:g} % on {one.on} ({one.source})" for one in system.published]
+    told = f" Published, on other clips: {'; '.join(figures)}." if figures else ""
+    return f"{system.name}: {system.title}. {system.paper}.{told}"

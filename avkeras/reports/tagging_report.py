@@ -29,12 +29,12 @@ from avkeras.reports.report_tables import (
     problem_lines,
     setting_table,
     stand_in_warnings,
+    system_lead,
     version_table,
 )
 from avkeras.reports.run_facts import RunFacts
 from avkeras.reports.tagging_figures import HOW_CHOSEN
 from avkeras.runs.files import read_json, read_rows
-from avkeras.systems.registry import find_system
 
 
 def write_tagging_report(folder: str | Path) -> Path:
@@ -90,10 +90,7 @@ def _lead(config: dict[str, Any]) -> str:
     """Return what was trained, and, of a published system, what was published of it and cannot be compared."""
     if not config.get("system"):
         return "The audiovisual transformer of Boes and Van hamme (2019), systems side by side, on the test clips."
-    system = find_system(config["system"])
-    figures = [f"{one.metric} {one.value:g} % on {one.on} ({one.source})" for one in system.published]
-    told = f" Published, on other clips: {'; '.join(figures)}." if figures else ""
-    return f"{system.name}: {system.title}. {system.paper}.{told}"
+    return system_lead(config["system"])
 
 
 def _decision_table(out: Path, result: dict[str, Any]) -> dict[str, Any]:

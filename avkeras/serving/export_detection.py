@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 from avkeras.errors import AvkerasError
 from avkeras.serving.export_tagging import described
 from avkeras.serving.saved_model_folder import refuse_existing, write_saved_model
-from avkeras.serving.signatures import serving_module
+from avkeras.serving.signatures import is_mask, serving_module
 
 if TYPE_CHECKING:
     from avkeras.experiments.detection_scores import Tuning
     from avkeras.features.embedders import Embedder
+    from avkeras.features.front_end import FrontEnd
     from avkeras.models.multi_encoder import MultiEncoder
 
 
@@ -26,6 +27,7 @@ def export_detection_model(
     visual: Mapping[str, Embedder] | None = None,
     max_frames: int = 512,
     visual_frames: int = 64,
+    front_end: FrontEnd | None = None,
     metadata: Mapping[str, Any] | None = None,
     overwrite: bool = False,
 ) -> Path:
@@ -50,6 +52,7 @@ a mask `(batch, frames)` bool for each, such as `audio_mask` |
         visual: the embedder of each visual encoder, by the name of the input.
         max_frames: log-mel frames of the longest clip.
         visual_frames: pictures of the longest clip.
+        front_end: what makes the levels of sound; None: the 2022 system's.
         metadata: as in `export_model`.
         overwrite: replace a SavedModel that is there.
 
@@ -73,10 +76,11 @@ a mask `(batch, frames)` bool for each, such as `audio_mask` |
         TensorShape([1, 64, 1])
     """
     directory, visual = Path(directory), dict(visual or {})
-    dims = {name: model.input[name].shape[-1] for name in ("audio", *model.get_config()["visual_dims"])}
+    dims = {name: tensor.shape[-1] for name, tensor in model.input.items() if not is_mask(name)}
     _check(model, dims, tuning, visual)
     refuse_existing(directory, overwrite=overwrite)
-    model.set_inference_weight(tuning.weight)
+    if hasattr(model, "set_inference_weight"):
+        model.set_inference_weight(tuning.weight)
     module, signatures = serving_module(model, embedders={})
     description = {
         "kind": "detection",
@@ -86,6 +90,7 @@ a mask `(batch, frames)` bool for each, such as `audio_mask` |
         "lengths": {name: max_frames if name == "audio" else visual_frames for name in dims},
         "embedders": described(visual),
         "bundled": False,
+        **({"front_end": dataclasses.asdict(front_end)} if front_end else {}),
         "metadata": dict(metadata or {}),
     }
     return write_saved_model(directory, module, signatures, description=description)

@@ -163,8 +163,9 @@ def _export_detection(run: Path, directory: Path, repeated: list, embedders: Giv
         visual=predictor.embedders,
         max_frames=predictor.answer.max_frames,
         visual_frames=predictor.answer.visual_frames,
+        front_end=predictor.answer.front_end if config.get("system") else None,
         metadata={
-            "experiment": "sound event detection (Boes and Van hamme, 2022)",
+            "experiment": experiment_line(config) or "sound event detection (Boes and Van hamme, 2022)",
             "run": str(run),
             "seed": config["seed"],
             "data": data_lines(config),

@@ -181,5 +181,6 @@ def _detection_run(folder: Path) -> TrainedModel:
         "inputs": dims,
         "lengths": {name: given["max_frames" if name == "audio" else "visual_frames"] for name in dims},
         "embedders": embedders,
+        "front_end": given.get("front_end"),
     }
     return TrainedModel(folder, "detection", _answer_of(model), facts, keras=model)

@@ -93,7 +93,7 @@ def build_crnn(
     if head not in ("att", "max", "avg"):
         raise AvkerasError(f"options: 'head={head}': att, max or avg is wanted")
     norm = {"momentum": momentum, "epsilon": 1e-5, "dtype": dtype}
-    inputs, levels = spectrogram_input(FRONT_END, standardize=False)
+    inputs, levels = spectrogram_input(FRONT_END, scaling="none")
     x = MaskedBatchNormalization(name="band_norm", momentum=momentum, epsilon=1e-5, dtype="float32")(levels)
     x = SpecAugment(name="spec_augment", dtype=dtype)(x)
     if training:

@@ -53,6 +53,8 @@ class PublishedSystem:
         notes: what was chosen here, and what the published code does otherwise.
         loss: as `compile` takes it.
         mixes_pairs: in training a batch is mixed in pairs, see `avkeras.data.pair_mixup`.
+        teacher: detection: returns arguments of `avkeras.training.MeanTeacher` from `epochs` and `steps_per_epoch`.
+        frames_per_vector: detection: frames of the front end that make one frame of the answer.
     """
 
     name: str
@@ -71,6 +73,8 @@ class PublishedSystem:
     notes: tuple[str, ...] = ()
     loss: str | Callable = "binary_crossentropy"
     mixes_pairs: bool = False
+    teacher: Callable[..., Mapping[str, Any]] | None = field(default=None, repr=False)
+    frames_per_vector: int = 1
 
     def options_of(self, given: Sequence[str]) -> dict[str, Any]:
         """Returns all options, from those that are given as `name=value`.

@@ -1,11 +1,11 @@
 """Early stopping and epoch-level ensembling (2019, sections 3.2.8 and 3.2.9), from files that a resumed run reads."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import keras
 
-from avkeras.runs.files import read_rows, whole_file, write_rows
+from avkeras.runs.files import read_json, read_rows, whole_file, write_json, write_rows
 
 
 def should_stop(losses: Sequence[float], *, patience: int = 7) -> bool:
@@ -116,3 +116,60 @@ class LastEpochs(keras.callbacks.Callback):
         """Returns the number of the last whole epoch; 0: there is none."""
         files = self.files()
         return int(files[-1].name.split("-")[1].split(".")[0]) if files else 0
+
+
+class BestEpoch(keras.callbacks.Callback):
+    """Keeps the weights of the epoch with the best score, and stops training when it has not risen for long.
+
+    Args:
+        folder: where `best.weights.h5` and `best.json` are.
+        score: called after each epoch; the higher the better, of equally good epochs the first.
+        weights: model whose weights are kept; None: that which is trained.
+        patience: epochs without a better score after which training stops; 0: it never does.
+
+    Example:
+        >>> import tempfile
+        >>> BestEpoch(tempfile.mkdtemp(), lambda: 0.5).best()
+        {}
+    """
+
+    def __init__(
+        self,
+        folder: str | Path,
+        score: Callable[[], float],
+        *,
+        weights: keras.Model | None = None,
+        patience: int = 0,
+    ) -> None:
+        super().__init__()
+        self.folder = Path(folder)
+        self.score = score
+        self.weights = weights
+        self.patience = patience
+
+    @property
+    def file(self) -> Path:
+        """The weights of the best epoch."""
+        return self.folder / "best.weights.h5"
+
+    def best(self) -> dict[str, float]:
+        """Returns `epoch`, from 1, and `score` of the best; nothing: there is none yet."""
+        facts = self.folder / "best.json"
+        return read_json(facts) if facts.is_file() else {}
+
+    def stopped(self, done: int) -> bool:
+        """Returns whether so many epochs are enough."""
+        best = self.best()
+        return bool(self.patience and best and done - best["epoch"] >= self.patience)
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Scores, keeps and perhaps stops."""
+        best, score = self.best(), float(self.score())
+        if best.get("epoch", 0) > epoch:  # of this epoch, which is run again
+            best = {}
+        if not best or score > best["score"]:
+            with whole_file(self.file) as partial:
+                (self.weights or self.model).save_weights(partial)
+            write_json(self.folder / "best.json", {"epoch": epoch + 1, "score": score})
+        elif self.stopped(epoch + 1):
+            self.model.stop_training = True

@@ -4,7 +4,9 @@ import keras
 import numpy as np
 from keras import ops
 
+from avkeras.layers.noisy_levels import NoisyLevels
 from avkeras.models.sequence_model import default_compiler
+from avkeras.training.ramp_up import ramp_up
 
 # As in `avkeras.data.labels.SUPERVISION_CODES`, which numpy code uses: 0 says that no target of the clip may be used.
 _WEAK, _STRONG = 1, 2
@@ -44,6 +46,13 @@ class MeanTeacher(keras.Model):
         student: built model that gives `{"clip": (batch, classes), "frame": (batch, frames, classes)}`, probabilities.
         decay: of the moving average, per step.
         consistency_weight: of both squared differences.
+        ramp_steps: steps in which that weight rises to its full value, by `ramp_up`; None: it has it from the first.
+        warm_up: whether the moving average begins as a plain one, after step s with the decay min(1 - 1 / (s + 1),
+            decay) (DCASE 2020 task 4's baseline).
+        strong_clips: whether the clip probabilities of strongly labelled clips are learnt too: half of the clips' loss
+            where both kinds are there (Miyazaki et al. 2020).
+        teacher_noise: ratio in dB of the input `audio`, levels in dB, to noise that the teacher gets, see
+            `avkeras.layers.NoisyLevels`; None: no noise.
 
     Example:
         >>> import numpy as np
@@ -59,7 +68,16 @@ class MeanTeacher(keras.Model):
     """
 
     def __init__(
-        self, student: keras.Model, *, decay: float = 0.999, consistency_weight: float = 2.0, **kwargs
+        self,
+        student: keras.Model,
+        *,
+        decay: float = 0.999,
+        consistency_weight: float = 2.0,
+        ramp_steps: int | None = None,
+        warm_up: bool = False,
+        strong_clips: bool = False,
+        teacher_noise: float | None = None,
+        **kwargs,
     ) -> None:
         if not 0 <= decay <= 1:
             raise ValueError(f"decay must be in [0, 1], not {decay}")
@@ -69,9 +87,15 @@ class MeanTeacher(keras.Model):
         self.teacher = type(student).from_config(student.get_config())
         self.decay = decay
         self.consistency_weight = consistency_weight
+        self.ramp_steps = ramp_steps
+        self.warm_up = warm_up
+        self.strong_clips = strong_clips
+        self.teacher_noise = teacher_noise
+        self.noisy_levels = None if teacher_noise is None else NoisyLevels(snr=teacher_noise, name="noisy_levels")
         count = "int32" if keras.backend.backend() == "jax" else "int64"  # JAX has the wide one only if told so
         self.steps = self.add_weight(shape=(), dtype=count, initializer="zeros", trainable=False, name="steps")
         names = ("weak_bce", "strong_bce", "clip_consistency", "frame_consistency")
+        names += ("strong_clip_bce",) if strong_clips else ()
         self.terms = {name: keras.metrics.Mean(name=name) for name in names}
         for own, other in self._pairs_of_generators(shared=False):
             seed, count = ops.convert_to_numpy(other.state)
@@ -124,7 +148,8 @@ class MeanTeacher(keras.Model):
             ):
                 raise ValueError(f"targets '{name}' have shape {y[name].shape}, the model gives {value.shape}")
         penalties = sum(self.losses)  # of the student's pass; the teacher's variables have none
-        teacher = self.teacher(x, training=training)
+        heard = x if self.noisy_levels is None else {**x, "audio": self.noisy_levels(x["audio"], training=training)}
+        teacher = self.teacher(heard, training=training)
         teacher = {name: ops.stop_gradient(ops.cast(teacher[name], "float32")) for name in student}
         # (batch, 1, 1): which clips count; (batch, frames, 1): which frames.
         supervision = ops.reshape(y["supervision"], (-1, 1))
@@ -132,6 +157,7 @@ class MeanTeacher(keras.Model):
         every = ops.ones_like(weak)
         real = y.get("frame_mask")
         real = ops.ones_like(student["frame"][:, :, 0], dtype="bool") if real is None else ops.cast(real, "bool")
+        strong_clip = strong
         strong, real = ops.logical_and(strong, real)[:, :, None], real[:, :, None]
         terms = {
             "weak_bce": _masked_sum(ops.binary_crossentropy, y["clip"], student["clip"], weak),
@@ -139,6 +165,8 @@ class MeanTeacher(keras.Model):
             "clip_consistency": _masked_sum(_squared_difference, teacher["clip"], student["clip"], every),
             "frame_consistency": _masked_sum(_squared_difference, teacher["frame"], student["frame"], real),
         }
+        if self.strong_clips:
+            terms["strong_clip_bce"] = _masked_sum(ops.binary_crossentropy, y["clip"], student["clip"], strong_clip)
         for name, (total, count) in terms.items():
             self.terms[name].update_state(total / ops.maximum(count, 1.0), sample_weight=count)
         counts, replicas = _of_all_replicas([count for _, count in terms.values()])
@@ -146,9 +174,19 @@ class MeanTeacher(keras.Model):
             name: total / ops.maximum(count, 1.0)
             for (name, (total, _)), count in zip(terms.items(), counts, strict=True)
         }
-        consistency = value["clip_consistency"] + value["frame_consistency"]
-        loss = value["weak_bce"] + value["strong_bce"] + self.consistency_weight * consistency
-        return loss + penalties / replicas
+        consistency = self._consistency_weight() * (value["clip_consistency"] + value["frame_consistency"])
+        clip = value["weak_bce"]
+        if self.strong_clips:
+            of_all = dict(zip(terms, counts, strict=True))
+            kinds = sum(ops.cast(of_all[name] > 0, "float32") for name in ("weak_bce", "strong_clip_bce"))
+            clip = (clip + value["strong_clip_bce"]) / ops.maximum(kinds, 1.0)
+        return clip + value["strong_bce"] + consistency + penalties / replicas
+
+    def _consistency_weight(self):
+        """Returns the weight at this step."""
+        if self.ramp_steps is None:
+            return self.consistency_weight
+        return self.consistency_weight * ramp_up(self.steps.value, self.ramp_steps)
 
     def train_step(self, *state_and_data):
         """Trains the student on a batch, then moves the teacher towards it."""
@@ -167,9 +205,12 @@ class MeanTeacher(keras.Model):
 
     def update_teacher(self):
         """Moves every trainable weight of the teacher towards the student's: one step of the moving average."""
+        share = 1 - self.decay
+        if self.warm_up:
+            share = ops.maximum(share, 1 / (ops.cast(self.steps.value, "float32") + 2))
         for student, teacher in zip(self.student.weights, self.teacher.weights, strict=True):
             if student.trainable:
-                teacher.assign_sub((1 - self.decay) * (teacher - student))
+                teacher.assign_sub(share * (teacher - student))
         self.steps.assign_add(1)
 
     def _random_states(self):
@@ -195,6 +236,10 @@ class MeanTeacher(keras.Model):
             "student": keras.saving.serialize_keras_object(self.student),
             "decay": self.decay,
             "consistency_weight": self.consistency_weight,
+            "ramp_steps": self.ramp_steps,
+            "warm_up": self.warm_up,
+            "strong_clips": self.strong_clips,
+            "teacher_noise": self.teacher_noise,
         }
 
     @classmethod

@@ -1,6 +1,6 @@
 """Training that can be killed at any moment and resumed to the same end."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -156,24 +156,23 @@ def train(
         validation=validation.dataset(batch_size=batch_size),
         patience=patience,
         keep=keep,
-        before_first=lambda: standardise(model, training, batch_size=batch_size),
+        before_first=lambda: standardise(model, (x for x, _ in training.dataset(batch_size=batch_size))),
         tensorboard=tensorboard,
         callbacks=callbacks,
         verbose=verbose,
     )
 
 
-def standardise(model: keras.Model, training: ClipSet, *, batch_size: int = 40) -> None:
+def standardise(model: keras.Model, inputs: Iterable[Mapping]) -> None:
     """Sets the statistics of a model that standardises its spectrogram, from the training clips; others stay.
 
     Args:
         model: whose `PerBandStandardization` gets the input `audio`.
-        training: clips.
-        batch_size: clips that are read at a time.
+        inputs: of the model, in batches, with `audio` and `audio_mask`.
     """
     for layer in model.layers:
         if isinstance(layer, PerBandStandardization):
-            layer.adapt((x["audio"], x["audio_mask"]) for x, _ in training.dataset(batch_size=batch_size))
+            layer.adapt((x["audio"], x["audio_mask"]) for x in inputs)
 
 
 def best_epochs(

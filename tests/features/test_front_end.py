@@ -78,18 +78,18 @@ def test_a_range_of_levels_and_a_peak_reach_the_computation():
     np.testing.assert_allclose(np.median(louder), 20 * np.log10(0.5 / np.abs(wave).max()), atol=1e-2)
 
 
-@pytest.mark.parametrize("seconds", [0.01, 4.0, 10.0, 10.05, 23.0])
+@pytest.mark.parametrize("seconds", [0.01, 4.0, 10.0, 10.05, 10.2, 23.0])
 @pytest.mark.parametrize("name", ["gated_crnn", "gccaps", "cnn_gru", None])
 def test_a_clip_is_cut_and_a_whole_one_has_windows(name, seconds, tmp_path):
     front_end = find_system(name).front_end if name else MULTI_ENCODER
     soundfile.write(tmp_path / "clip.wav", sound(front_end.sample_rate, seconds), front_end.sample_rate)
     cut = read_clip(LogMelReader({}, front_end=front_end), tmp_path / "clip.wav", None)
     whole = read_clip(LogMelReader({}, front_end=front_end, whole=True), tmp_path / "clip.wav", None)
-    parts = {0.01: 1, 4.0: 1, 10.0: 1, 10.05: 2, 23.0: 3}[seconds]
+    parts = {0.01: 1, 4.0: 1, 10.0: 1, 10.05: 1, 10.2: 2, 23.0: 3}[seconds]
     if name:
         assert cut.audio.shape == (front_end.frames, 64)
         assert whole.audio.shape == (parts * front_end.frames, 64)
     else:
         assert len(cut.audio) == min(512, len(whole.audio))
     np.testing.assert_array_equal(cut.audio[: front_end.frames], whole.audio[: len(cut.audio)])
-    assert ("cut from 23.00" in " ".join(cut.notes)) == (seconds == 23.0)
+    assert ("cut from" in " ".join(cut.notes)) == (parts > 1)

@@ -18,6 +18,7 @@ MASKS = {"audio": np.ones((2, 5), bool), "tce": np.array([[False] * 7, [True] * 
 WEIGHTS = np.array([[1, 0], [0.25, 0.75]], "float32")
 BLOCK = {"dim": 8, "num_heads": 2, "key_dim": 4, "hidden_dim": 10, "kernel_size": 3, "max_distance": 4}
 ALTERNATIVES = {
+    "encodings": "causal",
     "dim": 8,
     "num_heads": 3,
     "key_dim": 5,

@@ -31,6 +31,8 @@ def test_harness():
         "dropout": 0.5,
         "momentum": 0.5,
         "batch_norm_epsilon": 0.5,
+        "activation": "gate",
+        "use_bias": True,
     }
     check_layer(ConvFrontend, SMALL, {"inputs": MEL, "padding_mask": MASK}, alternatives=alternatives)
 
@@ -113,3 +115,31 @@ def test_refuses_stacks_that_do_not_fit():
         ConvFrontend(filters=[3, 4], pooling=[[2, 2]])
     with pytest.raises(ValueError, match="pooling leaves 2 of 16 bands, it must leave 1"):
         ConvFrontend(**SMALL).build((None, 14, 16))
+
+
+def test_a_gate_is_a_map_of_the_normalised_channels():
+    layer = ConvFrontend(filters=[3], pooling=[[2, 8]], activation="gate", use_bias=True)
+    layer.build(MEL.shape)
+    layer.set_weights(
+        [np.abs(RANDOM.normal(size=w.shape)) + 0.1 for w in layer.get_weights()[:8]] + layer.get_weights()[8:]
+    )
+    z = layer.norms[0](layer.convolutions[0](MEL[..., None])).numpy()
+    kernel, bias = layer.gates[0].get_weights()
+    gated = (z @ kernel + bias) / (1 + np.exp(-z))
+    wanted = gated.reshape(3, 7, 2, 8, 3).mean(axis=(2, 3))
+    np.testing.assert_allclose(layer(MEL)[0], wanted, rtol=1e-4, atol=1e-5)
+    assert layer.convolutions[0].use_bias
+    with pytest.raises(ValueError, match="activation must be 'relu' or 'gate', not 'tanh'"):
+        ConvFrontend(activation="tanh")
+
+
+def test_padding_changes_nothing_where_channels_are_gated():
+    layer = ConvFrontend(**SMALL, activation="gate", use_bias=True)
+    layer.build(MEL.shape)
+    soiled = np.where(MASK[..., None], MEL, np.nan)
+    for training in (False, True):
+        vectors, mask = layer(soiled[:2], MASK[:2], training=training)
+        assert np.isfinite(vectors).all()
+    alone, _ = layer(MEL[1:2, :9])
+    np.testing.assert_allclose(layer(soiled[1:2], MASK[1:2])[0][:, :3], alone, rtol=1e-4, atol=1e-5)
+    assert not np.asarray(vectors)[~np.asarray(mask)].any()

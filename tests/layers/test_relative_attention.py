@@ -5,7 +5,7 @@ from keras import ops
 from layer_harness import check_layer
 
 from avkeras.layers.attention import attention_weights
-from avkeras.layers.relative_attention import RelativeMultiHeadAttention
+from avkeras.layers.relative_attention import RelativeMultiHeadAttention, SinusoidalRelativeAttention
 
 RANDOM = np.random.default_rng(0)
 QUERY = RANDOM.normal(size=(2, 5, 12)).astype("float32")
@@ -119,3 +119,47 @@ def test_position_alone_can_choose_the_key():
     layer.distance_encodings.assign(encodings)
     _, weights = layer(QUERY, return_attention_scores=True)
     np.testing.assert_array_equal(np.argmax(weights, axis=-1)[:, 0, 1:], [[0, 1, 2, 3]] * 2)
+
+
+def test_sinusoidal_harness():
+    alternatives = {
+        "num_heads": 3,
+        "key_dim": 4,
+        "output_dim": 8,
+        "attention": "sigmoid",
+        "dropout": 0.5,
+        "epsilon": 10.0,
+        "max_distance": 3,
+        "query_offset": 1,
+        "causal_shift": True,
+    }
+    config = {**CONFIG, "max_distance": 6, "attention": "normalized_sigmoid"}
+    check_layer(SinusoidalRelativeAttention, config, {"query": QUERY}, alternatives=alternatives)
+
+
+@pytest.mark.parametrize("causal", [False, True])
+def test_distances_are_mapped_sinusoids(causal):
+    layer = SinusoidalRelativeAttention(**{**CONFIG, "max_distance": 4, "dropout": 0.0}, causal_shift=causal)
+    layer.build(QUERY.shape)
+    layer.set_weights([RANDOM.normal(size=w.shape).astype("float32") for w in layer.get_weights()])
+    w = {v.name: np.asarray(v, "float64") for v in layer.weights}
+    length = QUERY.shape[1]
+    table = {}
+    for distance in range(-length + 1, length):
+        angles = distance / 10000 ** (np.arange(0, 12, 2) / 12)
+        table[distance] = np.stack([np.sin(angles), np.cos(angles)], axis=-1).ravel()
+    scores = np.empty((2, 2, length, length))
+    for b, h, i, j in np.ndindex(scores.shape):
+        q = QUERY[b, i] @ w["query_kernel"][h]
+        k = QUERY[b, j] @ w["key_kernel"][h] + w["key_bias"][h]
+        if not causal or j <= i:
+            left = (q + w["distance_bias"][h]) @ (w["distance_kernel"][h] @ table[i - j])
+        elif j == i + 1:
+            left = 0.0
+        else:  # what the shift leaves: the next query, at distances from the farthest on
+            q_next = QUERY[b, i + 1] @ w["query_kernel"][h]
+            farthest = table[length - 1 - (j - i - 2)]
+            left = (q_next + w["distance_bias"][h]) @ (w["distance_kernel"][h] @ farthest)
+        scores[b, h, i, j] = ((q + w["query_bias"][h]) @ k + left) / np.sqrt(6)
+    _, weights = layer(QUERY, return_attention_scores=True)
+    np.testing.assert_allclose(weights, np.asarray(attention_weights(scores)), rtol=1e-4, atol=1e-5)

@@ -4,7 +4,7 @@ import pytest
 import tensorflow as tf
 from layer_harness import check_layer
 
-from avkeras.layers.standardization import PerBandStandardization
+from avkeras.layers.standardization import ClipMinMax, PerBandStandardization
 
 RANDOM = np.random.default_rng(0)
 CLIPS = [RANDOM.normal(3, 2, size=(frames, 4)).astype("float32") for frames in (5, 9, 1)]
@@ -70,3 +70,19 @@ def test_refuses_nothing_and_what_is_not_finite():
         PerBandStandardization().adapt([(CLIPS[0], np.zeros(5, bool))])
     with pytest.raises(ValueError, match="a value is not finite, after 5 frames: mask what is padding"):
         PerBandStandardization().adapt([CLIPS[0], np.full((2, 4), np.nan)])
+
+
+def test_clip_min_max_harness():
+    mask = np.arange(5) < np.array([[5], [3], [0]])
+    inputs = {"inputs": RANDOM.normal(size=(3, 5, 4)).astype("float32"), "padding_mask": mask}
+    check_layer(ClipMinMax, {}, inputs, alternatives={"epsilon": 0.5})
+
+
+def test_each_clip_reaches_from_0_to_1_whatever_its_padding_holds():
+    levels = RANDOM.normal(-30, 20, size=(3, 5, 4)).astype("float32")
+    mask = np.arange(5) < np.array([[5], [3], [0]])
+    scaled = np.asarray(ClipMinMax()(np.where(mask[..., None], levels, 1e4), mask))
+    for place, frames in enumerate((5, 3)):
+        own = levels[place, :frames]
+        np.testing.assert_allclose(scaled[place, :frames], (own - own.min()) / np.ptp(own), atol=1e-5)
+    assert not scaled[~mask].any()

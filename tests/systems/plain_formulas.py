@@ -98,3 +98,39 @@ def shaken(model, seed=0):
 def double(model):
     """The weights of each layer by its name, in double precision."""
     return {layer.name: [weight.astype("float64") for weight in layer.get_weights()] for layer in model.layers}
+
+
+def attend(x, layer, distances=None):
+    """Heads of scaled dot-product attention by the layer's weights; `distances`: what each score gets besides."""
+    config = layer.get_config()
+    names = {weight.name: np.asarray(weight, np.float64) for weight in layer.weights}
+
+    def mapped(name):
+        kernel, bias = names[f"{name}_kernel"], names[f"{name}_bias"]
+        return np.einsum("btd,hdk->bhtk", x, kernel) + bias[:, None]
+
+    scores = mapped("query") @ mapped("key").transpose(0, 1, 3, 2) / np.sqrt(config["key_dim"])
+    values = softmax(scores + (0 if distances is None else distances)) @ mapped("value")
+    return np.einsum("bhtk,hko->bto", values, names["output_kernel"]) + names["output_bias"]
+
+
+def sinusoids(positions, dim):
+    """Sines and cosines of positions, one after the other, `(positions, dim)`."""
+    angles = np.asarray(positions)[:, None] / 10000 ** (np.arange(0, dim, 2) / dim)
+    return np.stack([np.sin(angles), np.cos(angles)], axis=-1).reshape(len(angles), dim)
+
+
+def two_maps(x, layer, activation):
+    """A feed-forward layer by its weights."""
+    (kernel, bias), (other, offset) = (part.get_weights() for part in (layer.hidden_map, layer.output_map))
+    return activation(x @ kernel + bias) @ other + offset
+
+
+def frontend(x, layer, pooling, activation, epsilon=1e-3):
+    """A convolutional front end by its weights: `(batch, frames, bands)` to `(batch, vectors, channels)`."""
+    x = x[..., None]
+    for index, size in enumerate(pooling):
+        kernel, bias = layer.convolutions[index].get_weights()
+        x = normalize(convolve(x, kernel, bias), layer.norms[index].get_weights(), epsilon)
+        x = pool(activation(x, index), size, np.mean)
+    return x[:, :, 0]

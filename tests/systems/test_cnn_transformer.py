@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from plain_formulas import (
+    attend,
     both_ways,
     convolve,
     double,
@@ -11,7 +12,7 @@ from plain_formulas import (
     pool,
     shaken,
     sigmoid,
-    softmax,
+    sinusoids,
     weighted_mean,
 )
 
@@ -26,27 +27,6 @@ SIZES = {
     ("cnn_transformer", True): ATTENTION,
     ("cnn_transformer", False): ATTENTION + 2 * (512 * 512 + 512) + 2 * 2 * 512,
 }
-
-
-def attend(x, layer):
-    """Eight heads of scaled dot-product attention, from the layer's weights."""
-    config = layer.get_config()
-    names = {weight.name: np.asarray(weight, np.float64) for weight in layer.weights}
-    heads, width = config["num_heads"], config["key_dim"]
-
-    def mapped(name):
-        kernel, bias = names[f"{name}_kernel"], names[f"{name}_bias"]
-        return np.einsum("btd,hdk->bhtk", x, kernel) + bias[:, None]
-
-    scores = mapped("query") @ mapped("key").transpose(0, 1, 3, 2) / np.sqrt(width)
-    values = softmax(scores) @ mapped("value")
-    assert values.shape[1] == heads == 8
-    return np.einsum("bhtk,hko->bto", values, names["output_kernel"]) + names["output_bias"]
-
-
-def sinusoids(steps, dim):
-    angles = np.arange(steps)[:, None] / 10000 ** (np.arange(0, dim, 2) / dim)
-    return np.stack([np.sin(angles), np.cos(angles)], axis=-1).reshape(steps, dim)
 
 
 def by_hand(model, levels, *, name, published_code, head):
@@ -64,7 +44,7 @@ def by_hand(model, levels, *, name, published_code, head):
     elif published_code:
         x = np.maximum(attend(x, model.get_layer("attention_heads")), 0)
     else:
-        x = x + sinusoids(*x.shape[1:])
+        x = x + sinusoids(np.arange(x.shape[1]), x.shape[2])
         block = model.get_layer("transformer")
         x = layer_norm(x + attend(x, block.self_attention), *block.self_attention_norm.get_weights())
         (kernel, bias), (other, offset) = (

@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from avkeras.training.callbacks import LastEpochs, MetricsFile, StopWhenWorse, should_stop
+from avkeras.training.callbacks import BestEpoch, LastEpochs, MetricsFile, StopWhenWorse, should_stop
 
 
 @pytest.mark.parametrize(
@@ -64,3 +64,29 @@ def test_the_last_epochs_are_kept(tmp_path):
     assert [file.name for file in last.files()] == [f"epoch-{number:03d}.weights.h5" for number in (3, 4, 5)]
     model.load_weights(last.files()[0])
     assert float(model.layers[-1].kernel[0, 0]) == 2.0
+
+
+def test_the_best_epoch_is_kept_and_training_stops_when_none_is_better(tmp_path):
+    scores = iter((0.2, 0.5, 0.5, 0.4, 0.9))
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, use_bias=False)])
+    model.compile(keras.optimizers.SGD(0.1), "mse", jit_compile=False)
+    weights = []
+    best = BestEpoch(tmp_path, lambda: next(scores), patience=2)
+    note = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: weights.append(model.get_weights()[0].item())
+    )
+    history = model.fit(np.ones((4, 1)), np.zeros((4, 1)), epochs=5, verbose=0, callbacks=[note, best]).history
+    assert len(history["loss"]) == 4  # the second epoch is best; the third is no better, nor is the fourth
+    assert best.best() == {"epoch": 2, "score": 0.5}
+    assert best.stopped(4)
+    assert not best.stopped(3)
+    model.load_weights(best.file)
+    assert model.get_weights()[0].item() == weights[1]
+
+
+def test_an_epoch_that_is_run_again_is_scored_again(tmp_path):
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    for epoch, score in ((0, 0.1), (1, 0.7), (1, 0.6), (2, 0.5)):
+        best = BestEpoch(tmp_path, lambda score=score: score, weights=model)
+        best.on_epoch_end(epoch)
+    assert best.best() == {"epoch": 2, "score": 0.6}

@@ -474,3 +474,60 @@ def test_a_killed_run_that_goes_on_equals_one_that_was_never_interrupted(tmp_pat
     assert int(resumed.steps) == int(whole.steps) == EPOCHS * STEPS
     assert_equal(values(resumed.variables), values(whole.variables))
     assert_equal(values(resumed.optimizer.variables), values(whole.optimizer.variables))
+
+
+def test_the_weight_of_the_consistency_terms_rises():
+    x, y = make_data()
+    whole = make_model(student=make_student(dropout=0), decay=0.0)
+    rising = make_model(student=make_student(dropout=0), decay=0.0, ramp_steps=4)
+    for step in range(6):
+        for model in (whole, rising):
+            model.student.set_weights([np.full(w.shape, 0.1) for w in model.student.get_weights()])
+            model.teacher.set_weights([np.full(w.shape, 0.2) for w in model.teacher.get_weights()])
+        logs = [model.train_on_batch(x, y, return_dict=True) for model in (whole, rising)]
+        for model in (whole, rising):
+            model.reset_metrics()
+        known = logs[0]["weak_bce"] + logs[0]["strong_bce"]
+        consistency = logs[0]["loss"] - known
+        assert consistency > 0
+        share = np.exp(-5 * (1 - min(step / 4, 1)) ** 2)
+        np.testing.assert_allclose(logs[1]["loss"] - known, share * consistency, rtol=1e-3, atol=1e-6)
+
+
+def test_the_moving_average_begins_as_a_plain_one():
+    x, y = make_data()
+    model = make_model(decay=0.9, warm_up=True)
+    for step in range(12):
+        before = [np.array(w) for w in model.teacher.weights]
+        model.train_on_batch(x, y)
+        share = max(1 - 0.9, 1 / (step + 2))
+        for student, teacher, old in zip(model.student.weights, model.teacher.weights, before, strict=True):
+            if student.trainable:
+                np.testing.assert_allclose(teacher, old - share * (old - np.array(student)), rtol=1e-4, atol=1e-6)
+
+
+def test_strong_clips_are_half_of_the_clips_loss_where_there_are_weak_ones():
+    for supervision in ((2, 1, 0, 2), (2, 2, 0, 2), (1, 1, 0, 0)):
+        x, y = make_data(supervision)
+        model = make_model(student=make_student(dropout=0), consistency_weight=0.0, strong_clips=True)
+        logs = model.test_on_batch(x, y, return_dict=True)
+        found = model.predict(x, verbose=0)["clip"]
+        loss = -(y["clip"] * np.log(found) + (1 - y["clip"]) * np.log(1 - found)).mean(axis=1)
+        kinds = [loss[np.array(supervision) == code].mean() for code in (1, 2) if code in supervision]
+        strong = logs["strong_bce"] if 2 in supervision else 0.0
+        np.testing.assert_allclose(logs["loss"], np.mean(kinds) + strong, rtol=1e-5)
+
+
+def test_the_teacher_alone_hears_noise():
+    x, y = make_data()
+    terms = {}
+    for noise in (None, 0.0):
+        keras.utils.set_random_seed(0)
+        model = make_model(student=make_student(dropout=0), teacher_noise=noise)
+        logs = model.train_on_batch(x, y, return_dict=True)
+        terms[noise] = {name: logs[name] for name in TERMS}
+        assert (noise is None) == (model.noisy_levels is None)
+    assert terms[None]["frame_consistency"] == 0 < terms[0.0]["frame_consistency"]
+    assert terms[None]["strong_bce"] == terms[0.0]["strong_bce"]
+    again = type(model).from_config(model.get_config())
+    assert (again.teacher_noise, again.ramp_steps, again.warm_up, again.strong_clips) == (0.0, None, False, False)

@@ -5,6 +5,7 @@ from pathlib import Path
 HELP = "turn the clips of a manifest into features on disk"
 EXAMPLES = """  avkeras extract clips/manifest.tsv --embedders vggish vgg16
   avkeras extract clips/manifest.tsv --embedders efficientnet_lite0 --detection --out records
+  avkeras extract clips/manifest.tsv --encoders log_mel yamnet efficientat openl3
   avkeras extract clips/manifest.tsv --embedders vggish vgg16 --retry --strict
   avkeras extract clips/manifest.tsv --embedders vggish vgg16 --cluster 10.0.0.1:6379
 
@@ -19,9 +20,16 @@ def add_arguments(parser) -> None:
     parser.add_argument(
         "--embedders",
         nargs="+",
-        required=True,
+        default=[],
         metavar="NAME",
         help="names, TF Hub handles or folders: one of sound and one of pictures; with --detection any of pictures",
+    )
+    parser.add_argument(
+        "--encoders",
+        nargs="+",
+        default=[],
+        metavar="NAME",
+        help="log_mel and embedders of sound or of pictures, as of `train detection` (2022)",
     )
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder of the stores; default: beside the manifest")
     parser.add_argument("--detection", action="store_true", help="also log-mel spectrograms and still images (2022)")
@@ -49,7 +57,7 @@ def run(options) -> None:
     from avkeras.commands.terminal import progress_bars
     from avkeras.features.extraction import extract_manifest
 
-    names = ("embedders", "out", "detection", "visual_frames", "workers", "cluster", "patience", "retry")
+    names = ("embedders", "encoders", "out", "detection", "visual_frames", "workers", "cluster", "patience", "retry")
     values = {name: options[name] for name in names}
     with progress_bars() as step:
         runs = extract_manifest(options.manifest, progress=step, **values)

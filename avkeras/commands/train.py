@@ -13,6 +13,7 @@ EXAMPLES = """  avkeras train tagging --data my.tsv --embedders vggish vgg16 --o
   avkeras train tagging --data my.tsv --first audio --second video --positions video --out runs/figure7
   avkeras train tagging --system gccaps --data my.tsv --decision class_wise --out runs/gccaps
   avkeras train detection --data my.tsv --visual openl3 tce --block conformer --out runs/conformer
+  avkeras train detection --data my.tsv --encoders log_mel efficientat openl3 --out runs/pretrained
   avkeras train detection --config runs/conformer/config.json --seed 1 --out runs/conformer_1
   avkeras train --resume runs/conformer
 

@@ -26,6 +26,10 @@ _WORDS = {
     "attention": {"choices": ("softmax", "sigmoid", "normalized_sigmoid"), "help": "function of the attention"},
     "aggregation": {"choices": ("mean", "max"), "help": "of the frames"},
     "visual": {"nargs": "*", "help": "embedders of the pictures: names, TF Hub handles or folders; none: audio only"},
+    "encoders": {
+        "nargs": "*",
+        "help": "in place of --visual: log_mel and embedders of sound or pictures, one encoder each",
+    },
     "block": {"choices": ("transformer", "conformer"), "help": "of encoders and decoder"},
     "class_token": {"choices": ("first", "last"), "help": "its place in the decoder's sequence"},
     "mixup_scope": {"choices": ("batch", "clip"), "help": "what is mixed or not, at a ratio of its own"},

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from avkeras.errors import AvkerasError
+from avkeras.features.log_mel import LOG_MEL
 from avkeras.systems.registry import NAMES, find_system
 
 # Values that a published system has of its own, or not at all.
@@ -15,7 +16,17 @@ _OF_THE_PAPERS = {
         *("blocks", "dim", "num_heads", "dropout"),
     ),
     "detection": (
-        *("visual", "visual_frames", "block", "training_weight", "random_low", "weights", "key_dim", "hidden_dim"),
+        *(
+            "visual",
+            "encoders",
+            "visual_frames",
+            "block",
+            "training_weight",
+            "random_low",
+            "weights",
+            "key_dim",
+            "hidden_dim",
+        ),
         *("kernel_size", "class_token", "final_norm", "filters", "pooling", "frontend_kernel_size", "momentum"),
         *("blocks", "dim", "num_heads", "dropout", "decay_steps", "decay_rate", "staircase"),
     ),
@@ -116,6 +127,8 @@ class SoundEventDetection(ExperimentValues):
 
     Args:
         visual: embedders of the pictures, one encoder each: names, TF Hub handles or folders; none: audio only.
+        encoders: in place of `visual`: `log_mel`, and any embedders of sound or of pictures, one encoder each; none:
+            `log_mel` and those of `visual`.
         visual_frames: still images per 10 s.
         block: `transformer` or `conformer`.
         training_weight: weight of the audio encoder while training; None: drawn for each batch from U(`random_low`, 1).
@@ -150,6 +163,7 @@ class SoundEventDetection(ExperimentValues):
 
     out: Path = Path("runs/dcase2020_multi_encoder")
     visual: Sequence[str] = ("vgg16",)
+    encoders: Sequence[str] = ()
     visual_frames: int = 64
     block: str = "transformer"
     training_weight: float | None = None
@@ -180,6 +194,11 @@ class SoundEventDetection(ExperimentValues):
     decision: str = "median"
     postprocessing: Sequence[str] = ()
     demo_clips: tuple[int, int, int] = (160, 40, 60)
+
+    @property
+    def embedders(self) -> tuple[str, ...]:
+        """The embedders, as they were named, that feed an encoder each beside that of the spectrogram."""
+        return tuple(name for name in self.encoders or self.visual if name != LOG_MEL)
 
 
 EXPERIMENTS = {"tagging": AudioTagging, "detection": SoundEventDetection}

@@ -19,8 +19,9 @@ from avkeras.experiments.detection_scores import DECISIONS, Tuning, score, tune
 from avkeras.experiments.detection_training import build_mean_teacher, train_mean_teacher
 from avkeras.experiments.inputs import Features, UsedEmbedder, write_inputs
 from avkeras.experiments.postprocessing import check_postprocessing, score_postprocessing
-from avkeras.features.extract_detection import MULTI_ENCODER, extract_detection
+from avkeras.features.extract_detection import MULTI_ENCODER, extract_detection, most_frames
 from avkeras.features.front_end import FrontEnd
+from avkeras.features.log_mel import LOG_MEL
 from avkeras.features.write_clips import write_extraction
 from avkeras.runs.files import read_json, write_json, write_rows
 from avkeras.runs.run_folder import pin_values
@@ -59,7 +60,7 @@ class DetectionReport:
         return model_name(self.values.block, [name for name in self.features.stores if name != "audio"])
 
 
-def model_name(block: str, visual: Sequence[str]) -> str:
+def model_name(block: str, others: Sequence[str]) -> str:
     """Returns what a model is, in a few words.
 
     Example:
@@ -67,8 +68,8 @@ def model_name(block: str, visual: Sequence[str]) -> str:
         'bi-encoder conformer with openl3'
     """
     kinds = {0: "audio only", 1: "bi-encoder", 2: "tri-encoder"}
-    kind = kinds.get(len(visual), f"{1 + len(visual)} encoders")
-    return f"{kind} {block}" + (f" with {' and '.join(visual)}" if visual else "")
+    kind = kinds.get(len(others), f"{1 + len(others)} encoders,")
+    return f"{kind} {block}" + (f" with {' and '.join(others)}" if others else "")
 
 
 def run_sound_event_detection(
@@ -119,29 +120,34 @@ def detection_features(
         progress: called with (clips done, clips in all).
 
     Raises:
-        AvkerasError: an embedder cannot be had or is named twice.
+        AvkerasError: an embedder cannot be had, is named twice or gives more frames than the model takes.
     """
     from avkeras.features.embedders import load_embedder
 
     notes = _check(values, manifest)
-    wanted = values.visual if any(clip.video for clip in manifest.clips) else ()
-    loaded = [load_embedder(name, modality="video") for name in wanted]
-    visual = {embedder.spec.name: embedder for embedder in loaded}
-    if len(visual) < len(loaded):
-        raise AvkerasError(f"visual: {', '.join(values.visual)} names an embedder twice")
+    shown = any(clip.video for clip in manifest.clips)
+    wanted = values.embedders if shown or values.encoders else ()
+    loaded = {given: load_embedder(given, modality=None if values.encoders else "video") for given in wanted}
+    loaded = {given: one for given, one in loaded.items() if shown or one.spec.modality == "audio"}
+    embedders = {embedder.spec.name: embedder for embedder in loaded.values()}
+    if len(set(wanted)) < len(wanted) or len(embedders) < len(loaded):
+        raise AvkerasError(f"{_source(values)}: {', '.join(wanted)} names an embedder twice")
+    for name, embedder in embedders.items():
+        if (count := most_frames(embedder.spec, visual_frames=values.visual_frames)) > _vectors(values):
+            raise AvkerasError(
+                f"{_source(values)}: {name} gives {count} frames of 10 s, and pooling leaves {_vectors(values)} vectors"
+            )
     stores, summary = extract_detection(
         manifest.clips,
         values.records or manifest.path.parent / "records",
-        visual=visual,
+        embedders=embedders,
         front_end=front_end(values),
         visual_frames=values.visual_frames,
         workers=values.workers,
         progress=progress,
     )
     summary.notes[:0] = [(manifest.path.name, note) for note in notes]
-    used = {
-        name: UsedEmbedder.of(given, embedder) for given, (name, embedder) in zip(wanted, visual.items(), strict=True)
-    }
+    used = {embedder.spec.name: UsedEmbedder.of(given, embedder) for given, embedder in loaded.items()}
     return Features(stores, used, summary).checked()
 
 
@@ -162,15 +168,12 @@ def run_on_features(
     stores = features.readers()
     sets = {name: detection_set(name, manifest, stores, report) for name in ("train", "validation", "test")}
     write_rows(values.out / "left_out.csv", [{"clip": clip, "reason": reason} for clip, reason in report.left_out])
-    visual = {name: {"embedder": one.given, "fingerprint": one.fingerprint} for name, one in features.embedders.items()}
     seen = with_video(sets["test"], features)
     write_inputs(
         values.out,
         manifest,
         features,
-        visual=visual,
-        visual_frames=values.visual_frames,
-        max_frames=front_end(values).frames,
+        lengths=_lengths(values, features),
         **({"front_end": dataclasses.asdict(front_end(values))} if values.system else {}),
         with_video=[clip.id for clip, there in zip(sets["test"].clips, seen, strict=True) if there],
     )
@@ -198,8 +201,10 @@ def _check(values: SoundEventDetection, manifest: Manifest) -> tuple[str, ...]:
             raise AvkerasError(f"{name}: '{getattr(values, name)}' is none of {', '.join(known)}")
     if len(values.pooling) != len(values.filters):
         raise AvkerasError(f"pooling: of {len(values.pooling)} stacks, filters of {len(values.filters)}")
-    vectors = math.ceil(MULTI_ENCODER.frames / _pooled(values))
-    if values.visual and values.visual_frames > vectors:
+    if values.encoders and list(values.encoders).count(LOG_MEL) != 1:
+        raise AvkerasError(f"encoders: {' '.join(values.encoders)}: {LOG_MEL}, which the decoder reads, is needed once")
+    vectors = _vectors(values)
+    if values.visual and not values.encoders and values.visual_frames > vectors:
         raise AvkerasError(f"visual_frames {values.visual_frames}: pooling leaves {vectors} vectors; give no more")
     notes = check_data(manifest, needs=("events",))
     kinds = {kind for kind, count in zip(SUPERVISION, values.batch, strict=True) if count}
@@ -221,6 +226,23 @@ def _pooled(values: SoundEventDetection) -> int:
     return math.prod(frames for frames, _ in values.pooling)
 
 
+def _vectors(values: SoundEventDetection) -> int:
+    """Returns how many vectors the longest clip makes, the most frames that an encoder takes."""
+    return math.ceil(front_end(values).frames / _pooled(values))
+
+
+def _source(values: SoundEventDetection) -> str:
+    return "encoders" if values.encoders else "visual"
+
+
+def _lengths(values: SoundEventDetection, features: Features) -> dict[str, int]:
+    """Returns the frames of the longest clip by input."""
+    others = {
+        name: most_frames(one.spec, visual_frames=values.visual_frames) for name, one in features.embedders.items()
+    }
+    return {"audio": front_end(values).frames} | others
+
+
 def detection_set(
     split: str, manifest: Manifest, stores: Mapping[str, RecordReader], report: DetectionReport
 ) -> DetectionSet:
@@ -236,7 +258,7 @@ def detection_set(
         ]
         clips = tuple(clip for clip in clips if clip.supervision == "strong")
     values, failed = report.values, report.features.failed
-    lengths = {name: front_end(values).frames if name == "audio" else values.visual_frames for name in stores}
+    lengths = _lengths(values, report.features)
     hop = front_end(values).seconds(1)
     found = DetectionSet(clips, stores, manifest.classes, lengths=lengths, pooling=_pooled(values), hop=hop)
     if elsewhere := [clip.id for clip in found.clips if clip.id in failed]:  # of inputs that this model does not take
@@ -259,22 +281,29 @@ def with_video(test: DetectionSet, features: Features) -> np.ndarray:
     return np.array([clip.id in features.with_video for clip in test.clips], bool)
 
 
-def _predict(student, clips: DetectionSet, values: SoundEventDetection, weight: float) -> dict[str, np.ndarray]:
+def _predict(
+    student, clips: DetectionSet, values: SoundEventDetection, weight: float, *, without: Sequence[str] = ()
+) -> dict[str, np.ndarray]:
+    """Returns the probabilities, at a weight of the audio encoder, with some inputs absent from every clip."""
     if not values.system:
         student.set_inference_weight(weight)
-    return student.predict(clips.dataset(batch_size=sum(values.batch)), verbose=0)
+
+    def hide(inputs):
+        return inputs | {f"{name}_mask": inputs[f"{name}_mask"] & False for name in without}
+
+    return student.predict(clips.dataset(batch_size=sum(values.batch)).map(hide), verbose=0)
 
 
 def _tune_and_score(student, sets, values: SoundEventDetection, features: Features) -> list[dict]:
     """Returns the rows of the table; writes what validation chose and what is predicted for the test clips.
 
-    What the 2022 paper's table 7 calls video ignored is the audio encoder's weight forced to 1. The paper does not say
-    which thresholds and filters are used then: there is a row with those of the chosen weight, and one with those that
-    are best on validation where video is ignored there too.
+    What the 2022 paper's table 7 calls video ignored is the audio encoder's weight forced to 1, which is as if no clip
+    had video; encoders of embedded sound keep their share. The paper does not say which thresholds and filters are used
+    then: there is a row with those of the chosen weight, and one with those that are best on validation where video is
+    ignored there too.
     """
     validation, test = sets["validation"], sets["test"]
-    visual = len(test.stores) > 1
-    weights = values.weights if visual else (1.0,)
+    weights = values.weights if features.embedders else (1.0,)
     tried = {weight: _predict(student, validation, values, weight) for weight in weights}
     tuning = tune(validation, tried, decision=values.decision)
     predicted = _predict(student, test, values, tuning.weight)
@@ -285,10 +314,12 @@ def _tune_and_score(student, sets, values: SoundEventDetection, features: Featur
         frames = tried[tuning.weight]["frame"], test, predicted["frame"]
         others = score_postprocessing(values.postprocessing, validation, *frames, parts=parts)
         write_rows(values.out / "postprocessing.csv", others)
-    if visual and seen.any():
-        ignored = _predict(student, test, values, 1.0)
+    if (visual := features.visual) and seen.any():
+        weight = 1.0 if len(visual) == len(features.embedders) else tuning.weight
+        ignored = _predict(student, test, values, weight, without=visual)
         rows += score(test, ignored, tuning, parts={"with video, video ignored": seen})
-        own = tune(validation, {1.0: _predict(student, validation, values, 1.0)}, decision=values.decision)
+        hidden = _predict(student, validation, values, weight, without=visual)
+        own = tune(validation, {weight: hidden}, decision=values.decision)
         rows += score(test, ignored, own, parts={"video ignored, own tuning": seen})
         own.write(values.out / "tuning_video_ignored.json")
         student.set_inference_weight(tuning.weight)

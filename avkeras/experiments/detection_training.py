@@ -22,7 +22,7 @@ def build_mean_teacher(
 
     Args:
         values: of the experiment.
-        visual_dims: width of the embeddings per visual input.
+        visual_dims: width of the embeddings per input, of pictures or of sound.
         classes: names of the classes.
     """
     import keras

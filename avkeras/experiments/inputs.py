@@ -46,7 +46,7 @@ class Features:
     """What an experiment trains on.
 
     Args:
-        stores: folder of the features per input: `audio`, then `video` (2019) or the visual embedders by name (2022).
+        stores: folder of the features per input: `audio`, then `video` (2019) or embedders by name (2022).
         embedders: by input; the spectrograms of 2022 need none.
         summary: of the extraction.
         failed: clips that some input could not be extracted of, which all models leave out, by id.
@@ -64,6 +64,11 @@ class Features:
         """Embedders that only stand in for pretrained ones."""
         return [one.spec.name for one in self.embedders.values() if one.spec.stand_in]
 
+    @property
+    def visual(self) -> list[str]:
+        """The inputs that are made of pictures."""
+        return [name for name, one in self.embedders.items() if one.spec.modality == "video"]
+
     def readers(self) -> dict[str, RecordReader]:
         """Opens the stores."""
         return {name: RecordReader(folder) for name, folder in self.stores.items()}
@@ -72,13 +77,12 @@ class Features:
         """Returns the features with what their stores tell of failed clips and of clips with video."""
         readers = self.readers()
         failed = {id for reader in readers.values() for id, record in reader.records.items() if record.error}
-        visual = [reader for name, reader in readers.items() if name != "audio"]
-        seen = [{id for id, record in reader.records.items() if record.frames} for reader in visual]
+        seen = [{id for id, record in readers[name].records.items() if record.frames} for name in self.visual]
         with_video = frozenset(set.intersection(*seen)) if seen else None
         return dataclasses.replace(self, failed=frozenset(failed), with_video=with_video)
 
     def of(self, names: Sequence[str]) -> "Features":
-        """Returns the features with some of the visual inputs only, as the values name their embedders.
+        """Returns the features with some of the inputs only, and `audio`, as the values name their embedders.
 
         `failed` and `with_video` stay, so that models of different inputs are scored on the same clips.
         """

@@ -128,7 +128,7 @@ def _levels(values: AudioTagging, manifest: Manifest, notes: Sequence[str], prog
     stores, summary = extract_detection(
         manifest.clips,
         values.records or manifest.path.parent / "records",
-        visual={},
+        embedders={},
         front_end=find_system(values.system).front_end,
         workers=values.workers,
         progress=progress,

@@ -101,7 +101,7 @@ class ClipPipeline:
         except BaseException as error:
             features.set_exception(error)
             return self._decoded()
-        _after(sound.parts, functools.partial(self._sound_read, number, sound, video, features))
+        _after(sound.all_parts, functools.partial(self._sound_read, number, sound, video, features))
 
     def _sound_read(self, number: int, sound: SoundRows, video: str | Path | None, features: Future) -> None:
         try:

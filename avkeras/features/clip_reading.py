@@ -30,11 +30,18 @@ class SoundRows:
         parts: rows to come, `(frames, dim)` each, one part after the other.
         seconds: of the sound, as it was used.
         notes: what was padded, cut or replaced, a line each.
+        heard: rows to come of embedders beside, by name; of each window of the clip one.
     """
 
     parts: Sequence[Future]
     seconds: float
     notes: list[str] = field(default_factory=list)
+    heard: Mapping[str, Sequence[Future]] = field(default_factory=dict)
+
+    @property
+    def all_parts(self) -> list[Future]:
+        """All rows that are to come."""
+        return [*self.parts, *(part for parts in self.heard.values() for part in parts)]
 
     def rows(self) -> np.ndarray:
         """Returns the rows `(frames, dim)`; waits for them, and raises what the network raised."""
@@ -67,6 +74,7 @@ class ClipFeatures:
         times: of the pictures in seconds, `(pictures,)`.
         seconds: of the sound, as it was used.
         notes: what was padded, cut, replaced or missing, a line each.
+        heard: by embedder of the sound beside `audio`, a `(frames, dim)` of each window of the clip.
     """
 
     audio: np.ndarray
@@ -75,6 +83,7 @@ class ClipFeatures:
     times: np.ndarray
     seconds: float
     notes: list[str]
+    heard: dict[str, list[np.ndarray]] = field(default_factory=dict)
 
 
 class ClipReader(Protocol):
@@ -126,7 +135,9 @@ def clip_features(sound: SoundRows, pictures: PictureRows, times: np.ndarray) ->
         rows = np.concatenate([part.result() for part in parts])
         visual[name] = np.zeros((len(pictures.seen), rows.shape[1]), rows.dtype)
         visual[name][pictures.seen] = rows
-    return ClipFeatures(sound.rows(), visual, pictures.seen, times, sound.seconds, [*sound.notes, *pictures.notes])
+    heard = {name: [part.result() for part in parts] for name, parts in sound.heard.items()}
+    notes = [*sound.notes, *pictures.notes]
+    return ClipFeatures(sound.rows(), visual, pictures.seen, times, sound.seconds, notes, heard)
 
 
 def read_clip(

@@ -10,6 +10,7 @@ from avkeras.data.manifest import read_manifest
 from avkeras.errors import AvkerasError
 from avkeras.features.extract import Summary, extract
 from avkeras.features.extract_detection import extract_detection
+from avkeras.features.log_mel import LOG_MEL
 from avkeras.features.write_clips import write_extraction
 from avkeras.media.decoding_process import PATIENCE
 
@@ -39,7 +40,8 @@ class Extraction:
 def extract_manifest(
     path: str | Path,
     *,
-    embedders: Sequence[str],
+    embedders: Sequence[str] = (),
+    encoders: Sequence[str] = (),
     out: str | Path | None = None,
     detection: bool = False,
     visual_frames: int = 64,
@@ -57,6 +59,8 @@ def extract_manifest(
         path: the manifest.
         embedders: names, TF Hub handles or folders. One of sound (and one of pictures) gives the embeddings of the
             2019 system.
+        encoders: `log_mel` and names as in `embedders`, of sound or of pictures: what a model of the 2022 system with
+            these encoders takes.
         out: folder of the stores; default: `records` beside the manifest, where the recipes look for them.
         detection: also the log-mel spectrograms and the still images' embeddings of the 2022 system, by all
             embedders of pictures.
@@ -89,18 +93,23 @@ def extract_manifest(
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise AvkerasError(f"{folder}: cannot be made ({error.strerror}); give another folder (out)") from error
+    if not embedders and not encoders:
+        raise AvkerasError("embedders: none is named; name some, or encoders")
+    if encoders and detection:
+        raise AvkerasError("detection: encoders are that already; give one of them")
     audio, visual = _load(embedders, detection)
+    passed = _load_encoders(encoders) if encoders else visual if detection else None
     if cluster is None:
         options = {"workers": workers or len(os.sched_getaffinity(0)), "patience": patience, "retry_errors": retry}
-        return list(_passes(manifest, folder, audio, visual, detection, visual_frames, step, options))
+        return list(_passes(manifest, folder, audio, visual, passed, visual_frames, step, options))
     from avkeras.features.cluster import ClusterPool
 
     with ClusterPool(cluster) as pool:
         options = {"workers": workers or pool.workers, "pool": pool, "patience": patience, "retry_errors": retry}
-        return list(_passes(manifest, folder, audio, visual, detection, visual_frames, step, options))
+        return list(_passes(manifest, folder, audio, visual, passed, visual_frames, step, options))
 
 
-def _passes(manifest, folder, audio, visual, detection, visual_frames, step, options) -> Iterator[Extraction]:
+def _passes(manifest, folder, audio, visual, encoders, visual_frames, step, options) -> Iterator[Extraction]:
     if audio:
         title = "embeddings"
         video = next(iter(visual), None)
@@ -108,17 +117,17 @@ def _passes(manifest, folder, audio, visual, detection, visual_frames, step, opt
             manifest.clips, folder, audio_embedder=audio[0], video_embedder=video, progress=step(title), **options
         )
         yield _extraction(title, found, folder / "extraction.csv", [*audio, *visual])
-    if detection:
+    if encoders is not None:
         title = "spectrograms and still images"
         found = extract_detection(
             manifest.clips,
             folder,
-            visual={embedder.spec.name: embedder for embedder in visual},
+            embedders={embedder.spec.name: embedder for embedder in encoders},
             visual_frames=visual_frames,
             progress=step(title),
             **options,
         )
-        yield _extraction(title, found, folder / "extraction_detection.csv", visual)
+        yield _extraction(title, found, folder / "extraction_detection.csv", encoders)
 
 
 def _load(names: Sequence[str], detection: bool) -> tuple[list["Embedder"], list["Embedder"]]:
@@ -130,7 +139,7 @@ def _load(names: Sequence[str], detection: bool) -> tuple[list["Embedder"], list
     visual = [embedder for embedder in loaded if embedder.spec.modality == "video"]
     if len({embedder.spec.name for embedder in loaded}) < len(loaded):
         raise AvkerasError(f"embedders: {' '.join(names)} names an embedder twice")
-    if not audio and not detection:
+    if names and not audio and not detection:
         raise AvkerasError(
             f"embedders: with {' '.join(names)} name one of sound too, or ask for spectrograms and pictures (detection)"
         )
@@ -139,6 +148,17 @@ def _load(names: Sequence[str], detection: bool) -> tuple[list["Embedder"], list
             f"embedders: {' '.join(names)} are no pair, one of sound and one of pictures; extract other pairs apart"
         )
     return audio, visual
+
+
+def _load_encoders(names: Sequence[str]) -> list["Embedder"]:
+    from avkeras.features.embedders import load_embedder
+
+    if list(names).count(LOG_MEL) != 1:
+        raise AvkerasError(f"encoders: {' '.join(names)}: {LOG_MEL} is needed once")
+    loaded = [load_embedder(name) for name in names if name != LOG_MEL]
+    if len({embedder.spec.name for embedder in loaded}) < len(loaded):
+        raise AvkerasError(f"encoders: {' '.join(names)} names an embedder twice")
+    return loaded
 
 
 def _extraction(title: str, found, table: Path, embedders: Sequence["Embedder"]) -> Extraction:

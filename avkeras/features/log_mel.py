@@ -10,6 +10,8 @@ import numpy as np
 if TYPE_CHECKING:
     import tensorflow as tf
 
+LOG_MEL = "log_mel"  # names it among the embedders that encoders take
+
 
 def log_mel(
     waveform,

@@ -96,7 +96,7 @@ def write_clips(
                     summary.reused += 1
                 else:
                     _write(entry, stores)
-                _count(entry.clip, stores, summary)
+                _count(entry.clip, stores, reader.visual, summary)
                 if progress:
                     progress(number, len(clips))
     finally:
@@ -162,7 +162,11 @@ def _write(entry: _Entry, stores: Mapping[str, RecordWriter]) -> None:
     try:
         for name, store in stores.items():
             if name != "audio" and not store.done(clip.id, digest, retry_errors=True):
-                store.write(clip.id, digest, found.visual.get(name, np.zeros((0, store.meta["dim"]))), seen=found.seen)
+                if name in found.heard:
+                    store.write(clip.id, digest, np.concatenate(found.heard[name]))
+                else:
+                    rows = found.visual.get(name, np.zeros((0, store.meta["dim"])))
+                    store.write(clip.id, digest, rows, seen=found.seen)
         stores["audio"].write(clip.id, digest, found.audio, notes=tuple(found.notes))
     except ValueError as error:  # features that a store refuses
         _fail(clip, digest, str(error), stores)
@@ -173,10 +177,10 @@ def _fail(clip: Clip, digest: str, reason: str, stores: Mapping[str, RecordWrite
         store.fail(clip.id, digest, reason)
 
 
-def _count(clip: Clip, stores: Mapping[str, RecordWriter], summary: Summary) -> None:
-    audio, *others = (store.records[clip.id] for store in stores.values())
+def _count(clip: Clip, stores: Mapping[str, RecordWriter], visual: Iterable[str], summary: Summary) -> None:
+    audio = stores["audio"].records[clip.id]
     summary.notes.extend((clip.id, note) for note in audio.notes)
     if audio.error:
         summary.errors.append((clip.id, audio.error))
-    elif any(record.frames == 0 for record in others):
+    elif any(stores[name].records[clip.id].frames == 0 for name in visual):
         summary.without_video += 1

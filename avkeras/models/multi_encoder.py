@@ -23,24 +23,24 @@ class MultiEncoder(SequenceModel):
     """The multi-encoder model for audio tagging and sound event detection (2022, section 2.2 and figure 4).
 
     An ordinary functional Keras model: uni-encoder (audio only), bi- and tri-encoder are the same class. Its input is a
-    dict with log-mel frames `"audio"` `(batch, frames, bands)` and, per visual modality, embeddings
-    `(batch, frames, dim)`; each has an optional mask `<name>_mask` `(batch, frames)`. False marks padding, and a clip
-    whose mask is False throughout lacks that modality. Padding and absent inputs reach neither output nor gradient.
+    dict with log-mel frames `"audio"` `(batch, frames, bands)` and, by further input, embeddings of pictures or of
+    sound `(batch, frames, dim)`; each has an optional mask `<name>_mask` `(batch, frames)`. False marks padding, and a
+    clip whose mask is False throughout lacks that input. Padding and absent inputs reach neither output nor gradient.
 
     Audio goes through standardisation and one convolutional front end, whose vectors feed the first encoder and,
-    with a class token, the decoder. Every visual sequence feeds an encoder of its own. Call `adapt` with the training
+    with a class token, the decoder. Every other sequence feeds an encoder of its own. Call `adapt` with the training
     clips once before training.
 
     Args:
         classes: number of sound event classes, or their names.
-        visual_dims: width of the embeddings per visual modality; empty: audio only.
+        visual_dims: width of the embeddings by input, of pictures or of sound; empty: log-mel frames only.
         block: `"transformer"` (pre-norm, learnable absolute positions, a final normalisation) or `"conformer"`
             (learnable relative positions).
         training_weight: weight of the audio encoder while training, see `StreamWeights`; None: random.
         random_low: least random weight.
         inference_weight: weight of the audio encoder in inference, until `set_inference_weight` sets another.
         bands: log-mel bands.
-        max_frames: most log-mel frames; visual sequences may have as many frames as the front end then gives vectors.
+        max_frames: most log-mel frames; other sequences may have as many frames as the front end then gives vectors.
         blocks: blocks of each encoder, and of the decoder.
         dim: width of the model.
         num_heads: attention heads.

@@ -56,7 +56,9 @@ class RunFacts:
     @property
     def visual(self) -> RecordReader | None:
         """The features of the first visual input; None: there is none."""
-        return next((store for name, store in self.stores.items() if name != "audio"), None)
+        embedders = self.inputs["embedders"]
+        seeing = (name for name, one in embedders.items() if one["spec"]["modality"] == "video")
+        return next((self.stores[name] for name in seeing), None)
 
     @cached_property
     def specs(self) -> list[EmbedderSpec]:

@@ -30,7 +30,7 @@ class DetectionAnswer:
 
     Args:
         model: that was trained.
-        embedders: of the pictures, by the name of the input.
+        embedders: of the pictures and of the sound, by the name of the input.
     """
 
     def __init__(self, model: TrainedModel, *, embedders: Mapping[str, Embedder]) -> None:
@@ -40,7 +40,8 @@ class DetectionAnswer:
         self.dims: dict[str, int] = dict(model.facts["inputs"])
         self.lengths: dict[str, int] = dict(model.facts["lengths"])
         self.max_frames = self.lengths["audio"]
-        self.visual_frames = max((self.lengths[name] for name in self.dims if name != "audio"), default=64)
+        seeing = [name for name, one in self.embedders.items() if one.spec.modality == "video"]
+        self.visual_frames = max((self.lengths[name] for name in seeing), default=64)
         front_end = model.facts.get("front_end")
         self.front_end = MULTI_ENCODER if front_end is None else FrontEnd(**front_end)
         self.reader = LogMelReader(
@@ -96,11 +97,12 @@ class DetectionAnswer:
         levels = np.arange(self.max_frames, count * self.max_frames, self.max_frames)
         inputs = _padded("audio", np.split(clip.audio, levels), None, self.max_frames)
         shown = np.searchsorted(clip.times, window * np.arange(1, count))
-        nothing = np.zeros(len(clip.times), bool)
-        for name, dim in list(self.dims.items())[1:]:
-            rows = clip.visual.get(name, np.zeros((len(nothing), dim), np.float32))
-            seen = np.split(clip.seen if name in clip.visual else nothing, shown)
-            inputs |= _padded(name, np.split(rows, shown), seen, self.lengths[name])
+        absent = {name: [np.zeros((0, dim), np.float32)] * count for name, dim in self.dims.items()}
+        for name in list(self.dims)[1:]:
+            windows, seen = clip.heard.get(name, absent[name]), None
+            if name in clip.visual:
+                windows, seen = np.split(clip.visual[name], shown), np.split(clip.seen, shown)
+            inputs |= _padded(name, windows, seen, self.lengths[name])
         return inputs
 
     def _encoder_weights(self, inputs: Mapping[str, np.ndarray]) -> tuple[dict[str, float], ...]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from avkeras.errors import AvkerasError
+from avkeras.features.extract_detection import MULTI_ENCODER, most_frames
 from avkeras.serving.export_tagging import described
 from avkeras.serving.saved_model_folder import refuse_existing, write_saved_model
 from avkeras.serving.signatures import is_mask, serving_module
@@ -24,18 +25,18 @@ def export_detection_model(
     directory: str | Path,
     *,
     tuning: Tuning,
-    visual: Mapping[str, Embedder] | None = None,
+    embedders: Mapping[str, Embedder] | None = None,
     max_frames: int = 512,
     visual_frames: int = 64,
     front_end: FrontEnd | None = None,
     metadata: Mapping[str, Any] | None = None,
     overwrite: bool = False,
 ) -> Path:
-    """Write a detection model as a SavedModel with named inputs, log-mel spectrograms and embeddings of pictures.
+    """Write a detection model as a SavedModel with named inputs, log-mel spectrograms and embeddings.
 
     | signature | inputs |
     |---|---|
-    | `serving_default` | `audio` `(batch, frames, 64)` float32 in dB, by visual encoder `(batch, pictures, dim)`, and \
+    | `serving_default` | `audio` `(batch, frames, 64)` float32 in dB, by further encoder `(batch, frames, dim)`, and \
 a mask `(batch, frames)` bool for each, such as `audio_mask` |
     | `embeddings` | the same without masks: all frames are real |
 
@@ -49,7 +50,7 @@ a mask `(batch, frames)` bool for each, such as `audio_mask` |
         model: gives `clip` and `frame` probabilities; its weight of inference is set to the tuned one.
         directory: the folder to write; for TF Serving one that is named by a version number.
         tuning: what was chosen on validation.
-        visual: the embedder of each visual encoder, by the name of the input.
+        embedders: of each further encoder, by the name of the input.
         max_frames: log-mel frames of the longest clip.
         visual_frames: pictures of the longest clip.
         front_end: what makes the levels of sound; None: the 2022 system's.
@@ -75,20 +76,23 @@ a mask `(batch, frames)` bool for each, such as `audio_mask` |
         >>> served(audio=tf.zeros((1, 512, 64)))["frame_probabilities"].shape
         TensorShape([1, 64, 1])
     """
-    directory, visual = Path(directory), dict(visual or {})
+    directory, embedders = Path(directory), dict(embedders or {})
     dims = {name: tensor.shape[-1] for name, tensor in model.input.items() if not is_mask(name)}
-    _check(model, dims, tuning, visual)
+    _check(model, dims, tuning, embedders)
     refuse_existing(directory, overwrite=overwrite)
     if hasattr(model, "set_inference_weight"):
         model.set_inference_weight(tuning.weight)
     module, signatures = serving_module(model, embedders={})
+    longest = dataclasses.replace(front_end or MULTI_ENCODER, frames=max_frames)
+    shape = {"front_end": longest, "visual_frames": visual_frames}
+    lengths = {name: most_frames(embedder.spec, **shape) for name, embedder in embedders.items()}
     description = {
         "kind": "detection",
         "classes": list(tuning.classes),
         "tuning": dataclasses.asdict(tuning),
         "inputs": dims,
-        "lengths": {name: max_frames if name == "audio" else visual_frames for name in dims},
-        "embedders": described(visual),
+        "lengths": dict.fromkeys(dims, visual_frames) | {"audio": max_frames} | lengths,
+        "embedders": described(embedders),
         "bundled": False,
         **({"front_end": dataclasses.asdict(front_end)} if front_end else {}),
         "metadata": dict(metadata or {}),
@@ -96,18 +100,18 @@ a mask `(batch, frames)` bool for each, such as `audio_mask` |
     return write_saved_model(directory, module, signatures, description=description)
 
 
-def _check(model: MultiEncoder, dims: Mapping[str, int], tuning: Tuning, visual: Mapping[str, Embedder]) -> None:
+def _check(model: MultiEncoder, dims: Mapping[str, int], tuning: Tuning, embedders: Mapping[str, Embedder]) -> None:
     """Raise an `AvkerasError` that names the argument that does not fit the model."""
     units = model.output["clip"].shape[-1]
     if len(tuning.classes) != units:
         raise AvkerasError(
             f"tuning: the model gives {units} probabilities, and {len(tuning.classes)} classes are tuned."
         )
-    for name, embedder in visual.items():
+    for name, embedder in embedders.items():
         if name not in dims:
             raise AvkerasError(
-                f"visual: the model has no input {name}; its visual inputs: {', '.join(list(dims)[1:])}."
+                f"embedders: the model has no input {name}; it has {', '.join(list(dims)[1:]) or 'none'}."
             )
         if embedder.spec.dim != dims[name]:
             given = f"{embedder.spec.name} gives {embedder.spec.dim} values"
-            raise AvkerasError(f"visual: {given} a picture, the model takes {dims[name]} for {name}.")
+            raise AvkerasError(f"embedders: {given} a frame, the model takes {dims[name]} for {name}.")

@@ -160,7 +160,7 @@ def _export_detection(run: Path, directory: Path, repeated: list, embedders: Giv
         predictor.model.keras,
         directory,
         tuning=predictor.answer.tuning,
-        visual=predictor.embedders,
+        embedders=predictor.embedders,
         max_frames=predictor.answer.max_frames,
         visual_frames=predictor.answer.visual_frames,
         front_end=predictor.answer.front_end if config.get("system") else None,

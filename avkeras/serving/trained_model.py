@@ -173,13 +173,14 @@ def _detection_run(folder: Path) -> TrainedModel:
         raise AvkerasError(f"{folder}: holds no finished detection run ({missing[0]} is missing)")
     given, model = read_json(folder / INPUTS_FILE), load_keras(folder)
     tuning = read_json(folder / TUNING_FILE)
-    embedders = given.get("embedders") or given["visual"]
+    embedders = given["embedders"] if "embedders" in given else given["visual"]
     dims = {name: model.input[name].shape[-1] for name in ("audio", *embedders)}
     facts = {
         "classes": tuning["classes"],
         "tuning": tuning,
         "inputs": dims,
-        "lengths": {name: given["max_frames" if name == "audio" else "visual_frames"] for name in dims},
+        "lengths": given.get("lengths")
+        or {name: given["max_frames" if name == "audio" else "visual_frames"] for name in dims},
         "embedders": embedders,
         "front_end": given.get("front_end"),
     }

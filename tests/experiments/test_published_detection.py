@@ -53,7 +53,7 @@ def test_the_run_folder_holds_what_the_experiment_writes(demo, trained):
     assert report.model_name.startswith("transformer_encoder, encoder-only")
     inputs = json.loads((values.out / "inputs.json").read_text())
     assert inputs["front_end"]["hop"] == 323
-    assert inputs["max_frames"] == 496
+    assert inputs["lengths"] == {"audio": 496}
     assert (values.out / "report.html").is_file()
     best = json.loads((values.out / "best.json").read_text())
     assert best["epoch"] in (1, 2)

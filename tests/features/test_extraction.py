@@ -101,6 +101,25 @@ def test_detection_adds_spectrograms_and_still_images(manifest, names, tmp_path,
         assert contents(folder) == contents(tmp_path / "o" / folder.name)
 
 
+def test_encoders_are_what_a_detection_model_takes(manifest, names, capsys):
+    assert run(manifest, "--encoders", "log_mel", *names, "--visual-frames", 8) == 0
+    output = capsys.readouterr().out
+    assert "spectrograms and still images: 4 clips: 2 done (1 without video), 2 failed" in output
+    assert "vggish_stand_in is a stand-in" in output
+    (found,) = extract_manifest(manifest, encoders=["log_mel", *names], visual_frames=8)
+    assert found.summary.reused == 4
+    stores = {name: RecordReader(folder) for name, folder in found.stores.items()}
+    assert list(stores) == ["audio", "vggish_stand_in", "mean_colour"]
+    assert stores["vggish_stand_in"].records["sound"].frames == 3
+    for words, said in (
+        (["--encoders", *names], "log_mel is needed once"),
+        (["--encoders", "log_mel", names[1], names[1]], "names an embedder twice"),
+        (["--encoders", "log_mel", "--detection"], "detection: encoders are that already"),
+        ([], "embedders: none is named"),
+    ):
+        assert said in run(manifest, *words)
+
+
 def test_what_a_store_refuses_fails_one_clip(manifest, tmp_path, monkeypatch):
     from avkeras.features.embedders import Embedder, EmbedderSpec
 

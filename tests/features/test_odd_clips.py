@@ -111,7 +111,7 @@ def test_a_clip_of_a_tenth_of_a_second_keeps_a_picture(tmp_path, visual_frames):
     assert RecordReader(stores["video"]).records["short"].mask == "1"
     assert [note for _, note in summary.notes if "video" in note] == []
     folders, summary = extract_detection(
-        clips, tmp_path / "r", visual={"mean_colour": video}, visual_frames=visual_frames
+        clips, tmp_path / "r", embedders={"mean_colour": video}, visual_frames=visual_frames
     )
     assert "1" in RecordReader(folders["mean_colour"]).records["short"].mask
     assert [note for _, note in summary.notes if "video not" in note] == []

@@ -102,7 +102,7 @@ def test_the_bound_is_part_of_the_store_of_an_embedder_that_takes_any_size(tmp_p
         stores = store_folders(tmp_path, audio_embedder=audio, video_embedder=embedder)
         assert stores["video"][1].get("short_side") == said
         assert "short_side" not in stores["audio"][1]
-        assert detection_stores(tmp_path, visual={"v": embedder})["v"][1].get("short_side") == said
+        assert detection_stores(tmp_path, embedders={"v": embedder})["v"][1].get("short_side") == said
 
 
 @pytest.mark.parametrize(("hop", "frames"), [(0.48, 20), (0.96, 11)])

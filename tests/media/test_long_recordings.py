@@ -100,7 +100,7 @@ paths, out = sys.argv[1:-1], sys.argv[-1]
 clips = [Clip(path, path, path, "train") for path in paths]
 video = Embedder(EmbedderSpec("mean", "video", 3, size=(224, 224)), lambda x: x.mean(axis=(1, 2)), fingerprint="mean")
 _, summary = extract(clips, out, audio_embedder=load_embedder("vggish_stand_in"), video_embedder=video, workers=2)
-_, cut = extract_detection(clips, out, visual={"mean": video}, workers=2)
+_, cut = extract_detection(clips, out, embedders={"mean": video}, workers=2)
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 print(json.dumps({"peak": peak, "errors": summary.errors + cut.errors, "without": summary.without_video}))
 """

@@ -56,7 +56,7 @@ def detection(embedders, tmp_path_factory):
     model = MultiEncoder(classes=list(CLASSES), visual_dims={"mean_colour": 6}, **size)
     visual = {"mean_colour": embedders["video"]}
     folder = tmp_path_factory.mktemp("detection") / "1"
-    return model, export_detection_model(model, folder, tuning=TUNING, visual=visual, visual_frames=4)
+    return model, export_detection_model(model, folder, tuning=TUNING, embedders=visual, visual_frames=4)
 
 
 @pytest.fixture(scope="module")

@@ -177,7 +177,7 @@ def test_the_command_gives_events_as_tables_and_as_labels(folder, predictor, cli
 
 def test_an_exported_model_finds_what_the_run_finds(folder, model, predictor, embedders, clip, tmp_path):
     visual = {"mean_colour": embedders["video"]}
-    options = {"tuning": TUNING, "visual": visual, "visual_frames": PICTURES}
+    options = {"tuning": TUNING, "embedders": visual, "visual_frames": PICTURES}
     exported = export_detection_model(model, tmp_path / "1", **options)
     found = load(exported, embedders=visual)
     assert found.kind == "detection"

@@ -100,6 +100,13 @@ PRESETS = {
         training_weight=None,
         random_low=0.25,
         weights=(0.25, 0.5, 0.75, 0.875),
+        # 4, future work: embedded sound beside the spectrogram, and weights that depend on the clip; not the paper's:
+        # dropout of whole inputs, a learnt vector for absent ones, and test clips of which some lose their video
+        encoders=(),
+        gate=False,
+        modality_dropout=0.0,
+        absent_token=False,
+        availability=(),
         # 3.1.3 Class-wise thresholds and median filters
         decision="median",
         # 3.1.5 The student of the last epoch

@@ -16,17 +16,8 @@ _OF_THE_PAPERS = {
         *("blocks", "dim", "num_heads", "dropout"),
     ),
     "detection": (
-        *(
-            "visual",
-            "encoders",
-            "visual_frames",
-            "block",
-            "training_weight",
-            "random_low",
-            "weights",
-            "key_dim",
-            "hidden_dim",
-        ),
+        *("visual", "encoders", "visual_frames", "block", "training_weight", "random_low", "weights"),
+        *("gate", "modality_dropout", "absent_token", "availability", "key_dim", "hidden_dim"),
         *("kernel_size", "class_token", "final_norm", "filters", "pooling", "frontend_kernel_size", "momentum"),
         *("blocks", "dim", "num_heads", "dropout", "decay_steps", "decay_rate", "staircase"),
     ),
@@ -134,6 +125,10 @@ class SoundEventDetection(ExperimentValues):
         training_weight: weight of the audio encoder while training; None: drawn for each batch from U(`random_low`, 1).
         random_low: least random weight.
         weights: of the audio encoder in inference, from which validation chooses.
+        gate: weights depend on the encoder states too (section 4), see `avkeras.layers.StreamWeights`.
+        modality_dropout: share of the clips that lack an input beside audio in training though they have it.
+        absent_token: a learnt vector stands in for the encoder states of an absent input.
+        availability: shares, from 0 to 1, of the test clips with video to which theirs is left, in rows of their own.
         key_dim: width of one head.
         hidden_dim: width of the feed-forwards' first map.
         kernel_size: of the conformer's depthwise convolution, in frames.
@@ -169,6 +164,10 @@ class SoundEventDetection(ExperimentValues):
     training_weight: float | None = None
     random_low: float = 0.25
     weights: Sequence[float] = (0.25, 0.5, 0.75, 0.875)
+    gate: bool = False
+    modality_dropout: float = 0.0
+    absent_token: bool = False
+    availability: Sequence[float] = ()
     key_dim: int = 128
     hidden_dim: int = 512
     kernel_size: int = 7

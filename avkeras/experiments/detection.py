@@ -5,8 +5,6 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from avkeras.data.checks import check_data
 from avkeras.data.detection_set import DetectionSet
 from avkeras.data.manifest import SUPERVISION, Manifest, read_manifest
@@ -14,11 +12,12 @@ from avkeras.data.records import RecordReader
 from avkeras.datasets.demo_data import demo_manifest
 from avkeras.errors import AvkerasError
 from avkeras.experiments.configs import SoundEventDetection, check_system
-from avkeras.experiments.detection_files import write_predictions, write_results
-from avkeras.experiments.detection_scores import DECISIONS, Tuning, score, tune
+from avkeras.experiments.detection_files import write_results
+from avkeras.experiments.detection_results import tune_and_score, with_video
+from avkeras.experiments.detection_scores import DECISIONS, Tuning
 from avkeras.experiments.detection_training import build_mean_teacher, train_mean_teacher
 from avkeras.experiments.inputs import Features, UsedEmbedder, write_inputs
-from avkeras.experiments.postprocessing import check_postprocessing, score_postprocessing
+from avkeras.experiments.postprocessing import check_postprocessing
 from avkeras.features.extract_detection import MULTI_ENCODER, extract_detection, most_frames
 from avkeras.features.front_end import FrontEnd
 from avkeras.features.log_mel import LOG_MEL
@@ -183,7 +182,7 @@ def run_on_features(
             values, visual_dims={name: stores[name].dim for name in features.embedders}, classes=manifest.classes
         )
         train_mean_teacher(model, sets["train"], values, validation=sets["validation"], verbose=verbose)
-        rows = _tune_and_score(model.student, sets, values, features)
+        rows = tune_and_score(model.student, sets, values, features)
         write_results(model, manifest.classes, rows, values.out)
         write_json(finished, rows)
     report.tuning = Tuning.read(values.out / "tuning.json")
@@ -199,6 +198,10 @@ def _check(values: SoundEventDetection, manifest: Manifest) -> tuple[str, ...]:
     for name, known in (words | {"decision": DECISIONS}).items():
         if getattr(values, name) not in known:
             raise AvkerasError(f"{name}: '{getattr(values, name)}' is none of {', '.join(known)}")
+    if not 0 <= values.modality_dropout < 1:
+        raise AvkerasError(f"modality_dropout {values.modality_dropout}: a share below 1 is wanted")
+    if wrong := [share for share in values.availability if not 0 <= share <= 1]:
+        raise AvkerasError(f"availability {wrong[0]}: shares from 0 to 1 are wanted")
     if len(values.pooling) != len(values.filters):
         raise AvkerasError(f"pooling: of {len(values.pooling)} stacks, filters of {len(values.filters)}")
     if values.encoders and list(values.encoders).count(LOG_MEL) != 1:
@@ -272,57 +275,3 @@ def detection_set(
     report.left_out += found.left_out
     report.cut_events += found.cut_events
     return found
-
-
-def with_video(test: DetectionSet, features: Features) -> np.ndarray:
-    """Returns which clips have video, `(clips,)`: by their features, or by the manifest where no model sees."""
-    if features.with_video is None:
-        return np.array([clip.video is not None for clip in test.clips], bool)
-    return np.array([clip.id in features.with_video for clip in test.clips], bool)
-
-
-def _predict(
-    student, clips: DetectionSet, values: SoundEventDetection, weight: float, *, without: Sequence[str] = ()
-) -> dict[str, np.ndarray]:
-    """Returns the probabilities, at a weight of the audio encoder, with some inputs absent from every clip."""
-    if not values.system:
-        student.set_inference_weight(weight)
-
-    def hide(inputs):
-        return inputs | {f"{name}_mask": inputs[f"{name}_mask"] & False for name in without}
-
-    return student.predict(clips.dataset(batch_size=sum(values.batch)).map(hide), verbose=0)
-
-
-def _tune_and_score(student, sets, values: SoundEventDetection, features: Features) -> list[dict]:
-    """Returns the rows of the table; writes what validation chose and what is predicted for the test clips.
-
-    What the 2022 paper's table 7 calls video ignored is the audio encoder's weight forced to 1, which is as if no clip
-    had video; encoders of embedded sound keep their share. The paper does not say which thresholds and filters are used
-    then: there is a row with those of the chosen weight, and one with those that are best on validation where video is
-    ignored there too.
-    """
-    validation, test = sets["validation"], sets["test"]
-    weights = values.weights if features.embedders else (1.0,)
-    tried = {weight: _predict(student, validation, values, weight) for weight in weights}
-    tuning = tune(validation, tried, decision=values.decision)
-    predicted = _predict(student, test, values, tuning.weight)
-    seen = with_video(test, features)
-    parts = {"all": np.ones(len(test), bool), "with video": seen, "without video": ~seen}
-    rows = score(test, predicted, tuning, parts=parts)
-    if values.postprocessing:
-        frames = tried[tuning.weight]["frame"], test, predicted["frame"]
-        others = score_postprocessing(values.postprocessing, validation, *frames, parts=parts)
-        write_rows(values.out / "postprocessing.csv", others)
-    if (visual := features.visual) and seen.any():
-        weight = 1.0 if len(visual) == len(features.embedders) else tuning.weight
-        ignored = _predict(student, test, values, weight, without=visual)
-        rows += score(test, ignored, tuning, parts={"with video, video ignored": seen})
-        hidden = _predict(student, validation, values, weight, without=visual)
-        own = tune(validation, {weight: hidden}, decision=values.decision)
-        rows += score(test, ignored, own, parts={"video ignored, own tuning": seen})
-        own.write(values.out / "tuning_video_ignored.json")
-        student.set_inference_weight(tuning.weight)
-    tuning.write(values.out / "tuning.json")
-    write_predictions(test, predicted, tuning, values.out)
-    return rows

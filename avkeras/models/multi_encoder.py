@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 
 import keras
+import numpy as np
 from keras import ops
 
 from avkeras.layers.class_token import ClassToken
@@ -39,6 +40,9 @@ class MultiEncoder(SequenceModel):
         training_weight: weight of the audio encoder while training, see `StreamWeights`; None: random.
         random_low: least random weight.
         inference_weight: weight of the audio encoder in inference, until `set_inference_weight` sets another.
+        gate: whether the weights of the encoders depend on their states (2022, section 4), see `StreamWeights`.
+        modality_dropout: share of the clips that lack an input beside audio in training though they have it.
+        absent_token: whether a learnt vector stands in for the encoder states of an absent input.
         bands: log-mel bands.
         max_frames: most log-mel frames; other sequences may have as many frames as the front end then gives vectors.
         blocks: blocks of each encoder, and of the decoder.
@@ -82,6 +86,9 @@ class MultiEncoder(SequenceModel):
         training_weight: float | None = None,
         random_low: float = 0.25,
         inference_weight: float = 0.5,
+        gate: bool = False,
+        modality_dropout: float = 0.0,
+        absent_token: bool = False,
         bands: int = 64,
         max_frames: int = 512,
         blocks: int = 3,
@@ -172,14 +179,22 @@ class MultiEncoder(SequenceModel):
                 x = encoder_block(**shared, name=f"{name}_encoder_{index + 1}")(x, padding_mask=masks[name])
             encoded[name] = normalize(x, f"{name}_encoder")
 
-        weights = StreamWeights(
+        stream_weights = StreamWeights(
             encoders=encoders,
             training_weight=training_weight,
             random_low=random_low,
             inference_weight=inference_weight,
+            gate=gate,
+            modality_dropout=modality_dropout,
+            absent_token=absent_token,
             name="stream_weights",
             dtype="float32",
-        )(ops.stack([present[name] for name in encoders], axis=1))
+        )
+        there, encoder_masks = ops.stack([present[name] for name in encoders], axis=1), masks
+        if gate or absent_token:
+            weights, encoded, encoder_masks = stream_weights(there, encoded=encoded, padding_masks=masks)
+        else:
+            weights = stream_weights(there)
         x, mask = ClassToken(place=class_token, name="class_token", dtype=policy)(
             embedded["audio"], padding_mask=masks["audio"]
         )
@@ -188,7 +203,7 @@ class MultiEncoder(SequenceModel):
             shared |= {"query_offset": -1 if class_token == "first" else 0}  # frame i stands at i of the encoders
         for index in range(blocks):
             x = decoder_block(encoders=encoders, **shared, name=f"decoder_{index + 1}")(
-                x, encoded=encoded, padding_mask=mask, padding_masks=masks, weights=weights
+                x, encoded=encoded, padding_mask=mask, padding_masks=encoder_masks, weights=weights
             )
         x = normalize(x, "decoder")
         units = classes if isinstance(classes, int) else len(classes)
@@ -210,6 +225,9 @@ class MultiEncoder(SequenceModel):
             "training_weight": training_weight,
             "random_low": random_low,
             "inference_weight": inference_weight,
+            "gate": gate,
+            "modality_dropout": modality_dropout,
+            "absent_token": absent_token,
             "bands": bands,
             "max_frames": max_frames,
             "blocks": blocks,
@@ -242,6 +260,21 @@ class MultiEncoder(SequenceModel):
     def set_inference_weight(self, weight: float) -> None:
         """Sets the weight of the audio encoder in inference, in (0, 1]; 1 ignores video. It is saved with the model."""
         self.get_layer("stream_weights").set_inference_weight(weight)
+
+    @property
+    def fusion(self) -> dict[str, bool]:
+        """What decides on the weights of the encoders beside those that are there, see `StreamWeights`."""
+        return {name: self._values[name] for name in ("gate", "absent_token")}
+
+    def encoder_weights(self, inputs: Mapping) -> np.ndarray:
+        """Returns the weights of the encoders in inference, `(batch, encoders)`, audio first.
+
+        Args:
+            inputs: of the model, all of them, masks included.
+        """
+        found = self.get_layer("stream_weights").output
+        part = keras.Model(self.input, found[0] if isinstance(found, tuple | list) else found)
+        return ops.convert_to_numpy(part({name: ops.convert_to_tensor(value) for name, value in inputs.items()}))
 
     def adapt(self, clips: Iterable) -> int:
         """Sets the per-band statistics from the training clips (2022, section 3.1.2).

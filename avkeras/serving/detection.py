@@ -48,6 +48,8 @@ class DetectionAnswer:
             self.embedders, front_end=self.front_end, visual_frames=self.visual_frames, whole=True
         )
         self._answer = model.answer
+        self._keras = model.keras
+        self._fusion: dict[str, bool] = dict(model.facts.get("fusion", {}))
 
     def __call__(self, clip: ClipFeatures, *, path: Path | None) -> EventPrediction:
         """Returns what the model says.
@@ -70,6 +72,9 @@ class DetectionAnswer:
         (events,) = self.tuning.events(scores[None], durations=[min(duration, span)])
         highest = by_window.max(axis=0)
         notes = stand_in_notes(self.embedders) + list(clip.notes)
+        weights = self._encoder_weights(inputs)
+        if not weights:
+            notes.append("an exported model does not tell the weights that its gate gives to the encoders")
         if count > 1:
             notes.append(f"longer than a clip in training: cut into {count} windows")
         return EventPrediction(
@@ -87,7 +92,7 @@ class DetectionAnswer:
             seconds_per_vector=self.tuning.seconds_per_vector,
             log_mel=clip.audio,
             log_mel_hop=self.front_end.seconds(1),
-            encoder_weights=self._encoder_weights(inputs),
+            encoder_weights=weights,
             window=window,
         )
 
@@ -106,13 +111,20 @@ class DetectionAnswer:
         return inputs
 
     def _encoder_weights(self, inputs: Mapping[str, np.ndarray]) -> tuple[dict[str, float], ...]:
-        """Returns the weights that the model's decoder gives its encoders, window by window (2022, section 3.2.2)."""
+        """Returns the weights that the model's decoder gives its encoders, window by window (2022, section 3.2.2).
+
+        None, where a gate gives them that only the graph of an exported model knows.
+        """
         from avkeras.layers.stream_weights import StreamWeights
 
         names = list(self.dims)
-        layer = StreamWeights(encoders=names, inference_weight=self.tuning.weight)
-        present = np.stack([inputs[f"{name}_mask"].any(axis=1) for name in names], axis=1)
-        return tuple(dict(zip(names, map(float, row), strict=True)) for row in np.asarray(layer(present)))
+        if self._fusion.get("gate"):
+            found = [] if self._keras is None else self._keras.encoder_weights(inputs)
+        else:
+            present = np.stack([inputs[f"{name}_mask"].any(axis=1) for name in names], axis=1)
+            present[:, 1:] |= self._fusion.get("absent_token", False)  # whose learnt vector has the share
+            found = np.asarray(StreamWeights(encoders=names, inference_weight=self.tuning.weight)(present))
+        return tuple(dict(zip(names, map(float, row), strict=True)) for row in found)
 
     def _named(self, row: np.ndarray) -> dict[str, float]:
         return dict(zip(self.classes, map(float, row), strict=True))

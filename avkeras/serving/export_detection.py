@@ -94,6 +94,7 @@ a mask `(batch, frames)` bool for each, such as `audio_mask` |
         "lengths": dict.fromkeys(dims, visual_frames) | {"audio": max_frames} | lengths,
         "embedders": described(embedders),
         "bundled": False,
+        "fusion": getattr(model, "fusion", {}),
         **({"front_end": dataclasses.asdict(front_end)} if front_end else {}),
         "metadata": dict(metadata or {}),
     }

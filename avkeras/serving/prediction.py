@@ -75,7 +75,8 @@ class EventPrediction(Prediction):
         seconds_per_vector: length of such a frame.
         log_mel: the spectrogram in dB, `(frames, bands)`, each window of it with a peak of its own.
         log_mel_hop: seconds from one of its frames to the next.
-        encoder_weights: of each window, the weight that each encoder got by its name; an absent input gets 0.
+        encoder_weights: of each window, the weight that each encoder got by its name; an absent input gets 0;
+            empty, where the gate of an exported model gives them.
         window: length of a window in seconds; the last one may be shorter.
     """
 

@@ -183,5 +183,6 @@ def _detection_run(folder: Path) -> TrainedModel:
         or {name: given["max_frames" if name == "audio" else "visual_frames"] for name in dims},
         "embedders": embedders,
         "front_end": given.get("front_end"),
+        "fusion": getattr(model, "fusion", {}),
     }
     return TrainedModel(folder, "detection", _answer_of(model), facts, keras=model)

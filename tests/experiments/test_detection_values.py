@@ -36,6 +36,8 @@ def test_the_choices_reach_their_layers_from_the_command_line():
     assert block.convolution.depthwise.kernel_size == (5,)
     assert model.get_layer("class_token").place == "last"
     assert model.get_layer("stream_weights").random_low == 0.5
+    fused = student("--gate=true", "--modality_dropout=0.25", "--absent_token=true").get_layer("stream_weights")
+    assert (fused.gate, fused.modality_dropout, fused.absent_token) == (True, 0.25, True)
     outputs = model({"audio": np.zeros((1, 512, 64), "float32"), "openl3": np.zeros((1, 32, 4), "float32")})
     assert outputs["frame"].shape == (1, 32, 2)
 

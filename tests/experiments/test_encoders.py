@@ -13,11 +13,11 @@ from avkeras.errors import AvkerasError
 from avkeras.experiments.configs import SoundEventDetection
 from avkeras.experiments.detection import (
     DetectionReport,
-    _predict,
     detection_features,
     detection_set,
     run_sound_event_detection,
 )
+from avkeras.experiments.detection_results import predict
 from avkeras.experiments.detection_training import build_mean_teacher
 from avkeras.features.embedders import EmbedderSpec
 from avkeras.features.log_mel import log_mel
@@ -56,6 +56,9 @@ def values(tmp_path_factory, folders):
         key_dim=4,
         hidden_dim=8,
         filters=(2, 2, 2, 2, 2, 2, 8),
+        gate=True,
+        modality_dropout=0.2,
+        absent_token=True,
         epochs=1,
         steps_per_epoch=1,
         batch=(1, 1, 1),
@@ -91,14 +94,15 @@ def test_each_encoder_has_its_input_and_its_own_availability(features, clips):
 def test_where_video_is_ignored_embedded_sound_is_heard(values, features, clips):
     seen = clips.has("mean_colour")
     dims = {name: store.dim for name, store in clips.stores.items() if name != "audio"}
-    student = build_mean_teacher(values, visual_dims=dims, classes=clips.classes).student
-    there = _predict(student, clips, values, 0.5)["frame"]
-    ignored = _predict(student, clips, values, 0.5, without=features.visual)["frame"]
+    plain = dataclasses.replace(values, absent_token=False)  # nothing stands in for what is ignored
+    student = build_mean_teacher(plain, visual_dims=dims, classes=clips.classes).student
+    there = predict(student, clips, values, 0.5)["frame"]
+    ignored = predict(student, clips, values, 0.5, without=features.visual)["frame"]
     np.testing.assert_array_equal(ignored[~seen], there[~seen])
     assert np.abs(ignored[seen] - there[seen]).max(axis=(1, 2)).min() > 1e-6
-    deaf = _predict(student, clips, values, 0.5, without=["levels", *features.visual])["frame"]
+    deaf = predict(student, clips, values, 0.5, without=["levels", *features.visual])["frame"]
     assert np.abs(ignored - deaf).max(axis=(1, 2)).min() > 1e-6
-    np.testing.assert_array_equal(deaf, _predict(student, clips, values, 1.0)["frame"])
+    np.testing.assert_array_equal(deaf, predict(student, clips, values, 1.0)["frame"])
 
 
 def test_an_encoder_that_cannot_be_is_refused_in_one_line(values, folders, tmp_path):
@@ -125,8 +129,11 @@ def test_a_run_is_tuned_scored_loaded_and_exported_with_its_encoders(values, fol
     detector = av.load(values.out)
     found = detector.predict(clip.audio)
     weight = report.tuning.weight
-    expected = {"audio": weight, "levels": (1 - weight) / 2, "mean_colour": (1 - weight) / 2}
-    assert found.encoder_weights[0] == pytest.approx(expected)
+    shares = np.array([weight, (1 - weight) / 2, (1 - weight) / 2])
+    given = np.array(list(found.encoder_weights[0].values()))
+    assert list(found.encoder_weights[0]) == ["audio", "levels", "mean_colour"]
+    assert given.sum() == pytest.approx(1)
+    assert 0 < np.abs(given - shares).max() < 0.1  # the gate has been trained for a step; a vector stands in for video
     # As from the stores, but for their half precision.
     scores = av.evaluation.read_scores(values.out / "scores")
     stored = scores.scores[scores.clips.index(clip.id)]
@@ -134,6 +141,8 @@ def test_a_run_is_tuned_scored_loaded_and_exported_with_its_encoders(values, fol
     exported = av.export(detector, tmp_path / "served" / "1")
     again = av.load(exported, embedders=list(folders.values())).predict(clip.audio)
     np.testing.assert_allclose(again.scores, found.scores, atol=1e-5)
+    assert again.encoder_weights == ()
+    assert again.notes[-1].startswith("an exported model does not tell the weights that its gate gives")
     # A long clip is heard window by window, as clips are in training.
     waveform = np.tile(load_audio(clip.audio, sample_rate=32_000), 3)
     soundfile.write(tmp_path / "long.wav", waveform, 32_000, subtype="FLOAT")

@@ -7,7 +7,8 @@ import numpy as np
 from avkeras.data.manifest import Clip, Event, Manifest
 from avkeras.data.records import RecordWriter
 from avkeras.experiments.configs import SoundEventDetection
-from avkeras.experiments.detection import DetectionReport, detection_set, with_video
+from avkeras.experiments.detection import DetectionReport, detection_set
+from avkeras.experiments.detection_results import with_video
 from avkeras.experiments.inputs import Features, UsedEmbedder, write_inputs
 from avkeras.features.embedder import EmbedderSpec
 from avkeras.features.write_clips import Summary

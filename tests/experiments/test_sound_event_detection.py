@@ -18,11 +18,13 @@ from avkeras.evaluation.evaluate import evaluate
 from avkeras.evaluation.score_files import read_scores
 from avkeras.experiments.configs import SoundEventDetection
 from avkeras.experiments.detection import run_sound_event_detection
+from avkeras.experiments.detection_results import kept_videos
 from avkeras.experiments.detection_scores import METRICS, Tuning
 from avkeras.reports.visualize_media import visualize
 from avkeras.training.callbacks import LastEpochs, MetricsFile
 
 PARTS = ["all", "with video", "without video", "with video, video ignored", "video ignored, own tuning"]
+PARTS += ["video of 0 %", "video of 50 %", "video of 100 %"]
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +48,7 @@ def values(tmp_path_factory, embedder_cache, embedders):
         steps_per_epoch=2,
         batch=(1, 1, 2),
         teacher_decay=0.5,
+        availability=(0.0, 0.5, 1.0),
     )
 
 
@@ -67,6 +70,16 @@ def test_the_table_has_every_part_and_metric(values, report):
     assert [[row["part"], *(float(row[name]) for name in METRICS)] for row in rows] == [
         [row["part"], *(row[name] for name in METRICS)] for row in report.rows
     ]
+
+
+def test_clips_that_lose_their_video_are_scored_as_if_they_never_had_it(report):
+    rows = {row.pop("part"): row for row in map(dict, report.rows)}
+    assert rows["video of 100 %"] == rows["with video"]
+    # The weight of audio is scaled to 1 where nothing else is there.
+    assert rows["video of 0 %"] == rows["with video, video ignored"]
+    kept = kept_videos(np.array([True, False, True, True, True]), (0.25, 0.5))
+    assert [places.sum() for places in kept.values()] == [1, 2]
+    assert not (kept[0.25] & ~kept[0.5]).any()
 
 
 def test_the_files_give_the_scores_of_the_table(values, report):

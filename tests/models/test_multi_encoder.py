@@ -21,6 +21,8 @@ SMALL = {
 }
 VISUAL = {"openl3": 5, "tce": 7}
 BLOCKS = ("transformer", "conformer")
+FUSIONS = ({"gate": True}, {"modality_dropout": 0.3}, {"absent_token": True})
+ALL_OF_THEM = {name: value for fusion in FUSIONS for name, value in fusion.items()}
 
 
 def small_model(block="transformer", visual=("openl3",), **values):
@@ -63,13 +65,20 @@ def copy_weights(source, target):
     target.set_weights([values[w.path] for w in target.weights])
 
 
-@pytest.mark.parametrize("block", BLOCKS)
-def test_absent_video_changes_no_output_and_gets_no_gradient(block):
-    clips, model = make_clips(), small_model(block, training_weight=0.5, dropout=0.0)
-    start = model.get_weights()
+@pytest.mark.parametrize(
+    ("block", "fusion"),
+    [*((block, {}) for block in BLOCKS), *(("transformer", one) for one in (*FUSIONS, ALL_OF_THEM))],
+)
+def test_absent_video_changes_no_output_and_gets_no_gradient(block, fusion):
+    clips, model = make_clips(), small_model(block, training_weight=0.5, dropout=0.0, **fusion)
+    layer = model.get_layer("stream_weights")
+    for weight in layer.trainable_weights:  # a gate begins as zeros
+        weight.assign(RANDOM.normal(size=weight.shape))
+    start, draws = model.get_weights(), layer.seed_generator.state.numpy()
     results = []
     for junk in (0.0, 1e4, np.nan):
         model.set_weights(start)
+        layer.seed_generator.state.assign(draws)
         outputs, gradients = step(model, without_video(clips, junk=junk))
         video = gradients["openl3"].numpy()
         assert (video[1] == 0).all()
@@ -133,7 +142,8 @@ def test_padding_changes_nothing(block):
 
 @pytest.mark.parametrize("block", ["transformer", pytest.param("conformer", marks=pytest.mark.slow)])
 def test_trains_saves_and_loads(block, tmp_path):
-    model = small_model(block, classes=["a", "b", "c", "d"], dropout=0.0, training_weight=0.5)
+    fusion = ALL_OF_THEM if block == "transformer" else {}
+    model = small_model(block, classes=["a", "b", "c", "d"], dropout=0.0, training_weight=0.5, **fusion)
     clips = without_video(make_clips(size=4))
     targets = {"clip": np.ones((4, 4), "float32"), "frame": np.zeros((4, 8, 4), "float32")}
     assert model.adapt([clips]) == 4 * 32
@@ -212,6 +222,9 @@ def test_every_value_reaches_a_layer():
         "training_weight": 0.5,
         "random_low": 0.5,
         "inference_weight": 0.75,
+        "gate": True,
+        "modality_dropout": 0.5,
+        "absent_token": True,
         "bands": 16,
         "max_frames": 40,
         "blocks": 2,

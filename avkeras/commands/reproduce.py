@@ -3,10 +3,11 @@
 import sys
 from pathlib import Path
 
-HELP = "make a result table of the papers"
+HELP = "make a result table of the papers, or one of ways of fusion"
 EXAMPLES = """  avkeras reproduce 2019-table1
   avkeras reproduce 2019-table1 --rows 5 --runs 3
   avkeras reproduce 2019-table1 --data clips/manifest.tsv --embedders vggish vgg16
+  avkeras reproduce fusion
   avkeras reproduce 2022-table5 --data desed/manifest.tsv --embedders openl3 tce vgg16 --cluster 10.0.0.1:6379
 
 Without --data on demo soundscapes, in minutes: that shows that it works, and says nothing of the papers' numbers.
@@ -26,7 +27,9 @@ def add_arguments(parser) -> None:
     parser.add_argument(
         "--embedders", nargs="+", metavar="NAME", help="2019: of sound and of pictures; 2022: of pictures, one a row"
     )
-    parser.add_argument("--runs", type=int, metavar="N", help="seeds per cell; default: the paper's 25 or 20, demo: 2")
+    parser.add_argument(
+        "--runs", type=int, metavar="N", help="seeds per cell; default: the paper's 25 or 20, demo: 2 or 3"
+    )
     parser.add_argument("--rows", nargs="+", type=int, default=[], metavar="N", help="only these rows, from 1")
     parser.add_argument("--jobs", type=int, metavar="N", help="runs side by side; default: what the machine allows")
     parser.add_argument("--cluster", metavar="ADDRESS", help="do the work on a Ray cluster: host:port, or auto")

@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from avkeras.runs.files import write_rows, write_text
+from avkeras.tables.fusion_curve import gain_lines, write_curve
+from avkeras.tables.paper_tables import FUSION
 
 if TYPE_CHECKING:
-    from avkeras.tables.numbers import Number
+    from avkeras.tables.numbers import Gain, Number
     from avkeras.tables.reproduction import Reproduction
 
 # Micro-F1 that the 2019 paper compares with (its table 2 and section 4.1.3); audio only are on all clips.
@@ -20,20 +22,22 @@ PRIOR = (
 )
 
 
-def write_table(report: Reproduction, notes: Mapping[str, str]) -> list[Path]:
-    """Writes `<table>.md`, in the paper's shape, and `<table>.csv`, a row per number.
+def write_table(report: Reproduction, notes: Mapping[str, str], gains: Sequence[Gain] = ()) -> list[Path]:
+    """Writes `<table>.md`, in the paper's shape, `<table>.csv`, a row per number, and `<table>.png` of the gains.
 
     Args:
         report: with its numbers.
         notes: embedders and data.
+        gains: over a row, where the table is about them.
 
     Returns:
-        The two files.
+        The files.
     """
     markdown, rows = report.out / f"{report.table.name}.md", report.out / f"{report.table.name}.csv"
-    write_text(markdown, "\n".join(table_lines(report, notes)) + "\n")
+    write_text(markdown, "\n".join([*table_lines(report, notes), *gain_lines(gains)]) + "\n")
     write_rows(rows, [_row(number) for number in report.numbers])
-    return [markdown, rows]
+    curve = write_curve(gains, report.out / f"{report.table.name}.png") if gains else None
+    return [markdown, rows, *([curve] if curve else [])]
 
 
 def table_lines(report: Reproduction, notes: Mapping[str, str]) -> list[str]:
@@ -54,7 +58,12 @@ def table_lines(report: Reproduction, notes: Mapping[str, str]) -> list[str]:
         lines += ["", "Mean ± standard deviation over runs, **on demo data**. In brackets what the paper published on"]
         lines += ["DCASE 2017's clips with VGGish and VGG16: it cannot be compared with these numbers."]
     else:
-        lines += ["", "Mean ± standard deviation over runs. The published numbers are not known to avkeras."]
+        known = (
+            "There are no published numbers"
+            if table.name == FUSION
+            else "The published numbers are not known to avkeras"
+        )
+        lines += ["", f"Mean ± standard deviation over runs. {known}."]
     lines += ["", f"| | {' | '.join(table.columns)} |", f"|---|{'---|' * len(table.columns)}"]
     numbers = {(number.place.row, number.place.column): number for number in report.numbers}
     for row in table.rows:

@@ -2,7 +2,7 @@
 
 import math
 import statistics
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,6 +61,69 @@ def table_numbers(table: PaperTable, runs: Mapping[tuple[str, int], Mapping[str,
     return [_number(place, by_cell) for place in table.places]
 
 
+@dataclass(frozen=True)
+class Gain:
+    """What a row has more than another, in % points.
+
+    Args:
+        row: title.
+        column: title.
+        runs: seeds that both rows have.
+        mean: of the differences, seed by seed.
+        interval: of their mean, with 95 % confidence by Student's t; None: fewer than two.
+    """
+
+    row: str
+    column: str
+    runs: int
+    mean: float
+    interval: tuple[float, float] | None = None
+
+
+def gains(table: PaperTable, runs: Mapping[tuple[str, int], Mapping[str, Any]], *, over: str) -> list[Gain]:
+    """Returns what each row has more than one of them, from the runs of the same seeds.
+
+    Args:
+        table: with one cell a place.
+        runs: by cell and seed, from `ResultsFile.runs`.
+        over: title of the row to compare with; if there are no runs of it, there are no gains.
+
+    Example:
+        >>> from avkeras.tables.paper_tables import paper_table
+        >>> table = paper_table("fusion").of_rows([1, 4])
+        >>> names = [place.metric for place in table.places[:5]]
+        >>> runs = {("fusion, audio only", seed): dict.fromkeys(names, 0.5) for seed in (0, 1)}
+        >>> runs |= {("fusion, gate", seed): dict.fromkeys(names, 0.6 + 0.02 * seed) for seed in (0, 1)}
+        >>> gain = gains(table, runs, over="audio only")[0]
+        >>> gain.row, gain.column, gain.runs, round(gain.mean, 2)
+        ('gate', '0 %', 2, 11.0)
+    """
+    by_column = {place.column: place for place in table.places if place.row == over}
+    found = []
+    for place in table.places:
+        base = by_column.get(place.column)
+        if place is base or base is None:
+            continue
+        (cell,), (other,) = place.cells, base.cells
+        differences = [
+            100 * (run[place.metric] - runs[other.key, seed][base.metric])
+            for (key, seed), run in runs.items()
+            if key == cell.key and (other.key, seed) in runs
+        ]
+        if differences:
+            mean, half = statistics.fmean(differences), half_width(differences)
+            interval = None if half is None else (mean - half, mean + half)
+            found.append(Gain(place.row, place.column, len(differences), mean, interval))
+    return found
+
+
+def half_width(values: Sequence[float]) -> float | None:
+    """Returns half of the 95 % interval of a mean by Student's t; None: fewer than two values."""
+    if len(values) < 2:
+        return None
+    return _student(len(values) - 1) * statistics.stdev(values) / math.sqrt(len(values))
+
+
 def _number(place: Place, by_cell: dict[str, list[Mapping]]) -> Number:
     there = [cell for cell in place.cells if cell.key in by_cell]
     if not there:
@@ -75,8 +138,8 @@ def _number(place: Place, by_cell: dict[str, list[Mapping]]) -> Number:
     deviation = statistics.stdev(scores) if len(scores) > 1 else None
     difference = None if place.published is None else mean - place.published
     interval = None
-    if difference is not None and deviation is not None:
-        half = _student(len(scores) - 1) * deviation / math.sqrt(len(scores))
+    half = half_width(scores)
+    if difference is not None and half is not None:
         interval = (difference - half, difference + half)
     return Number(place, cell, len(scores), mean, deviation, difference, interval)
 

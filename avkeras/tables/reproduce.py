@@ -19,13 +19,13 @@ from avkeras.features.write_clips import write_extraction
 from avkeras.runs.results_file import ResultsFile
 from avkeras.runs.run_folder import pin_values
 from avkeras.tables.files import write_table
-from avkeras.tables.numbers import table_numbers
-from avkeras.tables.paper_tables import paper_table
+from avkeras.tables.numbers import gains, table_numbers
+from avkeras.tables.paper_tables import BASELINE, FUSION, paper_table
 from avkeras.tables.reproduction import Reproduction
 from avkeras.tables.run_tasks import run_tasks
 
 RESULTS_FILE = "results.jsonl"
-DEMO_RUNS = 2
+DEMO_RUNS = {FUSION: 3}  # else 2
 # What a table changes of the papers' values, which `avkeras.experiments.configs` holds and the recipes show. On demo
 # soundscapes runs are few and short: they show that a table can be made, and no more.
 _CHANGES = {
@@ -61,6 +61,19 @@ _CHANGES = {
         "demo_clips": (72, 24, 32),
     },
 }
+# Ways of fusion differ only in models that have learnt something, and by less than a few runs of a few clips tell.
+_CHANGES[FUSION, "demo"] = _CHANGES["detection", "demo"] | {
+    "visual": ("efficientnet_lite0",),
+    "visual_frames": 16,
+    "weights": (0.5, 0.75),
+    "hidden_dim": 64,
+    "filters": (8, 16, 16, 32, 32, 32, 32),
+    "epochs": 16,
+    "steps_per_epoch": 25,
+    "batch": (6, 6, 6),
+    "teacher_decay": 0.95,
+    "demo_clips": (320, 80, 200),
+}
 
 
 def reproduce(
@@ -84,10 +97,11 @@ def reproduce(
         name: one of `paper_tables.TABLES`.
         data: manifest; None: demo soundscapes, made on first use.
         out: folder; tables of one paper share it, and what they train in common is trained once. Default:
-            `runs/reproduce-2019` or `runs/reproduce-2022`.
+            `runs/reproduce-2019`, `runs/reproduce-2022` or `runs/reproduce-fusion`.
         preset: `paper` or `demo`; default: `paper` with data, `demo` without.
-        embedders: 2019: of sound and of pictures; 2022: of pictures, each a row. Default: the preset's.
-        runs: seeds per cell, from 0; default: the paper's 25 or 20, `demo`: 2.
+        embedders: 2019: of sound and of pictures; 2022: of pictures, each a row, but `fusion` takes the first. Default:
+            the preset's.
+        runs: seeds per cell, from 0; default: the paper's 25 or 20, `demo`: 2, of `fusion` 3.
         rows: numbers of the rows, from 1; default: all.
         jobs: processes side by side; default: what cores, memory and GPUs allow, see `run_tasks`.
         cluster: address of a Ray cluster that does the work; None: this machine.
@@ -108,15 +122,17 @@ def reproduce(
         raise AvkerasError(f"preset: '{preset}' is none of paper, demo")
     if runs is not None and runs < 1:
         raise AvkerasError(f"runs {runs}: at least 1 is wanted")
-    values = table_values(system, preset)
+    values = table_values(name if (name, preset) in _CHANGES else system, preset)
     values = dataclasses.replace(values, precision=precision, workers=os.cpu_count() or 1)
     if embedders:
         values = dataclasses.replace(values, **{"embedders" if system == "tagging" else "visual": tuple(embedders)})
+    if name == FUSION:
+        values = dataclasses.replace(values, visual=tuple(values.visual)[:1])
     if system == "tagging" and len(values.embedders) != 2:
         raise AvkerasError(f"embedders: {name} takes one of sound and one of pictures, not {len(values.embedders)}")
     grid = {} if system == "tagging" else {"visual": values.visual, "weights": values.weights}
     table = paper_table(name, **grid).of_rows(rows)
-    values.out = Path(out or f"runs/reproduce-{name[:4]}")
+    values.out = Path(out or f"runs/reproduce-{name.partition('-')[0]}")
     manifest = _manifest(values, data, system, step)
     values.data = manifest.path
     pin_values(values, values.out, free=("workers", "out"))  # the mean of runs with other values would say nothing
@@ -131,7 +147,7 @@ def reproduce(
     if errors := features.summary.errors:
         report.notes.append(f"{len(errors)} clips failed and are left out, see extraction.csv")
     report.notes += [f"{name} is a stand-in, not a pretrained network" for name in features.stand_ins]
-    seeds = range(runs or (DEMO_RUNS if preset == "demo" else table.runs))
+    seeds = range(runs or (DEMO_RUNS.get(name, 2) if preset == "demo" else table.runs))
     before = results.runs()
     missing = {cell: [seed for seed in seeds if (cell.key, seed) not in before] for cell in table.cells}
     report.wanted = len(table.cells) * len(seeds)
@@ -161,7 +177,7 @@ def reproduce(
     found = {key: run for key, run in results.runs().items() if key[1] in seeds}
     report.done = sum((cell.key, seed) in found for cell in table.cells for seed in seeds)
     report.numbers = table_numbers(table, found)
-    report.files = write_table(report, notes)
+    report.files = write_table(report, notes, gains(table, found, over=BASELINE) if name == FUSION else ())
     return report
 
 
@@ -169,14 +185,14 @@ def table_values(system: str, preset: str) -> Any:
     """Returns the values of the experiment that a table is made of.
 
     Args:
-        system: `tagging` or `detection`.
+        system: `tagging` or `detection`, or a table that has values of its own.
         preset: `paper` or `demo`.
 
     Example:
         >>> table_values("tagging", "demo").epochs
         4
     """
-    return EXPERIMENTS[system](**_CHANGES[system, preset])
+    return EXPERIMENTS[system if system in EXPERIMENTS else "detection"](**_CHANGES[system, preset])
 
 
 def _manifest(values: Any, data: Path | None, system: str, step) -> Manifest:

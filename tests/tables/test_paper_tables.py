@@ -10,8 +10,9 @@ from scipy.stats import ttest_1samp
 
 from avkeras.errors import AvkerasError
 from avkeras.experiments.configs import AudioTagging, SoundEventDetection, wanted_systems
-from avkeras.tables.numbers import table_numbers
-from avkeras.tables.paper_tables import METRICS, TABLES, paper_table
+from avkeras.tables.fusion_curve import gain_lines, write_curve
+from avkeras.tables.numbers import gains, table_numbers
+from avkeras.tables.paper_tables import BASELINE, FUSION, METRICS, TABLES, paper_table
 
 
 def test_table_1_is_the_published_one():
@@ -35,7 +36,7 @@ def test_every_cell_sets_values_of_its_experiment():
     fields = {field.name for field in dataclasses.fields(SoundEventDetection)}
     for name in TABLES[1:]:
         table = paper_table(name)
-        assert table.columns == METRICS
+        assert table.columns == (METRICS if name != FUSION else tuple(f"{share} %" for share in (0, 25, 50, 75, 100)))
         assert all(set(cell.values) <= fields for cell in table.cells)
         assert all(place.published is None for place in table.places)
 
@@ -84,3 +85,44 @@ def test_of_several_training_weights_validation_chooses_for_all_metrics():
     numbers = table_numbers(table, runs)
     assert {number.cell.key for number in numbers} == {"transformer, openl3, training weight 0.5"}
     np.testing.assert_allclose([number.mean for number in numbers], 10.0)
+
+
+def test_ways_of_fusion_differ_in_their_own_values_alone():
+    table = paper_table(FUSION, visual=("vgg16", "openl3"))
+    first, *others = table.cells
+    assert first.values["visual"] == ()
+    assert {cell.values["visual"] for cell in others} == {("vgg16",)}
+    assert len({str(cell.values) for cell in others}) == len(others) == 7
+    for option in ("gate", "modality_dropout", "absent_token"):
+        assert any(cell.values.get(option) for cell in others)
+    with pytest.raises(AvkerasError, match="needs an embedder of pictures"):
+        paper_table(FUSION, visual=())
+
+
+def test_gains_over_audio_only_with_their_intervals(tmp_path):
+    table = paper_table(FUSION).of_rows([1, 2, 4])
+    base, fixed, gate = (cell.key for cell in table.cells)
+    random, runs = np.random.default_rng(0), {}
+    for seed in range(4):
+        for key, slope in ((base, 0.0), (fixed, 0.0), (gate, 0.2)):
+            scores = {place.metric: 0.4 + slope * share / 4 for share, place in enumerate(table.places[:5])}
+            runs[key, seed] = {name: score + random.normal(scale=0.004) for name, score in scores.items()}
+    del runs[fixed, 3]
+    runs[gate, 9] = runs[gate, 0]  # a seed that audio only lacks
+    found = gains(table, runs, over=BASELINE)
+    assert [gain.runs for gain in found] == 5 * [3] + 5 * [4]
+    last = table.places[4].metric
+    differences = [100 * (runs[gate, seed][last] - runs[base, seed][last]) for seed in range(4)]
+    assert found[-1].mean == pytest.approx(np.mean(differences))
+    np.testing.assert_allclose(found[-1].interval, ttest_1samp(differences, 0).confidence_interval(0.95))
+    lines = gain_lines(found)
+    assert lines[-2].endswith("| not shown |")
+    assert lines[-1].startswith("| gate | ")
+    assert lines[-1].endswith("| from 25 % on |")
+    picture = write_curve(found, tmp_path / "fusion.png")
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    one = gains(table, {key: run for key, run in runs.items() if key[1] == 0}, over=BASELINE)
+    assert one[0].interval is None
+    assert write_curve(one, picture) is None
+    assert not picture.exists()
+    assert gains(table.of_rows([2]), runs, over=BASELINE) == gain_lines([]) == []

@@ -168,3 +168,30 @@ def test_on_a_cluster(root, monkeypatch):
         cluster.shutdown()
     assert not failed
     assert sorted(results.runs()) == [(AUDIO, 0), (AUDIO, 1), (VIDEO, 0)]
+
+
+@pytest.mark.slow
+def test_ways_of_fusion_are_trained_compared_and_drawn(tmp_path, monkeypatch, embedder_cache, embedders):
+    from avkeras.tables import reproduce
+
+    tiny = {
+        "visual": (str(embedder_cache / "mean_colour"),),
+        "visual_frames": 4,
+        "filters": (2, 2, 2, 2, 2, 2, 8),
+        "dim": 8,
+    }
+    tiny |= {"epochs": 1, "steps_per_epoch": 2, "batch": (1, 1, 1), "demo_clips": (8, 4, 6)}
+    demo = reproduce._CHANGES["fusion", "demo"]
+    monkeypatch.setitem(reproduce._CHANGES, ("fusion", "demo"), demo | tiny)
+    report = reproduce.reproduce("fusion", out=tmp_path / "runs" / "fusion", rows=[1, 8], runs=2)
+    assert not report.failed
+    assert (report.wanted, report.done) == (4, 4)
+    markdown, rows, picture = report.files
+    assert (rows.name, picture.name) == ("fusion.csv", "fusion.png")
+    titles = [line.split("|")[1].strip() for line in markdown.read_text().splitlines() if line.startswith("| a")]
+    assert titles == ["audio only", "all of them", "all of them"]  # the scores, then the gains
+    audio = [number.mean for number in report.numbers[:5]]
+    assert len(set(audio)) == 1  # it loses nothing with the video
+    again = reproduce.reproduce("fusion", out=tmp_path / "runs" / "fusion", rows=[1, 8], runs=2)
+    assert again.found == 4
+    assert again.files[0].read_text() == markdown.read_text()

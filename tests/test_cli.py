@@ -132,7 +132,12 @@ def test_a_users_error_is_one_line_and_status_1(tmp_path, monkeypatch, capsys):
 def test_values_come_from_defaults_then_a_file_then_options(tmp_path, ran):
     main(["train", "detection"])
     assert ran.pop() == dataclasses.replace(
-        SoundEventDetection(), visual=["vgg16"], encoders=[], weights=SoundEventDetection.weights, options=[]
+        SoundEventDetection(),
+        visual=["vgg16"],
+        encoders=[],
+        weights=SoundEventDetection.weights,
+        availability=[],
+        options=[],
     )
     (tmp_path / "my.yaml").write_text("epochs: 3\nbatch: [1, 2, 3]\nvisual: [openl3, tce]\ndata: my.tsv\n")
     main(["train", "detection", "--config", str(tmp_path / "my.yaml"), "--epochs", "4", "--training_weight", "0.5"])
@@ -142,6 +147,8 @@ def test_values_come_from_defaults_then_a_file_then_options(tmp_path, ran):
     assert (values.training_weight, values.dim) == (0.5, SoundEventDetection.dim)
     main(["train", "detection", "--encoders", "log_mel", "efficientat", "openl3"])
     assert ran.pop().embedders == ("efficientat", "openl3")
+    main(["train", "detection", "--availability", "0", "0.5", "1", "--gate", "true"])
+    assert (ran[-1].availability, ran.pop().gate) == ([0.0, 0.5, 1.0], True)
     main(["train", "detection", "--visual"])
     assert ran.pop().visual == []
 

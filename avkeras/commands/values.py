@@ -30,6 +30,12 @@ _WORDS = {
         "nargs": "*",
         "help": "in place of --visual: log_mel and embedders of sound or pictures, one encoder each",
     },
+    "availability": {
+        "nargs": "*",
+        "type": float,
+        "metavar": "SHARE",
+        "help": "from 0 to 1, of the test clips with video to which theirs is left, each scored in a row of its own",
+    },
     "block": {"choices": ("transformer", "conformer"), "help": "of encoders and decoder"},
     "class_token": {"choices": ("first", "last"), "help": "its place in the decoder's sequence"},
     "mixup_scope": {"choices": ("batch", "clip"), "help": "what is mixed or not, at a ratio of its own"},
@@ -55,7 +61,7 @@ def add_values(parser, defaults: Any) -> None:
         words["decision"] = {"choices": rules, "help": "rule that makes classes, or events, of probabilities"}
     for name, options in words.items():
         default = values[name] if values[name] is None or isinstance(values[name], str) else list(values[name])
-        shown = " ".join(default) if isinstance(default, list) else default
+        shown = " ".join(map(str, default)) if isinstance(default, list) else default
         help = f"{options['help']}; default: {shown}" if shown else options["help"]
         parser.add_argument(f"--{name}", **options | {"default": default, "help": help})
     parser.add_class_arguments(type(defaults), skip=set(words))

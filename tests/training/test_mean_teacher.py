@@ -181,10 +181,11 @@ def test_student_and_teacher_draw_dropout_of_their_own():
 
 
 def make_fusing_student(dtype="float32"):
-    """A detector of two encoders whose weight is drawn once per batch, without dropout."""
+    """A detector of two encoders whose weight, and what lacks its video, is drawn once per batch, without dropout."""
     return MultiEncoder(
         classes=CLASSES, visual_dims={"video": DIM}, bands=8, max_frames=16, blocks=1, dim=8, key_dim=4, hidden_dim=8,
-        dropout=0.0, filters=(4, 8), pooling=((2, 2), (2, 4)), dtype=dtype,
+        dropout=0.0, filters=(4, 8), pooling=((2, 2), (2, 4)), dtype=dtype, gate=True, modality_dropout=0.5,
+        absent_token=True,
     )  # fmt: skip
 
 

@@ -17,7 +17,8 @@ import soundfile
 
 from avkeras.data.manifest import Clip, Event, read_manifest, write_manifest
 from avkeras.experiments.configs import SoundEventDetection
-from avkeras.experiments.detection import detection_features, run_on_features
+from avkeras.experiments.detection import run_on_features
+from avkeras.experiments.detection_inputs import detection_features
 from avkeras.media.audio import load_audio
 
 RATE, SECONDS = 32_000, 10

@@ -13,7 +13,7 @@ from avkeras.data.manifest import Manifest, read_manifest
 from avkeras.datasets.demo_data import demo_manifest
 from avkeras.errors import AvkerasError
 from avkeras.experiments.configs import EXPERIMENTS
-from avkeras.experiments.detection import detection_features
+from avkeras.experiments.detection_inputs import detection_features
 from avkeras.experiments.tagging import tagging_features
 from avkeras.features.write_clips import write_extraction
 from avkeras.runs.results_file import ResultsFile

@@ -13,10 +13,10 @@ from avkeras.errors import AvkerasError
 from avkeras.experiments.configs import SoundEventDetection
 from avkeras.experiments.detection import (
     DetectionReport,
-    detection_features,
     detection_set,
     run_sound_event_detection,
 )
+from avkeras.experiments.detection_inputs import detection_features
 from avkeras.experiments.detection_results import predict
 from avkeras.experiments.detection_training import build_mean_teacher
 from avkeras.features.embedders import EmbedderSpec

@@ -9,24 +9,24 @@ from pathlib import Path
 from avkeras.reports.drawing import ACCENT, DOTS_PER_INCH, FAINT, INK, save_figure
 
 _COLUMNS = 4
-_LINE = "#1f5fa8"
+_LINES = ("#1f5fa8", ACCENT)
 
 
 def availability_curve(
     shares: Sequence[float],
-    curves: Mapping[str, Sequence[tuple[float, float, float]]],
+    curves: Mapping[str, Mapping[str, Sequence[tuple[float, float, float]]]],
     path: str | Path,
     *,
     title: str,
     label: str,
 ) -> Path:
-    """Draw a panel per way of fusion: gain over audio alone by share of clips with video, with its interval.
+    """Draw a panel per way of fusion: gains by share of clips with video, with their intervals.
 
     A point is filled where the whole interval lies above 0.
 
     Args:
         shares: of the clips that have video, in %.
-        curves: by title, of each share `(mean, low, high)`.
+        curves: by title, up to two by name, of each share `(mean, low, high)`.
         path: the file to write: png, svg or pdf.
         title: above the figure.
         label: of the vertical axes.
@@ -36,7 +36,7 @@ def availability_curve(
 
     Example:
         >>> import tempfile
-        >>> curves = {"gate": [(0.0, -1.0, 1.0), (4.0, 3.0, 5.0)]}
+        >>> curves = {"gate": {"over audio": [(0.0, -1.0, 1.0), (4.0, 3.0, 5.0)]}}
         >>> path = Path(tempfile.mkdtemp(), "gate.png")
         >>> availability_curve([0, 100], curves, path, title="demo", label="gain").name
         'gate.png'
@@ -50,13 +50,16 @@ def availability_curve(
     panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
     for axes in panels.flat[len(curves) :]:
         axes.set_visible(False)
-    for place, (axes, (name, points)) in enumerate(zip(panels.flat, curves.items(), strict=False)):
-        means, lows, highs = zip(*points, strict=True)
+    drawn = {}
+    for place, (axes, (name, kinds)) in enumerate(zip(panels.flat, curves.items(), strict=False)):
         axes.axhline(0, color=FAINT, linewidth=1, linestyle=(0, (4, 2)))
-        axes.fill_between(shares, lows, highs, color=_LINE, alpha=0.15, linewidth=0)
-        axes.plot(shares, means, color=_LINE, linewidth=1.8)
-        for share, mean, low in zip(shares, means, lows, strict=True):
-            axes.plot(share, mean, "o", markersize=5, color=ACCENT if low > 0 else "white", markeredgecolor=_LINE)
+        for colour, (kind, points) in zip(_LINES, kinds.items(), strict=False):
+            means, lows, highs = zip(*points, strict=True)
+            axes.fill_between(shares, lows, highs, color=colour, alpha=0.13, linewidth=0)
+            (drawn[kind],) = axes.plot(shares, means, color=colour, linewidth=1.8)
+            for share, mean, low in zip(shares, means, lows, strict=True):
+                filled = colour if low > 0 else "white"
+                axes.plot(share, mean, "o", markersize=4.5, color=filled, markeredgecolor=colour)
         axes.set_title(name, loc="left", size=9, color=INK)
         axes.set_xticks(shares)
         axes.tick_params(labelsize=8, colors=INK, labelbottom=place + columns >= len(curves))
@@ -65,5 +68,6 @@ def availability_curve(
         axes.spines[["top", "right"]].set_visible(False)
     figure.supxlabel("test clips that keep their video (%)", size=9, color=INK)
     figure.supylabel(label, size=9, color=INK)
+    figure.legend(drawn.values(), drawn, loc="outside lower right", frameon=False, fontsize=8.5, labelcolor=INK)
     figure.suptitle(title, x=0.01, ha="left", size=10, weight="bold", color=INK)
     return save_figure(figure, path)

@@ -11,7 +11,8 @@ from avkeras.tables.fusion_curve import gain_lines, write_curve
 from avkeras.tables.paper_tables import FUSION
 
 if TYPE_CHECKING:
-    from avkeras.tables.numbers import Gain, Number
+    from avkeras.tables.fusion_curve import FusionGains
+    from avkeras.tables.numbers import Number
     from avkeras.tables.reproduction import Reproduction
 
 # Micro-F1 that the 2019 paper compares with (its table 2 and section 4.1.3); audio only are on all clips.
@@ -22,22 +23,27 @@ PRIOR = (
 )
 
 
-def write_table(report: Reproduction, notes: Mapping[str, str], gains: Sequence[Gain] = ()) -> list[Path]:
-    """Writes `<table>.md`, in the paper's shape, `<table>.csv`, a row per number, and `<table>.png` of the gains.
+def write_table(
+    report: Reproduction, notes: Mapping[str, str], gains: Mapping[str, FusionGains] | None = None
+) -> list[Path]:
+    """Writes `<table>.md`, in the paper's shape, `<table>.csv`, a row per number, and `<table>-<metric>.png` of gains.
 
     Args:
         report: with its numbers.
         notes: embedders and data.
-        gains: over a row, where the table is about them.
+        gains: by metric, of ways of fusion, where the table is about them.
 
     Returns:
         The files.
     """
     markdown, rows = report.out / f"{report.table.name}.md", report.out / f"{report.table.name}.csv"
-    write_text(markdown, "\n".join([*table_lines(report, notes), *gain_lines(gains)]) + "\n")
+    lines, curves = table_lines(report, notes), []
+    for metric, found in (gains or {}).items():
+        lines += gain_lines(metric, found)
+        curves.append(write_curve(metric, found, report.out / f"{report.table.name}-{metric}.png"))
+    write_text(markdown, "\n".join(lines) + "\n")
     write_rows(rows, [_row(number) for number in report.numbers])
-    curve = write_curve(gains, report.out / f"{report.table.name}.png") if gains else None
-    return [markdown, rows, *([curve] if curve else [])]
+    return [markdown, rows, *filter(None, curves)]
 
 
 def table_lines(report: Reproduction, notes: Mapping[str, str]) -> list[str]:

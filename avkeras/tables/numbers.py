@@ -63,12 +63,12 @@ def table_numbers(table: PaperTable, runs: Mapping[tuple[str, int], Mapping[str,
 
 @dataclass(frozen=True)
 class Gain:
-    """What a row has more than another, in % points.
+    """What a number of a row is more than another, in % points.
 
     Args:
         row: title.
         column: title.
-        runs: seeds that both rows have.
+        runs: seeds that both have.
         mean: of the differences, seed by seed.
         interval: of their mean, with 95 % confidence by Student's t; None: fewer than two.
     """
@@ -80,29 +80,31 @@ class Gain:
     interval: tuple[float, float] | None = None
 
 
-def gains(table: PaperTable, runs: Mapping[tuple[str, int], Mapping[str, Any]], *, over: str) -> list[Gain]:
-    """Returns what each row has more than one of them, from the runs of the same seeds.
+def gains(table: PaperTable, runs: Mapping[tuple[str, int], Mapping[str, Any]], *, over: str | None) -> list[Gain]:
+    """Returns what the numbers of a table are more than others, from the runs of the same seeds.
 
     Args:
         table: with one cell a place.
         runs: by cell and seed, from `ResultsFile.runs`.
-        over: title of the row to compare with; if there are no runs of it, there are no gains.
+        over: title of the row whose number in the same column is compared with; if there are no runs of it, there are
+            no gains. None: the first number of the same row.
 
     Example:
         >>> from avkeras.tables.paper_tables import paper_table
         >>> table = paper_table("fusion").of_rows([1, 4])
-        >>> names = [place.metric for place in table.places[:5]]
+        >>> names = [place.metric for place in table.places]
         >>> runs = {("fusion, audio only", seed): dict.fromkeys(names, 0.5) for seed in (0, 1)}
         >>> runs |= {("fusion, gate", seed): dict.fromkeys(names, 0.6 + 0.02 * seed) for seed in (0, 1)}
         >>> gain = gains(table, runs, over="audio only")[0]
         >>> gain.row, gain.column, gain.runs, round(gain.mean, 2)
-        ('gate', '0 %', 2, 11.0)
+        ('gate', 'CBF1, 0 %', 2, 11.0)
     """
     by_column = {place.column: place for place in table.places if place.row == over}
+    firsts = {place.row: place for place in reversed(table.places)}
     found = []
     for place in table.places:
-        base = by_column.get(place.column)
-        if place is base or base is None:
+        base = firsts[place.row] if over is None else by_column.get(place.column)
+        if base is None or place.row == over:
             continue
         (cell,), (other,) = place.cells, base.cells
         differences = [

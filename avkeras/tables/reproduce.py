@@ -19,8 +19,9 @@ from avkeras.features.write_clips import write_extraction
 from avkeras.runs.results_file import ResultsFile
 from avkeras.runs.run_folder import pin_values
 from avkeras.tables.files import write_table
-from avkeras.tables.numbers import gains, table_numbers
-from avkeras.tables.paper_tables import BASELINE, FUSION, paper_table
+from avkeras.tables.fusion_curve import fusion_gains
+from avkeras.tables.numbers import table_numbers
+from avkeras.tables.paper_tables import FUSION, paper_table
 from avkeras.tables.reproduction import Reproduction
 from avkeras.tables.run_tasks import run_tasks
 
@@ -177,7 +178,7 @@ def reproduce(
     found = {key: run for key, run in results.runs().items() if key[1] in seeds}
     report.done = sum((cell.key, seed) in found for cell in table.cells for seed in seeds)
     report.numbers = table_numbers(table, found)
-    report.files = write_table(report, notes, gains(table, found, over=BASELINE) if name == FUSION else ())
+    report.files = write_table(report, notes, fusion_gains(table, found) if name == FUSION else None)
     return report
 
 

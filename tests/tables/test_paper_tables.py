@@ -10,9 +10,9 @@ from scipy.stats import ttest_1samp
 
 from avkeras.errors import AvkerasError
 from avkeras.experiments.configs import AudioTagging, SoundEventDetection, wanted_systems
-from avkeras.tables.fusion_curve import gain_lines, write_curve
-from avkeras.tables.numbers import gains, table_numbers
-from avkeras.tables.paper_tables import BASELINE, FUSION, METRICS, TABLES, paper_table
+from avkeras.tables.fusion_curve import OVER_AUDIO, OVER_ITSELF, fusion_gains, gain_lines, write_curve
+from avkeras.tables.numbers import table_numbers
+from avkeras.tables.paper_tables import FUSION, METRICS, TABLES, paper_table
 
 
 def test_table_1_is_the_published_one():
@@ -36,7 +36,7 @@ def test_every_cell_sets_values_of_its_experiment():
     fields = {field.name for field in dataclasses.fields(SoundEventDetection)}
     for name in TABLES[1:]:
         table = paper_table(name)
-        assert table.columns == (METRICS if name != FUSION else tuple(f"{share} %" for share in (0, 25, 50, 75, 100)))
+        assert table.columns == (METRICS if name != FUSION else tuple(place.column for place in table.places[:10]))
         assert all(set(cell.values) <= fields for cell in table.cells)
         assert all(place.published is None for place in table.places)
 
@@ -105,24 +105,33 @@ def test_gains_over_audio_only_with_their_intervals(tmp_path):
     random, runs = np.random.default_rng(0), {}
     for seed in range(4):
         for key, slope in ((base, 0.0), (fixed, 0.0), (gate, 0.2)):
-            scores = {place.metric: 0.4 + slope * share / 4 for share, place in enumerate(table.places[:5])}
+            scores = {place.metric: 0.4 + slope * share / 4 for share, place in enumerate(table.places[5:10])}
             runs[key, seed] = {name: score + random.normal(scale=0.004) for name, score in scores.items()}
     del runs[fixed, 3]
     runs[gate, 9] = runs[gate, 0]  # a seed that audio only lacks
-    found = gains(table, runs, over=BASELINE)
-    assert [gain.runs for gain in found] == 5 * [3] + 5 * [4]
-    last = table.places[4].metric
+    for run in runs.values():
+        run |= {place.metric: 0.5 for place in table.places[:5]}
+    found = fusion_gains(table, runs)
+    rows = found["EBF1"]
+    assert {gain.mean for kinds in found["CBF1"].values() for own in kinds.values() for gain in own} == {0}
+    assert list(rows) == ["fixed weight, 0.5", "gate"]
+    fixed_over, gate_over = (rows[row][OVER_AUDIO] for row in rows)
+    assert [gain.runs for gain in (*fixed_over, *gate_over)] == 5 * [3] + 5 * [4]
+    last, first = table.places[9].metric, table.places[5].metric
     differences = [100 * (runs[gate, seed][last] - runs[base, seed][last]) for seed in range(4)]
-    assert found[-1].mean == pytest.approx(np.mean(differences))
-    np.testing.assert_allclose(found[-1].interval, ttest_1samp(differences, 0).confidence_interval(0.95))
-    lines = gain_lines(found)
-    assert lines[-2].endswith("| not shown |")
-    assert lines[-1].startswith("| gate | ")
-    assert lines[-1].endswith("| from 25 % on |")
-    picture = write_curve(found, tmp_path / "fusion.png")
+    assert gate_over[-1].mean == pytest.approx(np.mean(differences))
+    np.testing.assert_allclose(gate_over[-1].interval, ttest_1samp(differences, 0).confidence_interval(0.95))
+    alone = rows["gate"][OVER_ITSELF]
+    own = [100 * (runs[gate, seed][last] - runs[gate, seed][first]) for seed in (0, 1, 2, 3, 9)]
+    assert (alone[0].mean, alone[0].interval) == (0, (0, 0))
+    assert (alone[-1].runs, alone[-1].mean) == (5, pytest.approx(np.mean(own)))
+    lines = [line for line in gain_lines("EBF1", rows) if line.startswith(("| fixed", "| gate"))]
+    assert [line.split("|")[-2].strip() for line in lines] == 2 * ["not shown", "from 25 % on"]
+    picture = write_curve("EBF1", rows, tmp_path / "fusion.png")
     assert picture.read_bytes().startswith(b"\x89PNG")
-    one = gains(table, {key: run for key, run in runs.items() if key[1] == 0}, over=BASELINE)
-    assert one[0].interval is None
-    assert write_curve(one, picture) is None
+    one = fusion_gains(table, {key: run for key, run in runs.items() if key[1] == 0})["EBF1"]
+    assert one["gate"][OVER_AUDIO][0].interval is None
+    assert write_curve("EBF1", one, picture) is None
     assert not picture.exists()
-    assert gains(table.of_rows([2]), runs, over=BASELINE) == gain_lines([]) == []
+    assert list(fusion_gains(table.of_rows([2]), runs)["EBF1"]["fixed weight, 0.5"]) == [OVER_ITSELF]
+    assert gain_lines("EBF1", {}) == []

@@ -186,10 +186,10 @@ def test_ways_of_fusion_are_trained_compared_and_drawn(tmp_path, monkeypatch, em
     report = reproduce.reproduce("fusion", out=tmp_path / "runs" / "fusion", rows=[1, 8], runs=2)
     assert not report.failed
     assert (report.wanted, report.done) == (4, 4)
-    markdown, rows, picture = report.files
-    assert (rows.name, picture.name) == ("fusion.csv", "fusion.png")
+    markdown, *others = report.files
+    assert [file.name for file in others] == ["fusion.csv", "fusion-CBF1.png", "fusion-EBF1.png"]
     titles = [line.split("|")[1].strip() for line in markdown.read_text().splitlines() if line.startswith("| a")]
-    assert titles == ["audio only", "all of them", "all of them"]  # the scores, then the gains
+    assert titles == ["audio only", *5 * ["all of them"]]  # the scores, then the gains of two metrics over two bases
     audio = [number.mean for number in report.numbers[:5]]
     assert len(set(audio)) == 1  # it loses nothing with the video
     again = reproduce.reproduce("fusion", out=tmp_path / "runs" / "fusion", rows=[1, 8], runs=2)

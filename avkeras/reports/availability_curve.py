@@ -43,13 +43,13 @@ def availability_curve(
     """
     from matplotlib.figure import Figure
 
-    columns = min(_COLUMNS, len(curves))
-    rows = math.ceil(len(curves) / columns)
-    figure = Figure(figsize=(1 + 2.5 * columns, 0.9 + 2.2 * rows), dpi=DOTS_PER_INCH, facecolor="white")
+    columns = min(_COLUMNS, len(curves) + 1)
+    rows = math.ceil((len(curves) + 1) / columns)  # the last panel is the legend's
+    figure = Figure(figsize=(1.4 + 2.5 * columns, 0.9 + 2.2 * rows), dpi=DOTS_PER_INCH, facecolor="white")
     figure.set_layout_engine("constrained")
     panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
     for axes in panels.flat[len(curves) :]:
-        axes.set_visible(False)
+        axes.set_axis_off()
     drawn = {}
     for place, (axes, (name, kinds)) in enumerate(zip(panels.flat, curves.items(), strict=False)):
         axes.axhline(0, color=FAINT, linewidth=1, linestyle=(0, (4, 2)))
@@ -68,6 +68,8 @@ def availability_curve(
         axes.spines[["top", "right"]].set_visible(False)
     figure.supxlabel("test clips that keep their video (%)", size=9, color=INK)
     figure.supylabel(label, size=9, color=INK)
-    figure.legend(drawn.values(), drawn, loc="outside lower right", frameon=False, fontsize=8.5, labelcolor=INK)
+    legend = panels.flat[len(curves)]
+    legend.legend(drawn.values(), drawn, loc="center left", frameon=False, fontsize=8.5, labelcolor=INK)
+    legend.text(0.05, 0.25, "filled: interval above 0", size=8.5, color=INK, transform=legend.transAxes)
     figure.suptitle(title, x=0.01, ha="left", size=10, weight="bold", color=INK)
     return save_figure(figure, path)

@@ -11,6 +11,7 @@ from .class_token import ClassToken as ClassToken
 from .conformer import ConformerDecoderBlock as ConformerDecoderBlock, ConformerEncoderBlock as ConformerEncoderBlock
 from .conv_frontend import ConvFrontend as ConvFrontend
 from .convolution_module import ConvolutionModule as ConvolutionModule
+from .dense import Dense as Dense
 from .dropout import Dropout as Dropout
 from .feed_forward import FeedForward as FeedForward
 from .fusion import MultiEncoderAttention as MultiEncoderAttention

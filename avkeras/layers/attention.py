@@ -124,14 +124,18 @@ class MultiHeadAttention(SequenceLayer):
     def call(self, query, value=None, padding_mask=None, return_attention_scores=False, training=False):
         """Attends from `query` to `value`."""
         value = query if value is None else value
-        scale = self.key_dim**-0.5
+        # To fold the maps costs as much for one clip as for a batch: it pays in training only.
+        scores_of, output_of = kernels.plain_scores, kernels.plain_output
+        if training:
+            scores_of, output_of = kernels.folded_scores, kernels.folded_output
 
         # Q K^T / sqrt(key_dim), and what a subclass knows of positions: (batch, queries, keys, heads).
-        scores = kernels.folded_scores(
+        scores = scores_of(
             query,
             value,
-            query_map=(self.query_kernel * scale, self.query_bias * scale),
+            query_map=(self.query_kernel, self.query_bias),
             key_map=(self.key_kernel, self.key_bias),
+            scale=self.key_dim**-0.5,
         )
         scores = self._add_positions(scores, query)
 
@@ -142,7 +146,7 @@ class MultiHeadAttention(SequenceLayer):
         dropped = self.attention_dropout(weights, training=training)
 
         # The weighted values of all heads, through the output map.
-        output = kernels.folded_output(dropped, value, (self.value_kernel, self.value_bias), self.output_kernel)
+        output = output_of(dropped, value, (self.value_kernel, self.value_bias), self.output_kernel)
         output = output + ops.cast(self.output_bias, output.dtype)
         return (output, ops.transpose(weights, (0, 2, 1, 3))) if return_attention_scores else output
 

@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from avkeras.layers.batch_norm import MaskedBatchNormalization
+from avkeras.layers.dense import Dense
 from avkeras.layers.dropout import Dropout
 from avkeras.layers.sequence_layer import SequenceLayer
 
@@ -53,14 +54,14 @@ class ConvolutionModule(SequenceLayer):
         self.momentum = momentum
         self.batch_norm_epsilon = batch_norm_epsilon
         policy = self.dtype_policy
-        self.gated_map = keras.layers.Dense(2 * dim, name="gated_map", dtype=policy)
+        self.gated_map = Dense(2 * dim, name="gated_map", dtype=policy)
         self.depthwise = keras.layers.DepthwiseConv1D(
             kernel_size, padding="same", use_bias=False, name="depthwise", dtype=policy
         )
         self.batch_norm = MaskedBatchNormalization(
             momentum=momentum, epsilon=batch_norm_epsilon, name="batch_norm", dtype=policy
         )
-        self.output_map = keras.layers.Dense(dim, name="output_map", dtype=policy)
+        self.output_map = Dense(dim, name="output_map", dtype=policy)
         self.output_dropout = Dropout(dropout, name="output_dropout", dtype=policy)
 
     def build(self, inputs_shape, padding_mask_shape=None):

@@ -2,6 +2,7 @@
 
 import keras
 
+from avkeras.layers.dense import Dense
 from avkeras.layers.dropout import Dropout
 from avkeras.layers.sequence_layer import SequenceLayer
 
@@ -42,11 +43,9 @@ class FeedForward(SequenceLayer):
         self.output_dim = output_dim
         self.activation = activation
         self.dropout = dropout
-        self.hidden_map = keras.layers.Dense(
-            hidden_dim, activation=activation, name="hidden_map", dtype=self.dtype_policy
-        )
+        self.hidden_map = Dense(hidden_dim, activation=activation, name="hidden_map", dtype=self.dtype_policy)
         self.hidden_dropout = Dropout(dropout, name="hidden_dropout", dtype=self.dtype_policy)
-        self.output_map = keras.layers.Dense(output_dim, name="output_map", dtype=self.dtype_policy)
+        self.output_map = Dense(output_dim, name="output_map", dtype=self.dtype_policy)
         self.output_dropout = Dropout(dropout, name="output_dropout", dtype=self.dtype_policy)
 
     def build(self, input_shape):

@@ -31,34 +31,55 @@ def checked_length(inputs, most: int, message: str):
         return tf.identity(inputs)
 
 
+# --- maps of frames
+
+
+def linear(frames, kernel):
+    """Maps the last axis of frames by `kernel` `(dim, width)`, as one product of two matrices.
+
+    `ops.matmul` gives the same by a dozen more operations of TensorFlow where sizes are known at run time only.
+    """
+    flat = ops.matmul(ops.reshape(frames, (-1, frames.shape[-1])), kernel)
+    return ops.reshape(flat, (*_sizes(frames)[:-1], kernel.shape[-1]))
+
+
+def _sizes(tensor):
+    """Returns the shape for `ops.reshape`; a single size that is not known stays open, so that nothing must find it."""
+    sizes = tuple(tensor.shape)
+    return ops.shape(tensor) if sizes.count(None) > 1 else tuple(-1 if size is None else size for size in sizes)
+
+
 # --- attention
 
 
-def plain_scores(query, value, query_map, key_map):
+def plain_scores(query, value, query_map, key_map, scale):
     """Scores `(batch, queries, keys, heads)` of the queries against the keys of every head (2022, equation 1).
 
     Args:
         query: `(batch, queries, dim)`.
         value: `(batch, keys, dim)`.
-        query_map: kernel `(heads, dim, width)` and bias `(heads, width)` of the queries, scaled.
+        query_map: kernel `(heads, dim, width)` and bias `(heads, width)` of the queries.
         key_map: those of the keys.
+        scale: of the scores.
     """
     queries, keys = _per_head(query, query_map), _per_head(value, key_map)
-    return ops.transpose(ops.matmul(queries, ops.transpose(keys, (0, 1, 3, 2))), (0, 2, 3, 1))
+    return ops.einsum("bhqw,bhkw->bqkh", queries * scale, keys)
 
 
-def folded_scores(query, value, query_map, key_map):
+def folded_scores(query, value, query_map, key_map, scale):
     """Gives `plain_scores` with half the work once a batch holds more frames than a head is wide.
 
     With [x 1] for a frame with a 1 behind it and [W; b] for a kernel with its bias below it, a score is
     [x 1] [W_q; b_q] [W_k; b_k]^T [c 1]^T: the middle two make one square map per head, and no frames are transposed.
     """
-    query, value = with_one(query), with_one(value)
+    itself = value is query
+    query = with_one(query)
+    value = query if itself else with_one(value)
     (batch, queries, width), keys, heads = ops.shape(query), ops.shape(value)[1], query_map[0].shape[0]
     # A product per head, side by side: nothing to transpose, and small ones run at the same time.
-    pairs = zip(_heads(*key_map), _heads(*query_map), strict=True)
+    pairs = zip(_heads(*key_map), _heads(*(part * scale for part in query_map)), strict=True)
     folded = ops.concatenate([ops.matmul(key, ops.transpose(query)) for key, query in pairs], axis=1)
-    folded = ops.reshape(ops.matmul(value, ops.cast(folded, value.dtype)), (batch, keys * heads, width))
+    folded = ops.reshape(linear(value, ops.cast(folded, value.dtype)), (batch, keys * heads, width))
     return ops.reshape(ops.matmul(query, ops.transpose(folded, (0, 2, 1))), (batch, queries, keys, heads))
 
 
@@ -71,7 +92,7 @@ def plain_output(weights, value, value_map, output_kernel):
         value_map: kernel `(heads, dim, width)` and bias `(heads, width)`.
         output_kernel: `(heads, width, output_dim)`.
     """
-    values = ops.matmul(ops.transpose(weights, (0, 2, 1, 3)), _per_head(value, value_map))
+    values = ops.einsum("bqhk,bhkw->bhqw", weights, _per_head(value, value_map))
     return ops.sum(ops.matmul(values, ops.cast(output_kernel, values.dtype)), axis=1)
 
 
@@ -82,7 +103,7 @@ def folded_output(weights, value, value_map, output_kernel):
     outputs = ops.unstack(ops.convert_to_tensor(output_kernel), output_kernel.shape[0])
     pairs = zip(_heads(*value_map), outputs, strict=True)
     folded = ops.concatenate([ops.matmul(kernel, output) for kernel, output in pairs], axis=1)
-    folded = ops.reshape(ops.matmul(value, ops.cast(folded, value.dtype)), (batch, keys * heads, dim))
+    folded = ops.reshape(linear(value, ops.cast(folded, value.dtype)), (batch, keys * heads, dim))
     weights = ops.reshape(ops.transpose(weights, (0, 1, 3, 2)), (batch, queries, keys * heads))
     return ops.matmul(weights, folded)
 
@@ -94,13 +115,13 @@ def with_one(frames):
 
 def _heads(kernel, bias):
     """Returns the map of each head with its bias below it."""
-    return ops.unstack(ops.concatenate([kernel, bias[:, None]], axis=1), kernel.shape[0])
+    return ops.unstack(ops.concatenate([kernel, ops.expand_dims(bias, 1)], axis=1), kernel.shape[0])
 
 
 def _per_head(frames, head_map):
     """Maps frames by every head, `(batch, heads, frames, width)`."""
     kernel, bias = (ops.cast(part, frames.dtype) for part in head_map)
-    return ops.matmul(frames[:, None], kernel) + bias[:, None]
+    return ops.matmul(ops.expand_dims(frames, 1), kernel) + ops.expand_dims(bias, 1)
 
 
 # --- batch normalisation

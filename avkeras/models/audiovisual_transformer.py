@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import keras
 
+from avkeras.layers.dense import Dense
 from avkeras.layers.dropout import Dropout
 from avkeras.layers.masking import Aggregation, CleanInput, StandIn
 from avkeras.layers.positions import SinusoidalPositions
@@ -96,7 +97,7 @@ class AudiovisualTransformer(SequenceModel):
             x, mask, present = CleanInput(name=f"{place}_clean", dtype=policy)(
                 inputs[modality], inputs[f"{modality}_mask"]
             )
-            x = keras.layers.Dense(dim, name=f"{place}_map", dtype=policy)(x)
+            x = Dense(dim, name=f"{place}_map", dtype=policy)(x)
             return Dropout(dropout, name=f"{place}_dropout", dtype=policy)(x), mask, present
 
         def locate(x, modality, place):
@@ -123,7 +124,7 @@ class AudiovisualTransformer(SequenceModel):
             )
             scores.append(found[first])
         units = classes if isinstance(classes, int) else len(classes)
-        frames = keras.layers.Dense(units, activation="sigmoid", name="frame_probabilities", dtype="float32")(x)
+        frames = Dense(units, activation="sigmoid", name="frame_probabilities", dtype="float32")(x)
         output = Aggregation(method=aggregation, name="probabilities", dtype="float32")(frames, second_mask)
         super().__init__(inputs=inputs, outputs=output, **kwargs)
         self.dtype_policy = policy  # a functional model would not know that float16 needs loss scaling

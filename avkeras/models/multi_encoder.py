@@ -10,6 +10,7 @@ from keras import ops
 from avkeras.layers.class_token import ClassToken
 from avkeras.layers.conformer import ConformerDecoderBlock, ConformerEncoderBlock
 from avkeras.layers.conv_frontend import FILTERS, POOLING, ConvFrontend
+from avkeras.layers.dense import Dense
 from avkeras.layers.length_limit import LengthLimit
 from avkeras.layers.masking import CleanInput
 from avkeras.layers.positions import LearnedPositions
@@ -170,7 +171,7 @@ class MultiEncoder(SequenceModel):
             dtype=policy,
         )(audio, padding_mask=masks["audio"])
         for name in visual_dims:
-            embedded[name] = keras.layers.Dense(dim, name=f"{name}_map", dtype=policy)(embedded[name])
+            embedded[name] = Dense(dim, name=f"{name}_map", dtype=policy)(embedded[name])
 
         encoded = {}
         for name in encoders:
@@ -207,7 +208,7 @@ class MultiEncoder(SequenceModel):
             )
         x = normalize(x, "decoder")
         units = classes if isinstance(classes, int) else len(classes)
-        probabilities = keras.layers.Dense(units, activation="sigmoid", name="probabilities", dtype="float32")(x)
+        probabilities = Dense(units, activation="sigmoid", name="probabilities", dtype="float32")(x)
         if class_token == "first":
             clip, frame = probabilities[:, 0], probabilities[:, 1:]
         else:

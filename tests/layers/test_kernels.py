@@ -38,7 +38,7 @@ def draw(*shape):
 def test_scores_of_folded_maps_are_those_of_the_formula():
     maps = (draw(3, 6, 4), draw(3, 4), draw(3, 5, 4), draw(3, 4))
     fast, plain = (
-        lambda q, v, wq, bq, wk, bk, form=form: form(q, v, (wq, bq), (wk, bk))
+        lambda q, v, wq, bq, wk, bk, form=form: form(q, v, (wq, bq), (wk, bk), 0.5)
         for form in (kernels.folded_scores, kernels.plain_scores)
     )
     assert_same(fast, plain, draw(2, 7, 6), draw(2, 8, 5), *maps)
@@ -49,6 +49,13 @@ def test_outputs_of_folded_maps_are_those_of_the_formula():
         lambda a, v, w, b, o, form=form: form(a, v, (w, b), o) for form in (kernels.folded_output, kernels.plain_output)
     )
     assert_same(fast, plain, draw(2, 7, 3, 8), draw(2, 8, 5), draw(3, 5, 4), draw(3, 4), draw(3, 4, 6))
+
+
+@pytest.mark.parametrize("known", [(2, 7, 5), (None, 7, 5), (None, None, 5)])
+def test_a_linear_map_is_a_product_with_the_last_axis(known):
+    frames, kernel = draw(2, 7, 5), draw(5, 3)
+    mapped = tf.function(kernels.linear, input_signature=[tf.TensorSpec(known), tf.TensorSpec((5, 3))])
+    np.testing.assert_allclose(mapped(frames, kernel), frames @ kernel, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("shape", [(4, 5, 6, 3), (4, 9, 3)])

@@ -1,0 +1,36 @@
+"""A map of every frame by itself."""
+
+import keras
+
+from avkeras.layers.kernels import linear
+
+
+@keras.saving.register_keras_serializable(package="avkeras")
+class Dense(keras.layers.Dense):
+    """`keras.layers.Dense` as one product of two matrices, whatever the axes before the last.
+
+    Keras' own multiplies three axes by a general contraction: the same values from three times as many operations, of
+    which a model of many small maps is mostly made.
+
+    Args:
+        units: width of the output.
+        **kwargs: the arguments of `keras.layers.Dense`.
+
+    Call arguments:
+        inputs: `(batch, ..., dim)`.
+
+    Returns:
+        `(batch, ..., units)`.
+
+    Example:
+        >>> import numpy as np
+        >>> Dense(3)(np.ones((2, 5, 16))).shape
+        TensorShape([2, 5, 3])
+    """
+
+    def call(self, inputs, training=None):
+        """Maps the last axis."""
+        x = linear(inputs, self.kernel)
+        if self.use_bias:
+            x = keras.ops.add(x, self.bias)
+        return x if self.activation is None else self.activation(x)

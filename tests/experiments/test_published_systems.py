@@ -177,7 +177,7 @@ def test_training_beats_the_untrained_state_and_chance(tones, tmp_path, name):
     ("values", "answer"),
     [
         (AudioTagging(system="yolo"), "system: 'yolo' is none of gated_crnn, gccaps"),
-        (SoundEventDetection(system="gccaps"), "system: gccaps is for tagging; for detection there is none yet"),
+        (SoundEventDetection(system="gccaps"), "system: gccaps is for tagging; for detection there are crnn_2020"),
         (AudioTagging(options=("rounds=1",)), "options: they are those of a system; name it too"),
         (system_values("gccaps", options=("heads=3",)), "options: 'heads=3' is none of gccaps's, which are filters=64"),
         (system_values("gccaps", options=("rounds=few",)), "options: 'rounds=few': a whole number is wanted"),

@@ -34,10 +34,17 @@ def run_experiment(values: Any) -> None:
         from avkeras.experiments.detection import run_sound_event_detection as run
 
         show = show_detection_report
+    import keras
+
     with progress_bars() as step:
         report = run(values, progress=step, verbose=1 if sys.stdout.isatty() else 2)
     failed = finish_run(values.out)
     show(report)
+    if keras.backend.backend() != "tensorflow":
+        sys.stderr.write(
+            "note: no SavedModel was written, as it holds operations of TensorFlow: "
+            f"KERAS_BACKEND=tensorflow avkeras train --resume {values.out}\n"
+        )
     for what, reason in failed:
         sys.stderr.write(f"not made: {what}: {reason}\n")
     if failed:
@@ -73,6 +80,8 @@ def _steps(run: Path) -> Iterator[tuple[str, Callable[[], object]]]:
 
         yield "report.html", partial(write_detection_report, run)
         return
+    import keras
+
     from avkeras.reports.curves import training_curves
     from avkeras.reports.run_facts import RunFacts
     from avkeras.reports.tagging_figures import has_attention_figures, write_attention_figures
@@ -81,7 +90,7 @@ def _steps(run: Path) -> Iterator[tuple[str, Callable[[], object]]]:
 
     facts = RunFacts(run)
     for folder in sorted(file.parent for file in run.glob("*/result.json")):
-        if not (folder / "saved_model").is_dir():
+        if keras.backend.backend() == "tensorflow" and not (folder / "saved_model").is_dir():
             yield f"{folder.name}/saved_model", partial(export, folder, folder / "saved_model")
         if not (folder / "curves.png").is_file():
             stop = {name: facts.config[name] for name in ("patience", "keep")}

@@ -61,7 +61,8 @@ def show_tagging_report(report: "TaggingReport") -> None:
         console.print(f"  {result.folder}/: {', '.join(files)}")
     if results:
         best = max(results, key=lambda result: result.f1)
-        console.print(f"Your own file: avkeras predict clip.mp4 --model {best.folder / 'saved_model'}")
+        served = best.folder / "saved_model"
+        console.print(f"Your own file: avkeras predict clip.mp4 --model {served if served.is_dir() else best.folder}")
 
 
 def show_detection_report(report: "DetectionReport") -> None:

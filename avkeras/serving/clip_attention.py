@@ -96,6 +96,8 @@ def read_attention(
         MediaError: the sound cannot be used, or the model only sees and there is no usable video.
         AvkerasError: the model tells no attention.
     """
+    from keras.ops import convert_to_numpy
+
     from avkeras.features.clip_reading import read_clip
     from avkeras.features.extract import WindowReader
     from avkeras.media.audio import load_audio
@@ -116,7 +118,7 @@ def read_attention(
     dims = {modality: config["dims"][modality] for modality in dict.fromkeys((first, second))}
     windows = [window_inputs(clip, dims, [start], length) for start in starts]
     found = [telling(inputs) for inputs in windows]
-    found = [{name: np.asarray(value)[0].astype("float32") for name, value in outputs.items()} for outputs in found]
+    found = [{name: convert_to_numpy(value)[0].astype("float32") for name, value in outputs.items()} for outputs in found]
     # The last window may lie over the one before it, which keeps its frames.
     rows = [found[0]["frame_probabilities"]]
     for before, start, outputs in zip(starts, starts[1:], found[1:], strict=False):
@@ -128,7 +130,7 @@ def read_attention(
         window=audio_embedder.spec.window,
         first=first,
         second=second,
-        probabilities=np.max([np.asarray(model(inputs))[0] for inputs in windows], axis=0),
+        probabilities=np.max([convert_to_numpy(model(inputs))[0] for inputs in windows], axis=0),
         frame_probabilities=np.concatenate(rows),
         waveform=load_audio(audio),
         # The embedder's pictures may be squeezed into a square; people want to see them as they are.

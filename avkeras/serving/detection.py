@@ -115,6 +115,8 @@ class DetectionAnswer:
 
         None, where a gate gives them that only the graph of an exported model knows.
         """
+        from keras.ops import convert_to_numpy
+
         from avkeras.layers.stream_weights import StreamWeights
 
         names = list(self.dims)
@@ -123,7 +125,8 @@ class DetectionAnswer:
         else:
             present = np.stack([inputs[f"{name}_mask"].any(axis=1) for name in names], axis=1)
             present[:, 1:] |= self._fusion.get("absent_token", False)  # whose learnt vector has the share
-            found = np.asarray(StreamWeights(encoders=names, inference_weight=self.tuning.weight)(present))
+            weights = StreamWeights(encoders=names, inference_weight=self.tuning.weight)
+            found = convert_to_numpy(weights(present))
         return tuple(dict(zip(names, map(float, row), strict=True)) for row in found)
 
     def _named(self, row: np.ndarray) -> dict[str, float]:

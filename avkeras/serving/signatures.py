@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from avkeras.errors import AvkerasError
+
 if TYPE_CHECKING:
     import keras
     import tensorflow as tf
@@ -18,12 +20,31 @@ def is_mask(name: str) -> bool:
     return name.endswith("_mask")
 
 
+def named_probabilities(found: Any, convert: Callable = lambda value: value) -> dict[str, Any]:
+    """Returns a model's outputs by the names that answers have.
+
+    Args:
+        found: one tensor, or a dict of them.
+        convert: takes each of them.
+
+    Example:
+        >>> named_probabilities({"clip": 0.5, "frame": 0.25})
+        {'clip_probabilities': 0.5, 'frame_probabilities': 0.25}
+    """
+    if isinstance(found, Mapping):
+        return {f"{name}_probabilities": convert(value) for name, value in found.items()}
+    return {"probabilities": convert(found)}
+
+
 def serving_module(model: keras.Model, *, embedders: Mapping[str, Embedder]) -> tuple[tf.Module, dict[str, Any]]:
     """Make the object to save as a SavedModel, and its signatures (see `avkeras.serving.export_tagging.export_model`).
 
     Args:
         model: takes a dict of embeddings and masks and gives `(batch, classes)`, or a dict of probabilities.
         embedders: per modality; those to bundle: at least one for every input of the model, or none.
+
+    Raises:
+        AvkerasError: Keras runs on another backend than TensorFlow.
 
     Returns:
         The module, whose `embed` holds the bundled embedders as functions of one clip, and the signatures by name.
@@ -35,18 +56,21 @@ def serving_module(model: keras.Model, *, embedders: Mapping[str, Embedder]) -> 
         >>> sorted(signatures)
         ['embeddings', 'serving_default']
     """
+    import keras
     import tensorflow as tf
 
+    if keras.backend.backend() != "tensorflow":
+        raise AvkerasError(
+            f"KERAS_BACKEND={keras.backend.backend()}: a SavedModel holds operations of TensorFlow: write it with "
+            "KERAS_BACKEND=tensorflow, where the trained model loads as well"
+        )
     module = tf.Module()
     # The variables and not the model: it would be saved with its optimizer, and by Keras' own export twice.
     module.weights = [variable.value for variable in model.weights]
 
     @tf.function(autograph=False)
     def predict(**inputs):
-        found = model(inputs, training=False)
-        if isinstance(found, Mapping):
-            return {f"{name}_probabilities": value for name, value in found.items()}
-        return {"probabilities": found}
+        return named_probabilities(model(inputs, training=False))
 
     @tf.function(autograph=False)
     def predict_unmasked(**inputs):

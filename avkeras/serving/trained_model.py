@@ -11,7 +11,7 @@ from avkeras.errors import AvkerasError
 from avkeras.runs.files import read_json, read_rows
 from avkeras.runs.run_folder import CONFIG_FILE, INPUTS_FILE, read_config
 from avkeras.serving.export_tagging import read_description
-from avkeras.serving.signatures import serving_module
+from avkeras.serving.signatures import named_probabilities, serving_module
 
 if TYPE_CHECKING:
     import keras
@@ -28,7 +28,7 @@ class TrainedModel:
     Args:
         folder: of the system, of the detection run, or the SavedModel.
         kind: `tagging`, `detection` or `pretrained`.
-        answer: a TensorFlow function from named inputs to named probabilities.
+        answer: a function from named inputs to named probabilities.
         facts: `classes`, `inputs` (width by name), `embedders` (by input) and perhaps `front_end` (fields of a
             `FrontEnd`); tagging: `threshold`, its `decision`, `frames`; detection: `tuning` (fields of a `Tuning`),
             `lengths` (frames by input).
@@ -164,6 +164,10 @@ def _holding(function: Callable, module: Any) -> Callable:
 
 
 def _answer_of(model: keras.Model) -> Callable:
+    import keras
+
+    if keras.backend.backend() != "tensorflow":
+        return lambda **inputs: named_probabilities(model(inputs, training=False), keras.ops.convert_to_numpy)
     module, signatures = serving_module(model, embedders={})
     return _holding(signatures["serving_default"], module)
 

@@ -68,14 +68,24 @@ def strategy(*, timeout: float = 600.0) -> "tf.distribute.Strategy":
     return tf.distribute.get_strategy()
 
 
-def is_chief(strategy: "tf.distribute.Strategy") -> bool:
+def strategy_of(model: keras.Model) -> "tf.distribute.Strategy | None":
+    """Returns the strategy in whose scope a model was built; None on another backend than TensorFlow.
+
+    Example:
+        >>> strategy_of(keras.Sequential()).num_replicas_in_sync
+        1
+    """
+    return model.distribute_strategy if keras.backend.backend() == "tensorflow" else None
+
+
+def is_chief(strategy: "tf.distribute.Strategy | None") -> bool:
     """Returns whether this process is the one that writes files: the first worker, or the only process.
 
     Example:
         >>> is_chief(strategy())
         True
     """
-    return strategy.extended.should_checkpoint
+    return strategy is None or strategy.extended.should_checkpoint
 
 
 def fit(
@@ -121,7 +131,8 @@ def fit(
         >>> list(fit(model, batches, epochs=1, steps_per_epoch=2).history)
         ['loss']
     """
-    if keras.backend.backend() != "tensorflow" or model.distribute_strategy.num_replicas_in_sync == 1:
+    strategy = strategy_of(model)
+    if strategy is None or strategy.num_replicas_in_sync == 1:
         return model.fit(
             batches,
             epochs=epochs,

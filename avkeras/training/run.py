@@ -15,7 +15,7 @@ from avkeras.layers.standardization import PerBandStandardization
 from avkeras.models.ensemble import ensemble
 from avkeras.models.sequence_model import SequenceModel
 from avkeras.training.callbacks import LastEpochs, MetricsFile, StopWhenWorse, should_stop
-from avkeras.training.distribute import fit, is_chief
+from avkeras.training.distribute import fit, is_chief, strategy_of
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -86,7 +86,7 @@ def resumable_fit(
             epochs=epochs,
             initial_epoch=done,
             steps_per_epoch=steps_per_epoch,
-            callbacks=[*(writers if is_chief(model.distribute_strategy) else ()), *callbacks],
+            callbacks=[*(writers if is_chief(strategy_of(model)) else ()), *callbacks],
             verbose=verbose,
         )
     return last_epochs.files()

@@ -34,13 +34,11 @@ def run_experiment(values: Any) -> None:
         from avkeras.experiments.detection import run_sound_event_detection as run
 
         show = show_detection_report
-    import keras
-
     with progress_bars() as step:
         report = run(values, progress=step, verbose=1 if sys.stdout.isatty() else 2)
     failed = finish_run(values.out)
     show(report)
-    if keras.backend.backend() != "tensorflow":
+    if isinstance(values, AudioTagging) and not _writes_saved_models():
         sys.stderr.write(
             "note: no SavedModel was written, as it holds operations of TensorFlow: "
             f"KERAS_BACKEND=tensorflow avkeras train --resume {values.out}\n"
@@ -80,8 +78,6 @@ def _steps(run: Path) -> Iterator[tuple[str, Callable[[], object]]]:
 
         yield "report.html", partial(write_detection_report, run)
         return
-    import keras
-
     from avkeras.reports.curves import training_curves
     from avkeras.reports.run_facts import RunFacts
     from avkeras.reports.tagging_figures import has_attention_figures, write_attention_figures
@@ -90,7 +86,7 @@ def _steps(run: Path) -> Iterator[tuple[str, Callable[[], object]]]:
 
     facts = RunFacts(run)
     for folder in sorted(file.parent for file in run.glob("*/result.json")):
-        if keras.backend.backend() == "tensorflow" and not (folder / "saved_model").is_dir():
+        if _writes_saved_models() and not (folder / "saved_model").is_dir():
             yield f"{folder.name}/saved_model", partial(export, folder, folder / "saved_model")
         if not (folder / "curves.png").is_file():
             stop = {name: facts.config[name] for name in ("patience", "keep")}
@@ -101,3 +97,9 @@ def _steps(run: Path) -> Iterator[tuple[str, Callable[[], object]]]:
         if not facts.config.get("system") and not has_attention_figures(folder):
             yield f"{folder.name}/attention", partial(write_attention_figures, facts, folder.name)
     yield "report.html", partial(write_tagging_report, run)
+
+
+def _writes_saved_models() -> bool:
+    import keras
+
+    return keras.backend.backend() == "tensorflow"

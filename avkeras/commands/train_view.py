@@ -57,7 +57,7 @@ def show_tagging_report(report: "TaggingReport") -> None:
     console.print(f"To look at in a browser: {out / 'report.html'}")
     console.print(f"Files: values in {out / 'config.json'}, this table in {out / 'results.csv'}, and per system")
     for result in results:
-        files = (name for name in _TAGGING_FILES if name != "attention/" or not report.values.system)
+        files = (name for name in _TAGGING_FILES if (result.folder / name).exists())
         console.print(f"  {result.folder}/: {', '.join(files)}")
     if results:
         best = max(results, key=lambda result: result.f1)

@@ -96,11 +96,12 @@ def train_mean_teacher(
     """
     from avkeras.data.streams import StreamSampler, stream_dataset
     from avkeras.training.callbacks import BestEpoch, LastEpochs
+    from avkeras.training.distribute import scope_of
     from avkeras.training.run import resumable_fit, standardise as set_statistics
 
     def standardise():
         set_statistics(model.student, training.dataset(batch_size=sum(values.batch)))
-        with model.distribute_strategy.scope():
+        with scope_of(model):
             model.compile(model.optimizer)  # the teacher takes the statistics over
 
     def batches(first_step: int):

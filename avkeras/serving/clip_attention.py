@@ -118,7 +118,9 @@ def read_attention(
     dims = {modality: config["dims"][modality] for modality in dict.fromkeys((first, second))}
     windows = [window_inputs(clip, dims, [start], length) for start in starts]
     found = [telling(inputs) for inputs in windows]
-    found = [{name: convert_to_numpy(value)[0].astype("float32") for name, value in outputs.items()} for outputs in found]
+    found = [
+        {name: convert_to_numpy(value)[0].astype("float32") for name, value in outputs.items()} for outputs in found
+    ]
     # The last window may lie over the one before it, which keeps its frames.
     rows = [found[0]["frame_probabilities"]]
     for before, start, outputs in zip(starts, starts[1:], found[1:], strict=False):

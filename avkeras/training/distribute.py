@@ -32,6 +32,7 @@ outside of the scope to predict: Keras' `predict` and `evaluate` of the other wa
 """
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
 import keras
@@ -76,6 +77,18 @@ def strategy_of(model: keras.Model) -> "tf.distribute.Strategy | None":
         1
     """
     return model.distribute_strategy if keras.backend.backend() == "tensorflow" else None
+
+
+def scope_of(model: keras.Model) -> AbstractContextManager:
+    """Returns what variables that a built model still gets are made in: its strategy's scope, if it has a strategy.
+
+    Example:
+        >>> model = keras.Sequential([keras.layers.Dense(1)])
+        >>> with scope_of(model):
+        ...     model.compile("sgd", "mse")
+    """
+    strategy = strategy_of(model)
+    return nullcontext() if strategy is None else strategy.scope()
 
 
 def is_chief(strategy: "tf.distribute.Strategy | None") -> bool:

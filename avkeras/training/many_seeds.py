@@ -68,7 +68,8 @@ def train_seeds(
         A `SeedRun` per seed as it ends; together, these that stop early come first.
 
     Raises:
-        AvkerasError: `together` with a model in float16, whose loss scale belongs to one run.
+        AvkerasError: `together` with a model in float16, whose loss scale belongs to one run; Keras does not run on
+            TensorFlow, whose graphs this shares.
 
     Example:
         >>> import tempfile
@@ -90,6 +91,11 @@ def train_seeds(
         >>> [len(run.losses) for run in train_seeds(build, clips, {"validation": clips}, seeds=(0, 1), **options)]
         [2, 2]
     """
+    if keras.backend.backend() != "tensorflow":
+        raise AvkerasError(
+            f"KERAS_BACKEND={keras.backend.backend()}: many seeds in one program share a graph of TensorFlow: "
+            "set KERAS_BACKEND=tensorflow, or train them one by one (avkeras train --seed)"
+        )
     samplers = {
         seed: BalancedSampler(training.targets, batch_size=batch_size, max_ratio=max_ratio, seed=seed) for seed in seeds
     }

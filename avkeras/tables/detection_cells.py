@@ -10,7 +10,8 @@ from avkeras.data.manifest import read_manifest
 from avkeras.experiments.configs import SoundEventDetection
 from avkeras.experiments.inputs import Features
 from avkeras.runs.results_file import ResultsFile
-from avkeras.tables.paper_tables import METRICS, Cell
+from avkeras.tables.cells import Cell
+from avkeras.tables.paper_tables import METRICS
 
 
 @dataclass(frozen=True)

@@ -15,13 +15,6 @@ if TYPE_CHECKING:
     from avkeras.tables.numbers import Number
     from avkeras.tables.reproduction import Reproduction
 
-# Micro-F1 that the 2019 paper compares with (its table 2 and section 4.1.3); audio only are on all clips.
-PRIOR = (
-    ("fusion of gated convolutional recurrent networks, audio only", 55.6),
-    ("capsule-based gated convolutional network, audio only", 58.6),
-    ("two-stream audiovisual network", 64.2),
-)
-
 
 def write_table(
     report: Reproduction, notes: Mapping[str, str], gains: Mapping[str, FusionGains] | None = None
@@ -53,13 +46,16 @@ def table_lines(report: Reproduction, notes: Mapping[str, str]) -> list[str]:
     lines += [f"Data: {notes['data']} (SHA-256 {notes['data_sha256']}...), preset {report.preset}."]
     lines += [f"Embedders: {notes['embedders']}.", f"Runs: {report.done} of {report.wanted}."]
     lines += [f"Note: {note}." for note in (*table.notes, *report.notes)]
-    known = any(place.published is not None for place in table.places)
-    if known and report.preset == "paper":
+    known, compare = any(place.published is not None for place in table.places), report.preset == "paper"
+    if known and compare:
         lines += [
             "",
             "Mean ± standard deviation over runs [published; difference, with its 95 % interval by Student's t,",
         ]
         lines += ["in which the published mean counts as exact]."]
+    elif table.apart:
+        lines += ["", "Mean ± standard deviation over runs, **on demo data**: it cannot be compared with the published"]
+        lines += ["figures below."]
     elif known:
         lines += ["", "Mean ± standard deviation over runs, **on demo data**. In brackets what the paper published on"]
         lines += ["DCASE 2017's clips with VGGish and VGG16: it cannot be compared with these numbers."]
@@ -73,25 +69,26 @@ def table_lines(report: Reproduction, notes: Mapping[str, str]) -> list[str]:
     lines += ["", f"| | {' | '.join(table.columns)} |", f"|---|{'---|' * len(table.columns)}"]
     numbers = {(number.place.row, number.place.column): number for number in report.numbers}
     for row in table.rows:
-        texts = [_text(numbers.get((row, column)), compare=report.preset == "paper") for column in table.columns]
+        texts = [_text(numbers.get((row, column)), compare=compare, apart=table.apart) for column in table.columns]
         lines.append(f"| {row} | {' | '.join(texts)} |")
     chosen = _chosen(report.numbers)
     if chosen:
         lines += ["", "Chosen by the score on validation:", "", *(f"* {line}" for line in chosen)]
-    if table.system == "tagging":
-        lines += ["", "Published by others, on DCASE 2017's test clips:", ""]
-        lines += [f"* {name}: {value}" for name, value in PRIOR]
+    if table.figures:
+        by = "Published" if table.apart else "Published by others"
+        lines += ["", f"{by}, on DCASE 2017's test clips:", "", *(f"* {line}" for line in table.figures)]
     if report.failed:
         lines += ["", "Not run:", "", *(f"* {cell}: {reason}" for cell, reason in report.failed)]
     return lines
 
 
-def _text(number: Number | None, *, compare: bool) -> str:
+def _text(number: Number | None, *, compare: bool, apart: bool) -> str:
     if number is None:
         return ""
-    published = number.place.published
+    published = None if apart and not compare else number.place.published
     if number.mean is None:
-        return "not run" if published is None else f"not run [{published:.1f}]"
+        text = "not run" if number.place.cells else "not implemented"
+        return text if published is None else f"{text} [{published:.1f}]"
     text = f"{number.mean:.1f}" + ("" if number.deviation is None else f" ± {number.deviation:.1f}")
     if published is None:
         return text

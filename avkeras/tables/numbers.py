@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from avkeras.tables.paper_tables import Cell, PaperTable, Place
+from avkeras.tables.cells import Cell, PaperTable, Place
 
 CONFIDENCE = 0.95
 

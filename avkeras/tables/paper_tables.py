@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import csv
-import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from importlib import resources
+from types import MappingProxyType
 from typing import Any
 
 from avkeras.errors import AvkerasError
 from avkeras.experiments.detection_results import video_of
+from avkeras.tables import prior_systems
+from avkeras.tables.cells import Cell, PaperTable, Place
 
 METRICS = ("CBF1", "SBF1", "EBF1", "PSDS1", "PSDS2")
 PARTS = ("with video", "without video", "with video, video ignored", "video ignored, own tuning")
@@ -41,92 +42,12 @@ _BY_AVAILABILITY = (
     "Thresholds, filters and the audio weight of inference are those of validation, where no video is taken away",
 )
 
-
-@dataclass(frozen=True)
-class Cell:
-    """What is trained with one seed after the other.
-
-    Args:
-        key: names its runs among all runs of a paper, also in `results.jsonl`.
-        values: what it sets of the experiment's values.
-    """
-
-    key: str
-    values: Mapping[str, Any] = field(hash=False)
-
-
-@dataclass(frozen=True)
-class Place:
-    """A number of a table.
-
-    Args:
-        row: title of its row.
-        column: title of its column.
-        cells: whose runs are averaged; several: validation chooses one.
-        metric: name of the score in a run's results, in [0, 1].
-        published: mean in %, or None where the paper's number is not known.
-    """
-
-    row: str
-    column: str
-    cells: tuple[Cell, ...]
-    metric: str
-    published: float | None = None
-
-
-@dataclass(frozen=True)
-class PaperTable:
-    """A table of a paper.
-
-    Args:
-        name: such as `2019-table1`.
-        title: what it shows.
-        system: `tagging` (2019) or `detection` (2022).
-        runs: per cell, in the paper.
-        places: its numbers, row by row.
-        notes: what a reader of the numbers must know.
-    """
-
-    name: str
-    title: str
-    system: str
-    runs: int
-    places: tuple[Place, ...]
-    notes: tuple[str, ...] = ()
-
-    @property
-    def rows(self) -> tuple[str, ...]:
-        """Titles of the rows."""
-        return tuple(dict.fromkeys(place.row for place in self.places))
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """Titles of the columns."""
-        return tuple(dict.fromkeys(place.column for place in self.places))
-
-    def of_rows(self, numbers: Sequence[int]) -> PaperTable:
-        """Returns the table with some of its rows only, by number from 1; none: all.
-
-        Raises:
-            AvkerasError: there is no such row.
-        """
-        if not numbers:
-            return self
-        for number in numbers:
-            if not 1 <= number <= len(self.rows):
-                raise AvkerasError(f"rows {number}: {self.name} has rows 1 to {len(self.rows)}")
-        kept = {self.rows[number - 1] for number in numbers}
-        places = tuple(place for place in self.places if place.row in kept)
-        return dataclasses.replace(self, places=places)
-
-    @property
-    def cells(self) -> tuple[Cell, ...]:
-        """All that has to be trained, each cell once."""
-        return tuple({cell.key: cell for place in self.places for cell in place.cells}.values())
-
-
 FUSION = "fusion"  # in no paper
-TABLES = ("2019-table1", "2022-table5", "2022-table6", "2022-table7", "2022-table8", FUSION)
+TABLES = (
+    *("2019-table1", "2019-table2", "2019-table3"),
+    *("2022-table5", "2022-table6", "2022-table7", "2022-table8"),
+    FUSION,
+)
 
 
 def paper_table(
@@ -134,13 +55,15 @@ def paper_table(
     *,
     visual: Sequence[str] = ("openl3", "tce", "vgg16"),
     weights: Sequence[float] = (0.25, 0.5, 0.75, 0.875),
+    systems: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
 ) -> PaperTable:
-    """Returns a table of the papers (2019, table 1; 2022, tables 5 to 8), or `fusion`, which the 2022 paper has not.
+    """Returns a table of the papers (2019, tables 1 to 3; 2022, tables 5 to 8), or `fusion`, which they have not.
 
     Args:
         name: one of `TABLES`.
         visual: the embedders that the 2022 tables compare; table 8 combines the first two, `fusion` takes the first.
         weights: of the audio encoder in training, from which validation chooses in tables 5, 7 and 8.
+        systems: what 2019's table 2 changes of the published systems' values, by name.
 
     Raises:
         AvkerasError: no table has this name, or table 8 is asked for with one embedder.
@@ -153,7 +76,15 @@ def paper_table(
         69.7
     """
     makers = {
-        "2019-table1": lambda: PaperTable(name, "Micro-F1 of audiovisual transformers", "tagging", 25, _table1()),
+        "2019-table1": lambda: PaperTable(
+            name, "Micro-F1 of audiovisual transformers", "tagging", 25, _table1(), figures=prior_systems.CITED_LINES
+        ),
+        "2019-table2": lambda: _prior(
+            name, "Micro-F1 of audio classification", prior_systems.table_2(_table1(), systems), prior_systems.NOTES_2
+        ),
+        "2019-table3": lambda: _prior(
+            name, "Micro-F1 of audiovisual classification", prior_systems.table_3(_table1()), prior_systems.NOTES_3
+        ),
         "2022-table5": lambda: _detection(name, "Uni- and bi-encoder models", _table5(visual, weights)),
         "2022-table6": lambda: _detection(name, "Bi-encoder models, random weights in training", _table6(visual)),
         "2022-table7": lambda: _detection(
@@ -190,6 +121,11 @@ def _table1() -> tuple[Place, ...]:
     order = {title: number for number, title in enumerate(dict.fromkeys(place.row for place in places))}
     columns = [f"{way}, {name.replace('_', ' ')}" for way in _AGGREGATIONS for name in _ATTENTIONS]
     return tuple(sorted(places, key=lambda place: (order[place.row], columns.index(place.column))))
+
+
+def _prior(name: str, title: str, places: tuple[Place, ...], notes: tuple[str, ...]) -> PaperTable:
+    figures = prior_systems.published_figures(places)
+    return PaperTable(name, title, "tagging", 25, places, notes, figures=figures, apart=True)
 
 
 def _detection(

@@ -4,7 +4,7 @@ import dataclasses
 import hashlib
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +14,20 @@ from avkeras.datasets.demo_data import demo_manifest
 from avkeras.errors import AvkerasError
 from avkeras.experiments.configs import EXPERIMENTS
 from avkeras.experiments.detection_inputs import detection_features
+from avkeras.experiments.inputs import Features
 from avkeras.experiments.tagging import tagging_features
-from avkeras.features.write_clips import write_extraction
+from avkeras.features.write_clips import Summary, write_extraction
 from avkeras.runs.results_file import ResultsFile
 from avkeras.runs.run_folder import pin_values
+from avkeras.tables.cells import Cell, PaperTable
 from avkeras.tables.files import write_table
 from avkeras.tables.fusion_curve import fusion_gains
 from avkeras.tables.numbers import table_numbers
 from avkeras.tables.paper_tables import FUSION, paper_table
+from avkeras.tables.prior_systems import DEMO
 from avkeras.tables.reproduction import Reproduction
 from avkeras.tables.run_tasks import run_tasks
+from avkeras.tables.tagging_cells import cell_values
 
 RESULTS_FILE = "results.jsonl"
 DEMO_RUNS = {FUSION: 3}  # else 2
@@ -131,33 +135,36 @@ def reproduce(
         values = dataclasses.replace(values, visual=tuple(values.visual)[:1])
     if system == "tagging" and len(values.embedders) != 2:
         raise AvkerasError(f"embedders: {name} takes one of sound and one of pictures, not {len(values.embedders)}")
-    grid = {} if system == "tagging" else {"visual": values.visual, "weights": values.weights}
+    if system == "tagging":
+        grid = {"systems": DEMO if preset == "demo" else {}}
+    else:
+        grid = {"visual": values.visual, "weights": values.weights}
     table = paper_table(name, **grid).of_rows(rows)
     values.out = Path(out or f"runs/reproduce-{name.partition('-')[0]}")
     manifest = _manifest(values, data, system, step)
     values.data = manifest.path
     pin_values(values, values.out, free=("workers", "out"))  # the mean of runs with other values would say nothing
 
-    if system == "tagging":
-        features = tagging_features(values, manifest, progress=step("embeddings"))
-    else:
-        features = detection_features(values, manifest, progress=step("features"))
-    write_extraction(values.out / "extraction.csv", features.summary)
+    features = _features(table, values, manifest, step)
+    summary = _summary(features.values())
+    write_extraction(values.out / "extraction.csv", summary)
     results = ResultsFile(values.out / RESULTS_FILE)
     report = Reproduction(table, values.out, preset)
-    if errors := features.summary.errors:
-        report.notes.append(f"{len(errors)} clips failed and are left out, see extraction.csv")
-    report.notes += [f"{name} is a stand-in, not a pretrained network" for name in features.stand_ins]
+    if failed := {clip for clip, _ in summary.errors}:
+        report.notes.append(f"{len(failed)} clips failed and are left out, see extraction.csv")
+    stand_ins = dict.fromkeys(name for one in features.values() for name in one.stand_ins)
+    report.notes += [f"{name} is a stand-in, not a pretrained network" for name in stand_ins]
     seeds = range(runs or (DEMO_RUNS.get(name, 2) if preset == "demo" else table.runs))
     before = results.runs()
     missing = {cell: [seed for seed in seeds if (cell.key, seed) not in before] for cell in table.cells}
     report.wanted = len(table.cells) * len(seeds)
     report.found = report.wanted - sum(map(len, missing.values()))
+    embeds = not all("system" in cell.values for cell in table.cells)
     notes = {
         "preset": preset,
         "data": manifest.path.name,
         "data_sha256": _digest(manifest),
-        "embedders": ", ".join(values.embedders if system == "tagging" else values.visual),
+        "embedders": ", ".join(values.embedders if system == "tagging" else values.visual) if embeds else "none",
         "avkeras": avkeras.__version__,
     }
     report.failed = run_tasks(
@@ -194,6 +201,29 @@ def table_values(system: str, preset: str) -> Any:
         4
     """
     return EXPERIMENTS[system if system in EXPERIMENTS else "detection"](**_CHANGES[system, preset])
+
+
+def _features(table: PaperTable, values: Any, manifest: Manifest, step) -> dict[Cell, Features]:
+    """Returns the features by cell; cells of the papers' own models share them, a published system has its own."""
+    if table.system == "detection":
+        return dict.fromkeys(table.cells, detection_features(values, manifest, progress=step("features")))
+    found: dict[str | None, Features] = {}
+    for cell in table.cells:
+        name = cell.values.get("system")
+        if name is None and name not in found:
+            found[name] = tagging_features(values, manifest, progress=step("embeddings"))
+        elif name not in found:
+            found[name] = tagging_features(cell_values(values, cell), manifest, progress=step(f"levels for {name}"))
+    return {cell: found[cell.values.get("system")] for cell in table.cells}
+
+
+def _summary(features: Iterable[Features]) -> Summary:
+    """Returns what all extractions noted, each line once."""
+    notes, errors = {}, {}
+    for one in features:
+        notes |= dict.fromkeys(one.summary.notes)
+        errors |= dict.fromkeys(one.summary.errors)
+    return Summary(notes=list(notes), errors=list(errors))
 
 
 def _manifest(values: Any, data: Path | None, system: str, step) -> Manifest:

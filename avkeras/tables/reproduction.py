@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from avkeras.tables.cells import PaperTable
 from avkeras.tables.numbers import Number
-from avkeras.tables.paper_tables import PaperTable
 
 
 @dataclass

@@ -12,8 +12,8 @@ from avkeras.errors import AvkerasError
 from avkeras.experiments.configs import AudioTagging
 from avkeras.experiments.inputs import Features
 from avkeras.runs.results_file import ResultsFile
+from avkeras.tables.cells import Cell
 from avkeras.tables.detection_cells import DetectionTask, run_detection_task
-from avkeras.tables.paper_tables import Cell
 from avkeras.tables.tagging_cells import TaggingTask, run_tagging_task
 
 MEMORY = 3 * 2**30  # bytes that one process may come to use; TensorFlow alone takes 0.5 GB
@@ -24,7 +24,7 @@ def run_tasks(
     missing: Mapping[Cell, Sequence[int]],
     values: Any,
     *,
-    features: Features,
+    features: Mapping[Cell, Features],
     results: ResultsFile,
     notes: Mapping[str, str],
     jobs: int | None = None,
@@ -40,7 +40,7 @@ def run_tasks(
     Args:
         missing: seeds by cell.
         values: of the experiment.
-        features: of the clips, for all cells.
+        features: of the clips, by cell.
         results: where the lines go.
         notes: for each line.
         jobs: processes; None: as many as cores, or GPUs, and memory allow.
@@ -116,10 +116,10 @@ def _calls(missing, values, features, results, notes, *, jobs, together):
             if isinstance(values, AudioTagging):
                 yield (
                     run_tagging_task,
-                    TaggingTask(cell, some, values, features, results.path, together, notes),
+                    TaggingTask(cell, some, values, features[cell], results.path, together, notes),
                 )
             else:
-                yield run_detection_task, DetectionTask(cell, some, values, features, results.path, notes)
+                yield run_detection_task, DetectionTask(cell, some, values, features[cell], results.path, notes)
 
 
 def _reason(error: Exception) -> str:

@@ -1,4 +1,4 @@
-"""Runs of a cell of the 2019 paper's table 1: each the experiment of its own, and a line of results."""
+"""Runs of a cell of the 2019 paper's tables: each the experiment of its own, and a line of results."""
 
 import dataclasses
 import shutil
@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from avkeras.data.manifest import Manifest, read_manifest
-from avkeras.experiments.configs import AudioTagging
+from avkeras.experiments.configs import AudioTagging, system_values
 from avkeras.experiments.inputs import Features
 from avkeras.runs.files import file_name
 from avkeras.runs.results_file import ResultsFile
-from avkeras.tables.paper_tables import Cell
+from avkeras.tables.cells import Cell
+
+_SHARED = ("data", "records", "out", "precision", "demo_clips", "workers")  # with all cells of a table
 
 
 @dataclass(frozen=True)
@@ -21,10 +23,10 @@ class TaggingTask:
     """What one process does: runs of one cell.
 
     Args:
-        cell: of table 1.
+        cell: of the tables.
         seeds: one run each.
         values: of the experiment; `data` is set, `out` is the folder of all runs' folders.
-        features: of the clips, of both modalities.
+        features: of the clips: of both modalities, or what the cell's published system takes.
         results: file that the runs are added to.
         together: all runs in one program, see `avkeras.training.many_seeds`; None: if that is measured to be faster.
         notes: what each line tells besides: embedders, data, versions.
@@ -43,11 +45,31 @@ class TaggingTask:
         return dataclasses.replace(self, seeds=[seed for seed in self.seeds if (self.cell.key, seed) not in done])
 
 
+def cell_values(values: AudioTagging, cell: Cell) -> AudioTagging:
+    """Returns the values of a cell's experiment; those of a published system are its own, on the table's clips.
+
+    Args:
+        values: of the table's experiment.
+        cell: of the table.
+
+    Example:
+        >>> gccaps = Cell("system gccaps", {"system": "gccaps", "epochs": 2})
+        >>> values = cell_values(AudioTagging(data=Path("manifest.tsv"), epochs=3), gccaps)
+        >>> values.data.name, values.epochs, values.decision
+        ('manifest.tsv', 2, 'capsule')
+    """
+    changes = dict(cell.values)
+    system = changes.pop("system", None)
+    if system is None:
+        return dataclasses.replace(values, **changes)
+    return system_values(system, **{name: getattr(values, name) for name in _SHARED}, **changes)
+
+
 def run_tagging_task(task: TaggingTask) -> None:
-    """Trains and scores the runs of a task, and adds each one's line as soon as it is known (2019, table 1)."""
-    values = dataclasses.replace(task.values, **task.cell.values)
+    """Trains and scores the runs of a task, and adds each one's line as soon as it is known (2019, tables 1 to 3)."""
+    values = cell_values(task.values, task.cell)
     manifest = read_manifest(values.data)
-    if task.together is False or len(task.seeds) < 2 or not _run_together(task, values, manifest):
+    if values.system or task.together is False or len(task.seeds) < 2 or not _run_together(task, values, manifest):
         _run_apart(task, values, manifest)
 
 
@@ -127,5 +149,6 @@ def _add(task: TaggingTask, seed: int, scores: dict[str, Any], epochs: int, star
             "seconds": round(time.monotonic() - start, 2),
             **task.cell.values,
             **task.notes,
+            **({"embedders": "none"} if "system" in task.cell.values else {}),
         }
     )

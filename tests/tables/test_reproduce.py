@@ -43,10 +43,11 @@ SCRIPT = textwrap.dedent(
             cells.get(key) or Cell(key, values_of_none): [seed for seed in seeds if (key, seed) not in done]
             for key, seeds in wanted.items()
         }
+        features = Features({name: root / name for name in ("audio", "video")}, {}, Summary())
         failed = run_tasks(
             {cell: seeds for cell, seeds in missing.items() if seeds},
             values,
-            features=Features({name: root / name for name in ("audio", "video")}, {}, Summary()),
+            features=dict.fromkeys(missing, features),
             results=results,
             notes={"preset": "test"},
             jobs=jobs,
@@ -156,10 +157,11 @@ def test_on_a_cluster(root, monkeypatch):
     try:
         cluster.add_node(num_cpus=1)
         cluster.wait_for_nodes()
+        features = Features({name: root / name for name in ("audio", "video")}, {}, Summary())
         failed = run_tasks(
             {cells[AUDIO]: [0, 1], cells[VIDEO]: [0]},
             values,
-            features=Features({name: root / name for name in ("audio", "video")}, {}, Summary()),
+            features=dict.fromkeys(cells.values(), features),
             results=results,
             notes={},
             cluster=cluster.address,

@@ -1,0 +1,97 @@
+"""What a table is made of: its numbers, and the cells that are trained for them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from avkeras.errors import AvkerasError
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What is trained with one seed after the other.
+
+    Args:
+        key: names its runs among all runs of a paper, also in `results.jsonl`.
+        values: what it sets of the experiment's values.
+    """
+
+    key: str
+    values: Mapping[str, Any] = field(hash=False)
+
+
+@dataclass(frozen=True)
+class Place:
+    """A number of a table.
+
+    Args:
+        row: title of its row.
+        column: title of its column.
+        cells: whose runs are averaged; several: validation chooses one; none: avkeras cannot run it.
+        metric: name of the score in a run's results, in [0, 1].
+        published: mean in %, or None where the paper's number is not known.
+    """
+
+    row: str
+    column: str
+    cells: tuple[Cell, ...]
+    metric: str
+    published: float | None = None
+
+
+@dataclass(frozen=True)
+class PaperTable:
+    """A table of a paper.
+
+    Args:
+        name: such as `2019-table1`.
+        title: what it shows.
+        system: `tagging` (2019) or `detection` (2022).
+        runs: per cell, in the paper.
+        places: its numbers, row by row.
+        notes: what a reader of the numbers must know.
+        figures: what others published, in lines below the table.
+        apart: demo numbers stand without the published ones, which are among `figures`.
+    """
+
+    name: str
+    title: str
+    system: str
+    runs: int
+    places: tuple[Place, ...]
+    notes: tuple[str, ...] = ()
+    figures: tuple[str, ...] = ()
+    apart: bool = False
+
+    @property
+    def rows(self) -> tuple[str, ...]:
+        """Titles of the rows."""
+        return tuple(dict.fromkeys(place.row for place in self.places))
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Titles of the columns."""
+        return tuple(dict.fromkeys(place.column for place in self.places))
+
+    def of_rows(self, numbers: Sequence[int]) -> PaperTable:
+        """Returns the table with some of its rows only, by number from 1; none: all.
+
+        Raises:
+            AvkerasError: there is no such row.
+        """
+        if not numbers:
+            return self
+        for number in numbers:
+            if not 1 <= number <= len(self.rows):
+                raise AvkerasError(f"rows {number}: {self.name} has rows 1 to {len(self.rows)}")
+        kept = {self.rows[number - 1] for number in numbers}
+        places = tuple(place for place in self.places if place.row in kept)
+        return dataclasses.replace(self, places=places)
+
+    @property
+    def cells(self) -> tuple[Cell, ...]:
+        """All that has to be trained, each cell once."""
+        return tuple({cell.key: cell for place in self.places for cell in place.cells}.values())

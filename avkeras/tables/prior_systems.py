@@ -1,0 +1,90 @@
+"""Tables 2 and 3 of the 2019 paper: the systems that it compares with as rows that run, where avkeras has them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from avkeras.systems.registry import NAMES, find_system
+from avkeras.tables.cells import Cell, Place
+
+MICRO_F1 = "micro-F1"
+# Rows of table 1 with the best published numbers of audio only, on all clips, and of both modalities.
+_BEST_AUDIO, _BEST = "audio, audio, no positions, all clips", "video, audio, positions on video"
+_BEST_COLUMN = "mean, sigmoid"
+# Micro-F1 that the 2019 paper compares with (its tables 2 and 3); audio only are on all clips.
+_CITED = (
+    ("fusion of gated convolutional recurrent networks, audio only", 55.6),
+    ("capsule-based gated convolutional network, audio only", 58.6),
+    ("two-stream audiovisual network", 64.2),
+)
+CITED_LINES = tuple(f"{title}: {value}" for title, value in _CITED)
+_TWO_STREAM, _TWO_STREAM_F1 = _CITED[2]
+# Their published figure is of a fusion of such networks, or of the better of two.
+_OF_OTHERS = ("gated_crnn", "cnn_transformer", "cnn_gru")
+NOTES_2 = (
+    "All hear only, and are trained and scored on all clips, with and without video",
+    "The systems take spectrograms of their own and no embeddings; each decides by its own rule, see `avkeras systems`",
+    "gated_crnn is one network: the published figure is of a fusion of several. That of Kong et al. is of the better "
+    "one of cnn_transformer and cnn_gru, which is not told. Neither is compared with",
+)
+NOTES_3 = (
+    f"The {_TWO_STREAM} is not implemented: only an outline of it is known",
+    "Trained and scored on the clips with video",
+)
+_SHORT = {"epochs": 4, "steps_per_epoch": 30, "batch_size": 16, "learning_rate": 0.003}
+# What the demo preset changes of the systems' published values.
+DEMO: Mapping[str, Mapping[str, Any]] = {
+    "gated_crnn": _SHORT | {"keep": 2, "options": ("filters=8", "last_filters=32", "units=16", "momentum=0.8")},
+    "gccaps": _SHORT
+    | {"keep": 2, "options": ("filters=8", "capsules=4", "dropout=0.0", "capsule_dropout=0.0", "momentum=0.8")},
+    "cnn_transformer": _SHORT | {"options": ("filters=4", "momentum=0.8")},
+    "cnn_gru": _SHORT | {"options": ("filters=4", "momentum=0.8")},
+}
+
+
+def table_2(transformers: Iterable[Place], systems: Mapping[str, Mapping[str, Any]]) -> tuple[Place, ...]:
+    """Returns the numbers of table 2 (2019, section 4.1.3), and of systems that were published later.
+
+    Args:
+        transformers: of table 1.
+        systems: what is changed of the systems' published values, by name.
+    """
+    places = []
+    for name in NAMES["tagging"]:
+        system = find_system(name)
+        cell = Cell(f"system {name}", {"system": name, **systems.get(name, {})})
+        published = None if name in _OF_OTHERS else system.published[0].value
+        places.append(Place(f"{name}: {system.title}", MICRO_F1, (cell,), "micro_f1", published))
+    return (*places, _transformer(transformers, _BEST_AUDIO))
+
+
+def table_3(transformers: Iterable[Place]) -> tuple[Place, ...]:
+    """Returns the numbers of table 3 (2019, section 4.1.4).
+
+    Args:
+        transformers: of table 1.
+    """
+    return (_transformer(transformers, _BEST), Place(_TWO_STREAM, MICRO_F1, (), "micro_f1", _TWO_STREAM_F1))
+
+
+def published_figures(places: Iterable[Place]) -> tuple[str, ...]:
+    """Returns what was published of the rows of table 2 or 3, each with its source.
+
+    Args:
+        places: of the table.
+    """
+    lines = []
+    for place in places:
+        name = place.row.partition(":")[0]
+        if name in NAMES["tagging"]:
+            lines += [f"{name}: {one.value} ({one.source})" for one in find_system(name).published]
+        else:
+            where = "table 1" if place.cells else "table 3"
+            lines.append(f"{place.row}: {place.published} (2019, {where})")
+    return tuple(lines)
+
+
+def _transformer(transformers: Iterable[Place], row: str) -> Place:
+    place = next(place for place in transformers if (place.row, place.column) == (row, _BEST_COLUMN))
+    return Place(f"transformer: {row}; {_BEST_COLUMN}", MICRO_F1, place.cells, place.metric, place.published)

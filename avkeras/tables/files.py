@@ -35,7 +35,8 @@ def write_table(
         lines += gain_lines(metric, found)
         curves.append(write_curve(metric, found, report.out / f"{report.table.name}-{metric}.png"))
     write_text(markdown, "\n".join(lines) + "\n")
-    write_rows(rows, [_row(number) for number in report.numbers])
+    compare = report.preset == "paper" or not report.table.apart
+    write_rows(rows, [_row(number, compare=compare) for number in report.numbers])
     return [markdown, rows, *filter(None, curves)]
 
 
@@ -111,8 +112,8 @@ def _chosen(numbers: Sequence[Number]) -> list[str]:
     )
 
 
-def _row(number: Number) -> dict:
-    low, high = number.interval or (None, None)
+def _row(number: Number, *, compare: bool) -> dict:
+    low, high = (number.interval if compare else None) or (None, None)
     return {
         "row": number.place.row,
         "column": number.place.column,
@@ -120,8 +121,8 @@ def _row(number: Number) -> dict:
         "runs": number.runs,
         "mean": number.mean,
         "deviation": number.deviation,
-        "published": number.place.published,
-        "difference": number.difference,
+        "published": number.place.published if compare else None,
+        "difference": number.difference if compare else None,
         "low": low,
         "high": high,
     }

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from avkeras.reports.availability_curve import availability_curve
-from avkeras.tables.numbers import gains
 from avkeras.tables.cells import PaperTable
+from avkeras.tables.numbers import gains
 from avkeras.tables.paper_tables import AVAILABILITY, BASELINE, FUSION_METRICS
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ _TWO_STREAM, _TWO_STREAM_F1 = _CITED[2]
 # Their published figure is of a fusion of such networks, or of the better of two.
 _OF_OTHERS = ("gated_crnn", "cnn_transformer", "cnn_gru")
 NOTES_2 = (
-    "All hear only, and are trained and scored on all clips, with and without video",
+    "All take sound only, and are trained and scored on all clips, with and without video",
     "The systems take spectrograms of their own and no embeddings; each decides by its own rule, see `avkeras systems`",
     "gated_crnn is one network: the published figure is of a fusion of several. That of Kong et al. is of the better "
     "one of cnn_transformer and cnn_gru, which is not told. Neither is compared with",

@@ -9,10 +9,23 @@ import pytest
 from scipy.stats import ttest_1samp
 
 from avkeras.errors import AvkerasError
-from avkeras.experiments.configs import AudioTagging, SoundEventDetection, wanted_systems
+from avkeras.experiments.configs import (
+    AudioTagging,
+    SoundEventDetection,
+    check_system,
+    system_values,
+    wanted_systems,
+)
+from avkeras.systems.registry import NAMES
+from avkeras.tables.files import write_table
 from avkeras.tables.fusion_curve import OVER_AUDIO, OVER_ITSELF, fusion_gains, gain_lines, write_curve
 from avkeras.tables.numbers import table_numbers
 from avkeras.tables.paper_tables import FUSION, METRICS, TABLES, paper_table
+from avkeras.tables.prior_systems import DEMO
+from avkeras.tables.reproduction import Reproduction
+from avkeras.tables.tagging_cells import cell_values
+
+OF_DETECTION = [name for name in TABLES if not name.startswith("2019")]
 
 
 def test_table_1_is_the_published_one():
@@ -34,15 +47,60 @@ def test_every_cell_sets_values_of_its_experiment():
     for cell in paper_table("2019-table1").cells:
         assert len(wanted_systems(AudioTagging(**cell.values))) == 1
     fields = {field.name for field in dataclasses.fields(SoundEventDetection)}
-    for name in TABLES[1:]:
+    for name in OF_DETECTION:
         table = paper_table(name)
         assert table.columns == (METRICS if name != FUSION else tuple(place.column for place in table.places[:10]))
         assert all(set(cell.values) <= fields for cell in table.cells)
         assert all(place.published is None for place in table.places)
 
 
+@pytest.mark.parametrize(("name", "best"), [("2019-table2", 59.5), ("2019-table3", 70.1)])
+def test_tables_2_and_3_have_the_published_systems_and_the_best_transformer_of_table_1(name, best):
+    table, first = paper_table(name, systems=DEMO), paper_table("2019-table1")
+    task = "tagging" if name == "2019-table2" else None
+    assert len(table.rows) == len(NAMES.get(task, ["two-stream"])) + 1
+    (transformer,) = table.places[-1 if task else 0].cells
+    assert transformer in first.cells  # trained once for both
+    assert next(place.published for place in first.places if place.cells == (transformer,)) == best
+    for cell in table.cells:
+        check_system(cell_values(AudioTagging(data="my.tsv", epochs=3), cell))
+    assert len({cell.key for cell in table.cells}) == len(table.cells)
+
+
+def test_a_cell_of_a_system_has_its_published_values_and_the_data_of_the_table():
+    paper, demo = (paper_table("2019-table2", systems=changes) for changes in ({}, DEMO))
+    table = AudioTagging(data="my.tsv", records="here", precision="mixed_float16", epochs=3, dim=7)
+    values = {cell.values["system"]: cell_values(table, cell) for cell in paper.cells if "system" in cell.values}
+    assert list(values) == list(NAMES["tagging"])
+    for name, found in values.items():
+        wanted = system_values(name, data="my.tsv", records="here", precision="mixed_float16", out=table.out)
+        assert found == wanted
+    assert cell_values(table, demo.cells[0]).epochs == DEMO[demo.cells[0].values["system"]]["epochs"]
+    assert cell_values(table, paper.cells[-1]).dim == 7  # the papers' own model has the table's values
+
+
+def test_demo_numbers_of_table_2_never_stand_beside_published_ones(tmp_path):
+    table = paper_table("2019-table2", systems=DEMO)
+    runs = {(cell.key, seed): {"micro_f1": 0.31 + 0.02 * seed} for cell in table.cells for seed in (0, 1)}
+    notes = {"data": "my.tsv", "data_sha256": "0", "embedders": "none"}
+    found = {}
+    for preset in ("demo", "paper"):
+        report = Reproduction(table, tmp_path, preset, numbers=table_numbers(table, runs))
+        markdown, rows = write_table(report, notes)
+        found[preset] = [line for line in markdown.read_text().splitlines() if line.startswith("|")][2:]
+        with open(rows, newline="") as file:
+            published = [row["published"] for row in csv.DictReader(file) if row["published"]]
+        assert published == ([] if preset == "demo" else ["58.6", "59.5"])
+        text = markdown.read_text()
+        assert "* gccaps: 58.6 (abstract of the paper)" in text.splitlines()
+        assert ("cannot be compared" in text) == (preset == "demo")
+    assert all(line.endswith("| 32.0 ± 1.4 |") for line in found["demo"])
+    gccaps = next(line for line in found["paper"] if "gccaps" in line)
+    assert gccaps.endswith("| 32.0 ± 1.4 [58.6; -26.6, -39.3 to -13.9] |")
+
+
 def test_tables_of_2022_share_what_they_train():
-    cells = {name: {cell.key for cell in paper_table(name).cells} for name in TABLES[1:]}
+    cells = {name: {cell.key for cell in paper_table(name).cells} for name in OF_DETECTION}
     assert len(cells["2022-table5"]) == 2 * (1 + 3 * 4)
     assert cells["2022-table7"] == cells["2022-table5"]
     assert not cells["2022-table6"] & cells["2022-table5"]

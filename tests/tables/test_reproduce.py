@@ -23,7 +23,8 @@ SCRIPT = textwrap.dedent(
     import json
     import sys
     from pathlib import Path
-    from avkeras.tables.paper_tables import Cell, paper_table
+    from avkeras.tables.cells import Cell
+    from avkeras.tables.paper_tables import paper_table
     from avkeras.experiments.inputs import Features
     from avkeras.features.write_clips import Summary
     from avkeras.tables.reproduce import table_values
@@ -197,3 +198,23 @@ def test_ways_of_fusion_are_trained_compared_and_drawn(tmp_path, monkeypatch, em
     again = reproduce.reproduce("fusion", out=tmp_path / "runs" / "fusion", rows=[1, 8], runs=2)
     assert again.found == 4
     assert again.files[0].read_text() == markdown.read_text()
+
+
+@pytest.mark.slow
+def test_published_systems_and_transformers_share_a_table(tmp_path, monkeypatch, embedder_cache, embedders):
+    from avkeras.tables import reproduce
+
+    tiny = {"epochs": 1, "steps_per_epoch": 2, "batch_size": 4}
+    demo = reproduce._CHANGES["tagging", "demo"] | tiny | {"dim": 8, "demo_clips": (8, 6, 6)}
+    demo |= {"embedders": ("vggish_stand_in", str(embedder_cache / "mean_colour"))}
+    monkeypatch.setitem(reproduce._CHANGES, ("tagging", "demo"), demo)
+    monkeypatch.setattr(reproduce, "DEMO", {"gccaps": {**tiny, "keep": 1, "options": ("filters=2", "capsules=2")}})
+    out = tmp_path / "runs" / "reproduce-2019"
+    report = reproduce.reproduce("2019-table2", out=out, rows=[2, 5], runs=2)
+    assert not report.failed
+    lines = ResultsFile(out / "results.jsonl").runs()
+    assert {run["test_clips"] for run in lines.values()} == {6}  # all of them, also those without video
+    assert {run["embedders"] for (cell, _), run in lines.items() if cell == "system gccaps"} == {"none"}
+    assert [number.runs for number in report.numbers] == [2, 2]
+    assert not (out / "runs").exists()
+    assert reproduce.reproduce("2019-table2", out=out, rows=[2, 5], runs=2).found == 4

@@ -107,6 +107,9 @@ PRESETS = {
         modality_dropout=0.0,
         absent_token=False,
         availability=(),
+        # Reference 15, without gain in the paper's trials: a decoder per encoder, encoders that share their blocks
+        late_fusion="none",
+        tied_encoders=False,
         # 3.1.3 Class-wise thresholds and median filters
         decision="median",
         # 3.1.5 The student of the last epoch

@@ -47,7 +47,7 @@ def test_every_row_says_what_the_paper_says_what_is_done_why_and_how_to_change_i
         "--max_ratio --complete_only --patience --keep --positions",
         "--momentum --kernel_size --frontend_kernel_size --pooling --filters --class_token --final_norm",
         "--training_weight --random_low --mixup_rate --mixup_scope --mixup_concentration --staircase",
-        "--gate --modality_dropout --absent_token",
+        "--gate --modality_dropout --absent_token --late_fusion --tied_encoders",
     ],
 )
 def test_the_choices_that_are_values_are_on_the_page(option):

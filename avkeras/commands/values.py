@@ -36,6 +36,10 @@ _WORDS = {
         "metavar": "SHARE",
         "help": "from 0 to 1, of the test clips with video to which theirs is left, each scored in a row of its own",
     },
+    "late_fusion": {
+        "choices": ("none", "logits", "probabilities"),
+        "help": "what of a decoder per encoder is weighed; none: one decoder attends to all encoders",
+    },
     "block": {"choices": ("transformer", "conformer"), "help": "of encoders and decoder"},
     "class_token": {"choices": ("first", "last"), "help": "its place in the decoder's sequence"},
     "mixup_scope": {"choices": ("batch", "clip"), "help": "what is mixed or not, at a ratio of its own"},

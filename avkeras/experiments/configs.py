@@ -17,7 +17,8 @@ _OF_THE_PAPERS = {
     ),
     "detection": (
         *("visual", "encoders", "visual_frames", "block", "training_weight", "random_low", "weights"),
-        *("gate", "modality_dropout", "absent_token", "availability", "key_dim", "hidden_dim"),
+        *("gate", "modality_dropout", "absent_token", "late_fusion", "tied_encoders", "availability"),
+        *("key_dim", "hidden_dim"),
         *("kernel_size", "class_token", "final_norm", "filters", "pooling", "frontend_kernel_size", "momentum"),
         *("blocks", "dim", "num_heads", "dropout", "decay_steps", "decay_rate", "staircase"),
     ),
@@ -128,6 +129,8 @@ class SoundEventDetection(ExperimentValues):
         gate: weights depend on the encoder states too (section 4), see `avkeras.layers.StreamWeights`.
         modality_dropout: share of the clips that lack an input beside audio in training though they have it.
         absent_token: a learnt vector stands in for the encoder states of an absent input.
+        late_fusion: `logits` or `probabilities` of a decoder per encoder are weighed; `none`: there is one decoder.
+        tied_encoders: the encoders share their blocks.
         availability: shares, from 0 to 1, of the test clips with video to which theirs is left, in rows of their own.
         key_dim: width of one head.
         hidden_dim: width of the feed-forwards' first map.
@@ -167,6 +170,8 @@ class SoundEventDetection(ExperimentValues):
     gate: bool = False
     modality_dropout: float = 0.0
     absent_token: bool = False
+    late_fusion: str = "none"
+    tied_encoders: bool = False
     availability: Sequence[float] = ()
     key_dim: int = 128
     hidden_dim: int = 512

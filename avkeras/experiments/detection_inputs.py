@@ -63,6 +63,7 @@ def check_values(values: SoundEventDetection, manifest: Manifest) -> tuple[str, 
     check_system(values)
     check_postprocessing(values.postprocessing)
     words = {"class_token": ("first", "last"), "mixup_scope": ("batch", "clip"), "select": ("last", "best")}
+    words["late_fusion"] = ("none", "logits", "probabilities")
     for name, known in (words | {"decision": DECISIONS}).items():
         if getattr(values, name) not in known:
             raise AvkerasError(f"{name}: '{getattr(values, name)}' is none of {', '.join(known)}")

@@ -50,6 +50,8 @@ def build_mean_teacher(
         gate=values.gate,
         modality_dropout=values.modality_dropout,
         absent_token=values.absent_token,
+        late_fusion=values.late_fusion,
+        tied_encoders=values.tied_encoders,
         max_frames=MULTI_ENCODER.frames,
         blocks=values.blocks,
         dim=values.dim,

@@ -7,17 +7,16 @@ import keras
 import numpy as np
 from keras import ops
 
-from avkeras.layers.class_token import ClassToken
-from avkeras.layers.conformer import ConformerDecoderBlock, ConformerEncoderBlock
 from avkeras.layers.conv_frontend import FILTERS, POOLING, ConvFrontend
 from avkeras.layers.dense import Dense
 from avkeras.layers.length_limit import LengthLimit
 from avkeras.layers.masking import CleanInput
-from avkeras.layers.positions import LearnedPositions
 from avkeras.layers.standardization import PerBandStandardization
 from avkeras.layers.stream_weights import StreamWeights
-from avkeras.layers.transformer import TransformerDecoderBlock, TransformerEncoderBlock
 from avkeras.models.sequence_model import SequenceModel
+from avkeras.models.stacks import Stacks
+
+LATE_FUSIONS = ("none", "logits", "probabilities")
 
 
 @keras.saving.register_keras_serializable(package="avkeras")
@@ -33,6 +32,10 @@ class MultiEncoder(SequenceModel):
     with a class token, the decoder. Every other sequence feeds an encoder of its own. Call `adapt` with the training
     clips once before training.
 
+    The decoder attends to all encoders at once, each by its weight: middle fusion. Two options are of Lohrenz, Li and
+    Fingscheidt (2021), reference 15 of the paper, which tried both and saw no gain: with late fusion each encoder has a
+    decoder of its own that attends to it alone, and what the decoders answer is weighed; tied encoders share blocks.
+
     Args:
         classes: number of sound event classes, or their names.
         visual_dims: width of the embeddings by input, of pictures or of sound; empty: log-mel frames only.
@@ -44,6 +47,9 @@ class MultiEncoder(SequenceModel):
         gate: whether the weights of the encoders depend on their states (2022, section 4), see `StreamWeights`.
         modality_dropout: share of the clips that lack an input beside audio in training though they have it.
         absent_token: whether a learnt vector stands in for the encoder states of an absent input.
+        late_fusion: what of each encoder's own decoder is weighed: `"logits"`, before the sigmoid, which multiplies
+            powers of odds; `"probabilities"`; or `"none"`: one decoder attends to all encoders.
+        tied_encoders: whether the encoders share all but their input maps and positions.
         bands: log-mel bands.
         max_frames: most log-mel frames; other sequences may have as many frames as the front end then gives vectors.
         blocks: blocks of each encoder, and of the decoder.
@@ -90,6 +96,8 @@ class MultiEncoder(SequenceModel):
         gate: bool = False,
         modality_dropout: float = 0.0,
         absent_token: bool = False,
+        late_fusion: str = "none",
+        tied_encoders: bool = False,
         bands: int = 64,
         max_frames: int = 512,
         blocks: int = 3,
@@ -113,6 +121,8 @@ class MultiEncoder(SequenceModel):
         visual_dims = dict(visual_dims or {})
         if block not in ("transformer", "conformer"):
             raise ValueError(f"block must be 'transformer' or 'conformer', not '{block}'")
+        if late_fusion not in LATE_FUSIONS:
+            raise ValueError(f"late_fusion must be one of {', '.join(LATE_FUSIONS)}, not '{late_fusion}'")
         if "audio" in visual_dims:
             raise ValueError("visual_dims names 'audio', which every model has: leave it out")
         if filters[-1] != dim:
@@ -120,32 +130,25 @@ class MultiEncoder(SequenceModel):
         policy = keras.dtype_policies.get(dtype or keras.config.dtype_policy())
         encoders = ("audio", *visual_dims)
         vectors = math.ceil(max_frames / math.prod(frames for frames, _ in pooling))
-        shared = {
-            "dim": dim,
-            "num_heads": num_heads,
-            "key_dim": key_dim,
-            "hidden_dim": hidden_dim,
-            "dropout": dropout,
-            "layer_norm_epsilon": layer_norm_epsilon,
-            "dtype": policy,
-        }
-        if block == "transformer":
-            encoder_block, decoder_block = TransformerEncoderBlock, TransformerDecoderBlock
-            shared |= {"pre_norm": True}
-        else:
-            encoder_block, decoder_block = ConformerEncoderBlock, ConformerDecoderBlock
-            shared |= {"kernel_size": kernel_size, "max_distance": vectors}
-            shared |= {"momentum": momentum, "batch_norm_epsilon": batch_norm_epsilon}
-
-        def locate(x, name, length):
-            if block == "conformer":  # its attention knows the positions
-                return x
-            return LearnedPositions(max_length=length, name=f"{name}_positions", dtype=policy)(x)
-
-        def normalize(x, name):
-            if block == "conformer" or not final_norm:  # a conformer's blocks end with one
-                return x
-            return keras.layers.LayerNormalization(epsilon=layer_norm_epsilon, name=f"{name}_norm", dtype=policy)(x)
+        stacks = Stacks(
+            block=block,
+            blocks=blocks,
+            vectors=vectors,
+            class_token=class_token,
+            final_norm=final_norm,
+            layer_norm_epsilon=layer_norm_epsilon,
+            dtype=policy,
+            values={
+                "dim": dim,
+                "num_heads": num_heads,
+                "key_dim": key_dim,
+                "hidden_dim": hidden_dim,
+                "dropout": dropout,
+                "kernel_size": kernel_size,
+                "momentum": momentum,
+                "batch_norm_epsilon": batch_norm_epsilon,
+            },
+        )
 
         inputs, embedded, masks, present = {}, {}, {}, {}
         for name, width in {"audio": bands, **visual_dims}.items():
@@ -173,12 +176,10 @@ class MultiEncoder(SequenceModel):
         for name in visual_dims:
             embedded[name] = Dense(dim, name=f"{name}_map", dtype=policy)(embedded[name])
 
-        encoded = {}
+        encoded, shared = {}, stacks.encoder("encoder") if tied_encoders else None
         for name in encoders:
-            x = locate(embedded[name], f"{name}_encoder", vectors)
-            for index in range(blocks):
-                x = encoder_block(**shared, name=f"{name}_encoder_{index + 1}")(x, padding_mask=masks[name])
-            encoded[name] = normalize(x, f"{name}_encoder")
+            encode = shared or stacks.encoder(f"{name}_encoder")
+            encoded[name] = encode(stacks.locate(embedded[name], f"{name}_encoder", vectors), masks[name])
 
         stream_weights = StreamWeights(
             encoders=encoders,
@@ -196,19 +197,26 @@ class MultiEncoder(SequenceModel):
             weights, encoded, encoder_masks = stream_weights(there, encoded=encoded, padding_masks=masks)
         else:
             weights = stream_weights(there)
-        x, mask = ClassToken(place=class_token, name="class_token", dtype=policy)(
-            embedded["audio"], padding_mask=masks["audio"]
-        )
-        x = locate(x, "decoder", 1 + vectors)
-        if block == "conformer":
-            shared |= {"query_offset": -1 if class_token == "first" else 0}  # frame i stands at i of the encoders
-        for index in range(blocks):
-            x = decoder_block(encoders=encoders, **shared, name=f"decoder_{index + 1}")(
-                x, encoded=encoded, padding_mask=mask, padding_masks=encoder_masks, weights=weights
-            )
-        x = normalize(x, "decoder")
         units = classes if isinstance(classes, int) else len(classes)
-        probabilities = Dense(units, activation="sigmoid", name="probabilities", dtype="float32")(x)
+        states = {"encoded": encoded, "padding_masks": encoder_masks}
+        if late_fusion == "none":
+            x, mask = stacks.decoder(embedded["audio"], masks["audio"], encoders=encoders, weights=weights, **states)
+            probabilities = Dense(units, activation="sigmoid", name="probabilities", dtype="float32")(x)
+        else:
+            logits = {}
+            for name in encoders:
+                x, own_mask = stacks.decoder(
+                    embedded["audio"],
+                    masks["audio"],
+                    encoders=[name],
+                    weights=None,
+                    needed=None if name == "audio" else ops.any(encoder_masks[name], axis=1),
+                    prefix="" if name == "audio" else f"{name}_",
+                    **states,
+                )
+                mask = own_mask if name == "audio" else mask
+                logits[name] = Dense(units, name=f"{name}_logits", dtype="float32")(x)
+            probabilities = _weighed(logits, weights, late_fusion)
         if class_token == "first":
             clip, frame = probabilities[:, 0], probabilities[:, 1:]
         else:
@@ -229,6 +237,8 @@ class MultiEncoder(SequenceModel):
             "gate": gate,
             "modality_dropout": modality_dropout,
             "absent_token": absent_token,
+            "late_fusion": late_fusion,
+            "tied_encoders": tied_encoders,
             "bands": bands,
             "max_frames": max_frames,
             "blocks": blocks,
@@ -300,3 +310,10 @@ class MultiEncoder(SequenceModel):
     def from_config(cls, config, custom_objects=None):
         """Builds the model anew from `get_config`."""
         return cls(**config)
+
+
+def _weighed(logits: Mapping, weights, late_fusion: str):
+    """Returns the probabilities of the decoders together, `(batch, frames, classes)`."""
+    answers = logits if late_fusion == "logits" else {name: ops.sigmoid(one) for name, one in logits.items()}
+    total = sum(weights[:, place, None, None] * one for place, one in enumerate(answers.values()))
+    return ops.sigmoid(total) if late_fusion == "logits" else total

@@ -100,7 +100,8 @@ def fitted(model, clips, targets, kind):
 def main(folder):
     found = {}
     transformer = detection("transformer", gate=True, absent_token=True)
-    models = {"tagging": tagging(), "transformer": transformer, "conformer": detection("conformer")}
+    conformer = detection("conformer", late_fusion="logits", tied_encoders=True)
+    models = {"tagging": tagging(), "transformer": transformer, "conformer": conformer}
     for name, model in models.items():
         clips = CLIPS_2019 if name == "tagging" else CLIPS_2022
         found[f"answers {name}"] = answers(model, clips)

@@ -38,6 +38,11 @@ def test_the_choices_reach_their_layers_from_the_command_line():
     assert model.get_layer("stream_weights").random_low == 0.5
     fused = student("--gate=true", "--modality_dropout=0.25", "--absent_token=true").get_layer("stream_weights")
     assert (fused.gate, fused.modality_dropout, fused.absent_token) == (True, 0.25, True)
+    names = [
+        {layer.name for layer in student(option).layers} for option in ("--late_fusion=logits", "--tied_encoders=true")
+    ]
+    assert {"audio_logits", "openl3_logits", "openl3_decoder_1"} <= names[0]
+    assert "encoder_1" in names[1]
     outputs = model({"audio": np.zeros((1, 512, 64), "float32"), "openl3": np.zeros((1, 32, 4), "float32")})
     assert outputs["frame"].shape == (1, 32, 2)
 
@@ -75,6 +80,7 @@ def test_mixup_is_done_as_the_options_say(monkeypatch):
     ("values", "answer"),
     [
         ({"class_token": "middle"}, "class_token: 'middle' is none of first, last"),
+        ({"late_fusion": "early"}, "late_fusion: 'early' is none of none, logits, probabilities"),
         ({"mixup_scope": "kind"}, "mixup_scope: 'kind' is none of batch, clip"),
         ({"pooling": ((8, 64),)}, "pooling: of 1 stacks, filters of 7"),
         ({"pooling": ((4, 2), *[(2, 2)] * 2, *[(1, 2)] * 4)}, "visual_frames 64: pooling leaves 32 vectors"),

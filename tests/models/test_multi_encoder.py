@@ -22,6 +22,7 @@ SMALL = {
 VISUAL = {"openl3": 5, "tce": 7}
 BLOCKS = ("transformer", "conformer")
 FUSIONS = ({"gate": True}, {"modality_dropout": 0.3}, {"absent_token": True})
+LATE = ({"late_fusion": "logits"}, {"late_fusion": "probabilities"}, {"tied_encoders": True})
 ALL_OF_THEM = {name: value for fusion in FUSIONS for name, value in fusion.items()}
 
 
@@ -67,7 +68,11 @@ def copy_weights(source, target):
 
 @pytest.mark.parametrize(
     ("block", "fusion"),
-    [*((block, {}) for block in BLOCKS), *(("transformer", one) for one in (*FUSIONS, ALL_OF_THEM))],
+    [
+        *((block, {}) for block in BLOCKS),
+        *(("transformer", one) for one in (*FUSIONS, ALL_OF_THEM, LATE[1])),
+        ("conformer", {"late_fusion": "logits", "tied_encoders": True}),
+    ],
 )
 def test_absent_video_changes_no_output_and_gets_no_gradient(block, fusion):
     clips, model = make_clips(), small_model(block, training_weight=0.5, dropout=0.0, **fusion)
@@ -111,6 +116,84 @@ def test_audio_weight_1_and_absent_video_equal_a_uni_encoder_of_the_same_weights
         np.testing.assert_allclose(absent[name], values, rtol=1e-5, atol=1e-6)
 
 
+def answers(model, clips):
+    """Its outputs, eagerly: a graph would take longer to trace than it saves."""
+    return {name: np.asarray(output) for name, output in model(clips).items()}
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+def test_late_fusion_weighs_what_the_decoders_answer(block):
+    clips, shares = make_clips(("openl3", "tce")), {"audio": 0.5, "openl3": 0.25, "tce": 0.25}
+    by_logits = small_model(block, ("openl3", "tce"), late_fusion="logits", name="model")
+    by_probabilities = small_model(block, ("openl3", "tce"), late_fusion="probabilities", name="model")
+    copy_weights(by_logits, by_probabilities)
+    uni = small_model(block, (), late_fusion="logits", name="model")
+    copy_weights(by_logits, uni)
+    part = keras.Model(by_logits.input, {name: by_logits.get_layer(f"{name}_logits").output for name in shares})
+    masks = {f"{name}_mask": np.ones(values.shape[:2], bool) for name, values in clips.items()}
+
+    def sigmoid(x):
+        return 1 / (1 + np.exp(-x))
+
+    logits = answers(part, masks | clips)
+    assert np.abs(logits["audio"] - logits["tce"]).max() > 1e-2
+    wanted = {
+        "logits": sigmoid(sum(share * logits[name] for name, share in shares.items())),
+        "probabilities": sum(share * sigmoid(logits[name]) for name, share in shares.items()),
+    }
+    for model, expected in zip((by_logits, by_probabilities), wanted.values(), strict=True):
+        found = answers(model, clips)
+        np.testing.assert_allclose(found["clip"], expected[:, 0], rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(found["frame"], expected[:, 1:], rtol=1e-5, atol=1e-6)
+    # The decoder of audio hears nothing of the others.
+    alone = answers(uni, {"audio": clips["audio"]})
+    np.testing.assert_allclose(alone["frame"], sigmoid(logits["audio"])[:, 1:], rtol=1e-5, atol=1e-6)
+    by_logits.set_inference_weight(1.0)
+    np.testing.assert_allclose(answers(by_logits, clips)["frame"], alone["frame"], rtol=1e-5, atol=1e-6)
+
+
+def test_late_fusion_leaves_clips_without_video_out_of_the_statistics_of_its_decoder():
+    model = small_model("conformer", late_fusion="logits", dropout=0.0, training_weight=0.5)
+    start = {weight.path: weight.numpy() for weight in model.weights}
+    clips = make_clips(size=1)
+    clips = without_video({name: np.repeat(values, 2, axis=0) for name, values in clips.items()})  # equal but for video
+    found = {}
+    for name, given in (("both", clips), ("first", {key: value[:1] for key, value in clips.items()})):
+        for weight in model.weights:
+            weight.assign(start[weight.path])
+        model(given, training=True)
+        found[name] = {weight.path: weight.numpy() for weight in model.non_trainable_weights}
+    moved = [path for path in found["both"] if "moving" in path and "openl3_decoder" in path]
+    assert len(moved) == 2
+    for path in moved:
+        np.testing.assert_allclose(found["both"][path], found["first"][path], rtol=1e-5, atol=1e-6)
+        assert np.abs(found["both"][path] - start[path]).max() > 1e-4
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+def test_tied_encoders_are_one_encoder_of_all_inputs(block):
+    tied, apart = (small_model(block, tied_encoders=there, name="model") for there in (True, False))
+    names = [{layer.name for layer in model.layers} for model in (tied, apart)]
+    assert names[0] - names[1] == ({"encoder_1"} if block == "conformer" else {"encoder_1", "encoder_norm"})
+    encoder = sum(
+        layer.count_params() for layer in apart.layers if layer.name in ("openl3_encoder_1", "openl3_encoder_norm")
+    )
+    assert tied.count_params() == apart.count_params() - encoder
+    values = {weight.path: weight.numpy() for weight in tied.weights}
+    for weight in apart.weights:  # each of the two encoders gets the weights of the one
+        path = weight.path
+        for name in ("audio", "openl3"):
+            for part in ("encoder_1/", "encoder_norm/"):
+                path = path.replace(f"{name}_{part}", part)
+        weight.assign(values[path])
+    clips = make_clips()
+    wanted = answers(apart, clips)
+    for name, found in answers(tied, clips).items():
+        np.testing.assert_allclose(found, wanted[name], rtol=1e-5, atol=1e-6)
+    gradients = step(tied, clips)[1]
+    assert all(np.any(gradients[name] != 0) for name in ("audio", "openl3"))
+
+
 @pytest.mark.parametrize("block", BLOCKS)
 def test_padding_changes_nothing(block):
     model = small_model(block, training_weight=0.5, dropout=0.0)
@@ -142,7 +225,7 @@ def test_padding_changes_nothing(block):
 
 @pytest.mark.parametrize("block", ["transformer", pytest.param("conformer", marks=pytest.mark.slow)])
 def test_trains_saves_and_loads(block, tmp_path):
-    fusion = ALL_OF_THEM if block == "transformer" else {}
+    fusion = ALL_OF_THEM if block == "transformer" else LATE[0] | LATE[2]
     model = small_model(block, classes=["a", "b", "c", "d"], dropout=0.0, training_weight=0.5, **fusion)
     clips = without_video(make_clips(size=4))
     targets = {"clip": np.ones((4, 4), "float32"), "frame": np.zeros((4, 8, 4), "float32")}
@@ -225,6 +308,8 @@ def test_every_value_reaches_a_layer():
         "gate": True,
         "modality_dropout": 0.5,
         "absent_token": True,
+        "late_fusion": "logits",
+        "tied_encoders": True,
         "bands": 16,
         "max_frames": 40,
         "blocks": 2,
@@ -281,6 +366,7 @@ def test_refuses_what_does_not_fit():
         ({"block": "recurrent"}, "block must be 'transformer' or 'conformer', not 'recurrent'"),
         ({"visual_dims": {"audio": 3}}, "visual_dims names 'audio', which every model has: leave it out"),
         ({"filters": [6, 10]}, "the last of filters must be dim, 12, not 10"),
+        ({"late_fusion": "early"}, "late_fusion must be one of none, logits, probabilities, not 'early'"),
         ({"inference_weight": 0}, r"inference_weight must be in \(0, 1\], not 0"),
     ):
         with pytest.raises(ValueError, match=message):

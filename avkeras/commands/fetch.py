@@ -1,12 +1,15 @@
-"""`avkeras fetch`: the clips of a DCASE task from their source."""
+"""`avkeras fetch`: the clips of a public data set from their source."""
 
 from pathlib import Path
 
-HELP = "bring the clips of a DCASE task from their source"
+HELP = "bring the clips of a public data set from their source"
 EXAMPLES = """  avkeras fetch dcase2017 --out clips --limit 20
   avkeras fetch dcase2017 --out clips --splits train --jobs 4 --sleep 2
   avkeras fetch dcase2017 --out clips --retry failed blocked
   avkeras fetch dcase2020 --out desed --media DESED/dataset/audio --offline
+  avkeras fetch audioset --out audioset --splits evaluation
+  avkeras fetch audioset --out audioset --splits unbalanced --lists folder_with_your_own_list
+  avkeras fetch vggsounder --out vggsounder
 
 A clip that failed is not tried again without --retry. The same command goes on where an interrupted one was.
 """
@@ -14,8 +17,10 @@ A clip that failed is not tried again without --retry. The same command goes on 
 
 def add_arguments(parser) -> None:
     """Adds the options."""
+    from avkeras.datasets.fetch_folder import TASKS
+
     parser.add_config()
-    parser.add_argument("task", choices=("dcase2017", "dcase2020"), help="which task's lists: dcase2017 or dcase2020")
+    parser.add_argument("task", choices=TASKS, help=f"which lists: {', '.join(TASKS)}")
     parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder for clips, ledger and manifest")
     parser.add_argument(
         "--splits", nargs="+", metavar="SPLIT", help="train, validation, test or official parts; default: all"

@@ -13,7 +13,12 @@ if TYPE_CHECKING:
     from avkeras.datasets.fetch import FetchSummary
     from avkeras.datasets.status import PartStatus
 
-_RECIPES = {"dcase2017": "dcase2017_av.py", "dcase2020": "dcase2020_multi_encoder.py"}
+_NEXT = {
+    "dcase2017": "python recipes/dcase2017_av.py --data {}",
+    "dcase2018": "python recipes/dcase2020_multi_encoder.py --data {} --batch '[0, 32, 96]'",
+    "dcase2020": "python recipes/dcase2020_multi_encoder.py --data {}",
+}
+_OTHERS = "avkeras extract {} --embedders vggish vgg16"  # what has no validation clips, which recipes tune on
 _SHOWN = 5
 _FETCH_OPTIONS = ("--media",)  # that reasons may speak of
 
@@ -35,7 +40,7 @@ def show_fetch(task: str, folder: "Path", summary: "FetchSummary") -> None:
         lines.append(f"  note: ... and {len(summary.notes) - _SHOWN} more")
     if summary.manifest is not None:
         lines.append(f"{summary.in_manifest} clips in {summary.manifest}")
-        lines.append(f"Next: python recipes/{_RECIPES[task]} --data {summary.manifest}")
+        lines.append(f"Next: {_NEXT.get(task, _OTHERS).format(summary.manifest)}")
     lines.append(f"What is missing and why: avkeras status {folder}")
     sys.stdout.write("\n".join(lines) + "\n")
     if summary.stopped:

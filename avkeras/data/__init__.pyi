@@ -1,4 +1,8 @@
-from .audioset import audioset_classes as audioset_classes, yamnet_classes as yamnet_classes
+from .audioset import (
+    audioset_classes as audioset_classes,
+    audioset_mids as audioset_mids,
+    yamnet_classes as yamnet_classes,
+)
 from .clip_set import ClipSet as ClipSet
 from .detection_set import DetectionSet as DetectionSet
 from .labels import clip_targets as clip_targets, frame_mask as frame_mask, frame_targets as frame_targets

@@ -21,6 +21,18 @@ _NOT_YAMNETS = (
 
 
 @functools.cache
+def audioset_mids() -> dict[str, str]:
+    """Returns the names of Audio Set's 527 classes by their codes (MIDs), as its lists of clips have them.
+
+    Example:
+        >>> audioset_mids()["/m/0bt9lr"]
+        'Dog'
+    """
+    text = resources.files("avkeras.data").joinpath("audioset_classes.csv").read_text(encoding="utf-8")
+    return {row["mid"]: row["display_name"] for row in csv.DictReader(text.splitlines())}
+
+
+@functools.cache
 def audioset_classes() -> tuple[str, ...]:
     """Returns the names of Audio Set's 527 classes.
 
@@ -28,8 +40,7 @@ def audioset_classes() -> tuple[str, ...]:
         >>> audioset_classes()[74]
         'Dog'
     """
-    text = resources.files("avkeras.data").joinpath("audioset_classes.csv").read_text(encoding="utf-8")
-    return tuple(row["display_name"] for row in csv.DictReader(text.splitlines()))
+    return tuple(audioset_mids().values())
 
 
 @functools.cache

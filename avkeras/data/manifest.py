@@ -6,7 +6,8 @@ A manifest is a tab-separated file with a header; paths are relative to its fold
     a1      media/a1.mp4    media/a1.mp4    train       Car|Train   0.50 2.10 Car|1.00 9.00 Train   strong
     a2      media/a2.wav                    test        Bus                                         weak
 
-Only `id`, `audio`, `split` and `labels` are needed. An empty `video` means that the clip has none: that is a
+Only `id`, `audio`, `split` and `labels` are needed. A column `seen` may name the classes that are seen, where `labels`
+names those that are heard. An empty `video` means that the clip has none: that is a
 value, never an error. The class names, in the order of the model's outputs, stand in `classes.txt` beside it, one per
 line; without that file they are the labels of the manifest in alphabetical order.
 """
@@ -16,7 +17,7 @@ import io
 import os
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,7 +26,8 @@ from avkeras.runs.files import write_text
 
 SPLITS = ("train", "validation", "test")
 SUPERVISION = ("strong", "weak", "unlabelled")
-COLUMNS = ("id", "audio", "video", "split", "labels", "events", "supervision")
+COLUMNS = ("id", "audio", "video", "split", "labels", "events", "supervision", "seen")
+TARGETS = ("heard", "seen", "either", "both")
 REQUIRED = ("id", "audio", "split", "labels")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
@@ -50,6 +52,7 @@ class Clip:
         labels: the classes that are heard (weak labels).
         events: the events with their times (strong labels), where known.
         supervision: `"strong"`, `"weak"` or `"unlabelled"`: which labels training may use.
+        seen: the classes that are seen, where that is known.
     """
 
     id: str
@@ -59,6 +62,7 @@ class Clip:
     labels: tuple[str, ...] = ()
     events: tuple[Event, ...] = ()
     supervision: str = "weak"
+    seen: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -74,7 +78,9 @@ class Manifest:
         return tuple(clip for clip in self.clips if clip.split == name)
 
 
-def read_manifest(path: str | Path, *, classes: Sequence[str] | None = None, check_files: bool = True) -> Manifest:
+def read_manifest(
+    path: str | Path, *, classes: Sequence[str] | None = None, check_files: bool = True, targets: str = "heard"
+) -> Manifest:
     """Reads a manifest and reports every defect of it at once, with file and row, before any work.
 
     Args:
@@ -82,12 +88,15 @@ def read_manifest(path: str | Path, *, classes: Sequence[str] | None = None, che
         classes: class names in the order of the model's outputs; default: `classes.txt` beside the table, or else
             the labels that occur, in alphabetical order.
         check_files: whether the media files must exist.
+        targets: which classes are the `labels` of the clips: those that are `"heard"`, those that are `"seen"` (column
+            `seen`), `"either"` or `"both"` at once.
 
     Returns:
         A `Manifest`; its paths are absolute or relative to the working folder.
 
     Raises:
         ManifestError: with a line `file:row: what is wrong` per defect.
+        ValueError: `targets` is none of these.
 
     Example:
         >>> import tempfile, pathlib
@@ -105,7 +114,12 @@ def read_manifest(path: str | Path, *, classes: Sequence[str] | None = None, che
     header = rows[0] if rows else []
     if problems := _header_defects(path, header):
         raise ManifestError(problems)
+    if targets not in TARGETS:
+        raise ValueError(f"targets must be one of {', '.join(TARGETS)}, not '{targets}'")
+    if targets != "heard" and "seen" not in header:
+        raise ManifestError([f"{path}:1: column 'seen' is missing; without it only what is heard is known"])
     classes = _class_names(path) if classes is None else tuple(classes)
+    known = None if classes is None else frozenset(classes)
     clips: list[Clip] = []
     defects: list[str] = []
     first_row: dict[str, int] = {}
@@ -117,7 +131,7 @@ def read_manifest(path: str | Path, *, classes: Sequence[str] | None = None, che
             defects.append(f"{where}: has {len(row)} fields, the header {len(header)}")
             continue
         fields = dict(zip(header, (field.strip() for field in row), strict=False))
-        clip, problems = _parse_row(fields, path.parent, classes, check_files)
+        clip, problems = _parse_row(fields, path.parent, known, check_files)
         if clip.id in first_row:
             problems.append(f"id '{clip.id}' stands already in row {first_row[clip.id]}; ids must be unique")
         first_row.setdefault(clip.id, number)
@@ -128,7 +142,9 @@ def read_manifest(path: str | Path, *, classes: Sequence[str] | None = None, che
     if defects:
         raise ManifestError(defects)
     if classes is None:
-        classes = tuple(sorted({label for clip in clips for label in clip.labels}))
+        classes = tuple(sorted({label for clip in clips for label in (*clip.labels, *clip.seen)}))
+    if targets != "heard":
+        clips = [_with_targets(clip, targets) for clip in clips]
     return Manifest(path, tuple(clips), classes)
 
 
@@ -153,7 +169,8 @@ def write_manifest(path: str | Path, clips: Iterable[Clip], *, classes: Sequence
     path = Path(path)
     clips = tuple(clips)
     path.parent.mkdir(parents=True, exist_ok=True)
-    lines = ["\t".join(COLUMNS)]
+    columns = COLUMNS if any(clip.seen for clip in clips) else COLUMNS[:-1]
+    lines = ["\t".join(columns)]
     for clip in clips:
         fields = (
             clip.id,
@@ -163,7 +180,8 @@ def write_manifest(path: str | Path, clips: Iterable[Clip], *, classes: Sequence
             "|".join(clip.labels),
             "|".join(f"{event.onset:g} {event.offset:g} {event.label}" for event in clip.events),
             clip.supervision,
-        )
+            "|".join(clip.seen),
+        )[: len(columns)]
         if any("\t" in field or "\n" in field for field in fields):
             raise ManifestError([f"{path}: clip '{clip.id}' holds a tab or a line break in a field; rename it"])
         lines.append("\t".join(fields))
@@ -226,7 +244,7 @@ def _class_names(path: Path) -> tuple[str, ...] | None:
 
 
 def _parse_row(
-    fields: dict[str, str], folder: Path, classes: tuple[str, ...] | None, check_files: bool
+    fields: dict[str, str], folder: Path, classes: frozenset[str] | None, check_files: bool
 ) -> tuple[Clip, list[str]]:
     problems: list[str] = []
     for name in ("id", "audio"):
@@ -250,22 +268,35 @@ def _parse_row(
             problems.append(problem)
         else:
             events.append(event)
-    labels = tuple(filter(None, (label.strip() for label in fields.get("labels", "").split("|"))))
+    labels, seen = (
+        tuple(filter(None, (label.strip() for label in fields.get(name, "").split("|")))) for name in ("labels", "seen")
+    )
     heard = labels + tuple(event.label for event in events)
     if classes is not None:
-        problems += [f"class '{name}' is not in the class list" for name in sorted(set(heard) - set(classes))]
+        problems += [f"class '{name}' is not in the class list" for name in sorted({*heard, *seen} - classes)]
     if labels:
         unlisted = sorted({event.label for event in events} - set(labels))
         problems += [f"an event says '{name}', labels does not" for name in unlisted]
     else:
         labels = tuple(dict.fromkeys(heard))
-    if len(set(labels)) < len(labels):
-        problems.append("labels names a class twice")
+    for name, given in (("labels", labels), ("seen", seen)):
+        if len(set(given)) < len(given):
+            problems.append(f"{name} names a class twice")
     supervision = fields.get("supervision") or ("strong" if events else "weak")
     if supervision not in SUPERVISION:
         problems.append(f"supervision '{supervision}' is none of {', '.join(SUPERVISION)}")
-    clip = Clip(fields.get("id", ""), audio, video, split, labels, tuple(events), supervision)
+    clip = Clip(fields.get("id", ""), audio, video, split, labels, tuple(events), supervision, seen)
     return clip, problems
+
+
+def _with_targets(clip: Clip, targets: str) -> Clip:
+    """Returns a clip with what is seen, or heard or seen, or heard and seen, as its labels; events are of sounds."""
+    labels = {
+        "seen": clip.seen,
+        "either": tuple(dict.fromkeys((*clip.labels, *clip.seen))),
+        "both": tuple(label for label in clip.labels if label in clip.seen),
+    }[targets]
+    return replace(clip, labels=labels, events=() if targets == "seen" else clip.events)
 
 
 def _parse_event(text: str) -> tuple[Event | None, str]:

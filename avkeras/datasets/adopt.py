@@ -1,7 +1,7 @@
 """Takes media files that the user already has, by their official names; nothing is copied."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -25,7 +25,14 @@ class Adopted:
     notes: list[str] = field(default_factory=list)
 
 
-def adopt(clips: Iterable[SourceClip], media: str | Path, ledger: Ledger) -> Adopted:
+def adopt(
+    clips: Iterable[SourceClip],
+    media: str | Path,
+    ledger: Ledger,
+    *,
+    names: Callable[[SourceClip], Iterable[str]] = lambda clip: (),
+    among: Iterable[SourceClip] | None = None,
+) -> Adopted:
     """Writes into the ledger which clips are had in a folder and its subfolders.
 
     A name matches a clip whether it begins with Y or not and however its seconds are written. An audio file gives the
@@ -36,6 +43,9 @@ def adopt(clips: Iterable[SourceClip], media: str | Path, ledger: Ledger) -> Ado
         clips: what is looked for.
         media: the folder.
         ledger: of the fetch.
+        names: gives other names, without extension, under which files of a clip go round.
+        among: all clips of the lists: a name that fits several of them is ambiguous and taken for none; default:
+            `clips`.
 
     Raises:
         AvkerasError: the folder cannot be read.
@@ -43,16 +53,19 @@ def adopt(clips: Iterable[SourceClip], media: str | Path, ledger: Ledger) -> Ado
     media = Path(media)
     if not media.is_dir():
         raise AvkerasError(f"media: {media}: no such folder")
-    found = _find(media)
-    result = Adopted()
-    wanted = [clip for clip in clips if clip.key in found]
+    found, result, clips = _find(media), Adopted(), tuple(clips)
+    keys, several = _match(clips if among is None else among, found, names)
+    for key in several:
+        files = ", ".join(str(path) for paths in found.pop(key).values() for path in paths)
+        result.notes.append(f"{files}: fits several clips: taken for none; name it by its times, too")
+    wanted = [clip for clip in clips if clip.id in keys]
     with ThreadPoolExecutor() as pool:
-        for entry, notes in pool.map(lambda clip: _entry(clip, found, ledger), wanted):
+        for entry, notes in pool.map(lambda clip: _entry(clip, found, keys[clip.id], ledger), wanted):
             result.notes += notes
             if entry is not None:
                 ledger.write(entry)
                 result.adopted += 1
-    unmatched = len(found.keys() - {clip.key for clip in wanted})
+    unmatched = len(found.keys() - {key for clip in wanted for key in keys[clip.id]})
     if unmatched:
         result.notes.append(f"{media}: names that match no clip that was asked for: {unmatched}, ignored")
     return result
@@ -76,12 +89,27 @@ def _find(media: Path) -> dict[tuple, dict[str, list[Path]]]:
     return found
 
 
-def _entry(clip: SourceClip, found: dict, ledger: Ledger) -> tuple[Entry | None, list[str]]:
+def _match(clips: Iterable[SourceClip], found: dict, names) -> tuple[dict[str, list[tuple]], list[tuple]]:
+    """Returns the keys of the files of each clip, by its id, and the keys that fit several clips."""
+    owners: dict[tuple, set[tuple]] = {}
+    keys: dict[str, list[tuple]] = {}
+    for clip in clips:
+        own = dict.fromkeys((clip.key, *(parse_name(name) or (name,) for name in names(clip))))
+        for key in own.keys() & found.keys():
+            owners.setdefault(key, set()).add(clip.key)
+            if key not in keys.setdefault(clip.id, []):
+                keys[clip.id].append(key)
+    several = [key for key, clips_of in owners.items() if len(clips_of) > 1]
+    keys = {clip: [key for key in of_clip if key not in several] for clip, of_clip in keys.items()}
+    return {clip: of_clip for clip, of_clip in keys.items() if of_clip}, several
+
+
+def _entry(clip: SourceClip, found: dict, keys: list[tuple], ledger: Ledger) -> tuple[Entry | None, list[str]]:
     """Returns the new entry of a clip, or None: nothing was taken, or it stands there already."""
     before = ledger.entries.get(clip.id)
     files, notes = {}, []
-    for kind, paths in found[clip.key].items():
-        distinct = {path.resolve(): path for path in paths}
+    for kind in ("audio", "video"):
+        distinct = {path.resolve(): path for key in keys for path in found[key][kind]}
         if len(distinct) > 1:
             names = ", ".join(str(path) for path in distinct.values())
             notes.append(f"{clip.id}: ambiguous {kind} files ({names}): none taken; delete or move all but one")

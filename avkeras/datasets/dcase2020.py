@@ -13,28 +13,16 @@ evaluation set) tests, as in the 2022 paper. What the lists hold beside clips an
 
 `TaskLists.notes` counts these.
 
-Addresses: `synthetic20.tsv`, `validation.tsv` and `validation_durations.tsv` stand in public repositories at the
-commits given (compared by length in characters and last rows). `weak.tsv` and `unlabel_in_domain.tsv` have the address
-in the organisers' repository that code of 2020 used; it names a branch, which may have moved on. `public.tsv` is known
-only inside an archive (https://zenodo.org/record/4560759): give it (`lists`). SHA-256 are checked in any case.
+The addresses are those of public repositories at the commits given: DESED's own for the real parts, those of others for
+`synthetic20.tsv` and the validation lists. SHA-256 are checked in any case.
 """
 
-from collections import Counter
 from collections.abc import Collection
 from pathlib import Path
 
+from avkeras.datasets.desed_lists import DesedPart, read_desed
 from avkeras.datasets.remote_lists import RemoteList
-from avkeras.datasets.task_lists import (
-    Defects,
-    SourceClip,
-    StrongList,
-    TaskLists,
-    check_ids,
-    parse_name,
-    read_rows,
-    read_strong_list,
-    stem,
-)
+from avkeras.datasets.task_lists import Defects, TaskLists, read_rows, stem
 
 NAME = "dcase2020"
 CLASSES = (
@@ -56,7 +44,12 @@ PARTS = {
     "validation": "validation",
     "public": "test",
 }
+_SUPERVISION = {"weak": "weak", "unlabel_in_domain": "unlabelled"}
 FILES = {part: (f"{part}.tsv",) for part in PARTS} | {"validation": ("validation.tsv", "validation_durations.tsv")}
+_PARTS = {
+    part: DesedPart(FILES[part][0], split, _SUPERVISION.get(part, "strong"), synthetic=part == "synthetic20")
+    for part, split in PARTS.items()
+}
 CLIPS = {"synthetic20": 2584, "weak": 1578, "unlabel_in_domain": 14412, "validation": 1168, "public": 692}
 LICENCE = "Copyright 2019 N. Turpault, R. Serizel, J. Salamon, A. P. Shah. MIT, https://opensource.org/license/mit"
 _CITATION = """\
@@ -64,8 +57,7 @@ N. Turpault, R. Serizel, A. Shah and J. Salamon. Sound event detection in domest
 and soundscape synthesis. Proc. DCASE 2019 Workshop.
 R. Serizel, N. Turpault, A. Shah and J. Salamon. Sound event detection in synthetic domestic environments. Proc. ICASSP
 2020, pp. 86-90."""
-_HEADER = "filename\tonset\toffset\tevent_label"
-_BRANCH = "https://raw.githubusercontent.com/turpaultn/DESED/master/real/metadata/train"
+_DESED = "https://raw.githubusercontent.com/turpaultn/DESED/06861781/data/real/metadata"
 _TASK = "https://raw.githubusercontent.com/DCASE-REPO/DESED_task"
 
 LISTS = (
@@ -75,11 +67,15 @@ LISTS = (
         "https://raw.githubusercontent.com/m-koichi/ConformerSED/d66dbc19479119f8917523c5a488423027884009/"
         "data/metadata/train/synthetic20.tsv",
     ),
-    RemoteList("weak.tsv", "92e3c29539a274b4ad980b7536b0ac74f7676e434ccad9bb2df62199f65554f3", f"{_BRANCH}/weak.tsv"),
+    RemoteList(
+        "weak.tsv",
+        "92e3c29539a274b4ad980b7536b0ac74f7676e434ccad9bb2df62199f65554f3",
+        f"{_DESED}/train/weak.tsv",
+    ),
     RemoteList(
         "unlabel_in_domain.tsv",
         "9c584dabde1f67e4252415b48ea9ab7461f2e5a7b938a3b11da0c83eaa39e056",
-        f"{_BRANCH}/unlabel_in_domain.tsv",
+        f"{_DESED}/train/unlabel_in_domain.tsv",
     ),
     RemoteList(
         "validation.tsv",
@@ -91,7 +87,11 @@ LISTS = (
         "58e0699fde847d6abe27872df9f353aaefa8fd4fd49f109b1995661dba6f503b",
         f"{_TASK}/c8990debc724cb622fe55245fbfdbbb899f8e503/PSDS_Eval/meta/validation_durations.tsv",
     ),
-    RemoteList("public.tsv", "da3f978674311b6a7a86224a58ebab9e45d66c1d0b32ad3bd6c126cb4af76f5d"),
+    RemoteList(
+        "public.tsv",
+        "da3f978674311b6a7a86224a58ebab9e45d66c1d0b32ad3bd6c126cb4af76f5d",
+        f"{_DESED}/eval/public.tsv",
+    ),
 )
 
 
@@ -104,23 +104,7 @@ def read_lists(folder: str | Path, *, parts: Collection[str] = tuple(PARTS)) -> 
         AvkerasError: with a line `file:row: what is wrong` per defect: unknown classes, times that are none, clips that
             stand there twice, names that are none.
     """
-    folder, defects, notes = Path(folder), Defects(), []
-    clips: list[SourceClip] = []
-    rows: dict[str, Counter] = {}
-    files = {part: folder / FILES[part][0] for part in PARTS if part in parts}
-    for part, file in files.items():
-        if part == "weak":
-            clips += _weak_clips(file, defects, notes)
-        elif part == "unlabel_in_domain":
-            names = [(number, stem(name)) for number, (name,) in read_rows(file, columns=1, header="filename")]
-            clips += [_clip(file, number, name, part, (), (), defects) for number, name in names]
-        else:
-            strong = read_strong_list(file, classes=CLASSES, defects=defects, header=_HEADER)
-            rows[part] = strong.rows
-            clips += _strong_clips(file, part, strong, defects, notes)
-    notes += check_ids(clips, files, defects)
-    defects.raise_any()
-    return TaskLists(NAME, CLASSES, tuple(files), tuple(clips), rows, tuple(notes))
+    return read_desed(folder, NAME, CLASSES, {part: _PARTS[part] for part in PARTS if part in parts})
 
 
 def validate(lists: TaskLists) -> list[str]:
@@ -146,47 +130,3 @@ def read_durations(file: str | Path) -> dict[str, float]:
             defects.add(file, number, f"duration '{seconds}' is not a number")
     defects.raise_any()
     return durations
-
-
-def _strong_clips(file, part, strong: StrongList, defects: Defects, notes: list[str]) -> list[SourceClip]:
-    clips = []
-    for name, events in strong.events.items():
-        heard = {event.label for event in events}
-        labels = tuple(label for label in CLASSES if label in heard)
-        clips.append(_clip(file, 0, name, part, labels, tuple(events), defects))
-    late = sum(
-        event.offset > clip.end - clip.start for clip in clips if clip.video is not None for event in clip.events
-    )
-    if late:
-        notes.append(f"{file.name}: events that end after their clip: {late}, kept")
-    if strong.merged:
-        notes.append(f"{file.name}: events that overlap one of their class: {strong.merged}, joined with it")
-    return clips
-
-
-def _weak_clips(file: Path, defects: Defects, notes: list[str]) -> list[SourceClip]:
-    clips, twice = [], 0
-    for number, (name, text) in read_rows(file, columns=2, header="filename\tevent_labels"):
-        heard = [label.strip() for label in text.split(",")]
-        for label in sorted(set(heard) - set(CLASSES)):
-            defects.add(file, number, f"class '{label}' is not in the class list")
-        twice += len(set(heard)) < len(heard)
-        labels = tuple(label for label in CLASSES if label in heard)
-        clips.append(_clip(file, number, stem(name), "weak", labels, (), defects))
-    if twice:
-        notes.append(f"{file.name}: rows that name a class twice: {twice}, counted once")
-    return clips
-
-
-def _clip(file, number, name, part, labels, events, defects: Defects) -> SourceClip:
-    supervision = {"weak": "weak", "unlabel_in_domain": "unlabelled"}.get(part, "strong")
-    video, start, end = None, 0.0, 0.0
-    if part != "synthetic20":
-        place = parse_name(name)
-        if place is None:
-            defects.lines.append(
-                f"{file}{f':{number}' if number else ''}: '{name}' is not of the form <video>_<start>_<end>"
-            )
-        else:
-            video, start, end = place
-    return SourceClip(name, part, PARTS[part], supervision, labels, events, video, start, end)

@@ -82,7 +82,7 @@ def fetch(
     """Fetches and adopts the clips of a task and writes a manifest of those that are there.
 
     Args:
-        task: `"dcase2017"` or `"dcase2020"`.
+        task: `"dcase2017"`, `"dcase2018"`, `"dcase2020"`, `"audioset"` or `"vggsounder"`.
         folder: where to; one task per folder. An interrupted run goes on where it was.
         splits: which: splits (`"train"`, `"validation"`, `"test"`) or official parts; default: all.
         limit: at most that many clips of each part, spread evenly over its list; default: all.
@@ -110,8 +110,8 @@ def fetch(
     _check(limit=limit, jobs=jobs, timeout=timeout, tries=tries, sleep=sleep, retry=retry)
     pace = Pace(sleep=sleep)
     videos = contextlib.nullcontext() if offline else VideoSource(source, timeout=timeout, pace=pace)
-    parts = choose_parts(module.PARTS, splits)
     summary = FetchSummary()
+    parts = _without_lists_of_users(module, choose_parts(module.PARTS, splits), splits, folder, lists, summary.notes)
     with Ledger(folder) as ledger:
         claim(folder, task)
         names = {name for part in parts for name in module.FILES[part]}
@@ -123,7 +123,8 @@ def fetch(
         chosen = spread([clip for clip in read.clips if clip.part in parts], limit)
         summary.clips = len(chosen)
         if media is not None:
-            taken = adopt(chosen, media, ledger)
+            names_of = getattr(module, "other_names", lambda clip: ())
+            taken = adopt(chosen, media, ledger, names=names_of, among=read.clips)
             summary.adopted, summary.notes = taken.adopted, summary.notes + taken.notes
         try:
             with videos as opened:
@@ -144,6 +145,24 @@ def choose_parts(parts: dict[str, str], splits: Sequence[str] | None) -> list[st
         if name not in parts and name not in parts.values():
             raise AvkerasError(f"splits: '{name}' is none of {', '.join(dict.fromkeys([*parts.values(), *parts]))}")
     return [part for part, split in parts.items() if splits is None or part in splits or split in splits]
+
+
+def _without_lists_of_users(module, parts, splits, folder: Path, own, notes: list[str]) -> list[str]:
+    """Leaves out, unless it is asked for by name, a part whose list only the user can give and has not given."""
+    theirs = {remote.name for remote in module.LISTS if not remote.sha256}
+    places = [folder / "lists", *([Path(own)] if own is not None else [])]
+    kept = []
+    for part in parts:
+        lacking = [
+            name
+            for name in theirs & set(module.FILES[part])
+            if not any((place / f"{name}{packed}").is_file() for place in places for packed in ("", ".xz"))
+        ]
+        if lacking and part not in (splits or ()):
+            notes.append(f"{part}: left out: {lacking[0]} is not downloaded; give a folder that holds it (lists)")
+        else:
+            kept.append(part)
+    return kept
 
 
 def spread(clips: Sequence[SourceClip], limit: int | None) -> list[SourceClip]:
@@ -238,7 +257,7 @@ def _write_manifest(folder: Path, lists: TaskLists, ledger: Ledger, summary: Fet
         audio, video = present(folder, ledger.entries.get(clip.id))
         if audio is None:
             continue
-        found = Clip(clip.id, audio, video, clip.split, clip.labels, clip.events, clip.supervision)
+        found = Clip(clip.id, audio, video, clip.split, clip.labels, clip.events, clip.supervision, clip.seen)
         if clip.id in clips:
             twice.append(clip.id)
             found = max(clips[clip.id], found, key=lambda one: _SPLITS.index(one.split))

@@ -9,7 +9,7 @@ from avkeras.datasets.task_lists import TaskLists
 from avkeras.errors import AvkerasError
 from avkeras.runs.files import write_json
 
-TASKS = ("dcase2017", "dcase2020")
+TASKS = ("dcase2017", "dcase2018", "dcase2020", "audioset", "vggsounder")
 
 
 def task_module(task: str):

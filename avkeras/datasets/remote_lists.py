@@ -2,7 +2,7 @@
 
 import hashlib
 import lzma
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,13 +16,26 @@ class RemoteList:
 
     Args:
         name: its file name.
-        sha256: of its content.
+        sha256: of its content; empty: it is the user's own, and nothing is compared.
         url: where it is; empty: no address of the file alone is known.
+        same: what brings the content of a list that is published in several forms into one; None: there is one form.
+        same_sha256: of that form; a list of the user's own that has it is the official one.
     """
 
     name: str
     sha256: str
     url: str = ""
+    same: Callable[[bytes], bytes] | None = None
+    same_sha256: str = ""
+
+    def note(self, content: bytes) -> str:
+        """Returns a line that says that a content is not the official one; empty: it is."""
+        digest = hashlib.sha256(content).hexdigest()
+        if digest == self.sha256 or not self.sha256:
+            return ""
+        if self.same is not None and hashlib.sha256(self.same(content)).hexdigest() == self.same_sha256:
+            return ""
+        return f"{self.name}: is not the official list (SHA-256 {digest[:12]}, not {self.sha256[:12]})"
 
 
 def place_lists(lists: Sequence[RemoteList], folder: str | Path, *, own: str | Path | None = None) -> list[str]:
@@ -60,10 +73,8 @@ def place_lists(lists: Sequence[RemoteList], folder: str | Path, *, own: str | P
             write_bytes(file, content)
         elif not file.is_file():
             _download(remote, folder, own)
-        digest = hashlib.sha256(file.read_bytes()).hexdigest()
-        if digest != remote.sha256:
-            notes.append(f"{remote.name}: is not the official list (SHA-256 {digest[:12]}, not {remote.sha256[:12]})")
-    return notes
+        notes.append(remote.note(file.read_bytes()))
+    return [note for note in notes if note]
 
 
 def _read_own(folder: Path, name: str) -> bytes | None:

@@ -16,7 +16,7 @@ _NAME = re.compile(r"Y?(?P<video>[\w-]{11})_(?P<start>\d+(?:\.\d+)?)_(?P<end>\d+
 _SHOWN = 20
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class SourceClip:
     """One clip of an official list.
 
@@ -30,6 +30,7 @@ class SourceClip:
         video: id of the YouTube video it is cut from; None: it is synthetic and has no source.
         start: where the clip begins in that video, in seconds.
         end: where it ends.
+        seen: the classes that are seen, where a list says so.
     """
 
     id: str
@@ -41,6 +42,7 @@ class SourceClip:
     video: str | None = None
     start: float = 0.0
     end: float = 0.0
+    seen: tuple[str, ...] = ()
 
     @property
     def key(self) -> tuple:
@@ -97,9 +99,13 @@ class TaskLists:
         return {part: self._count_part(part, clips) for part, clips in parts.items()}
 
     def compare(self, clips: Mapping[str, int]) -> list[str]:
-        """Returns a line for each part that was read whose number of clips is not that of `clips`."""
+        """Returns a line for each part that was read whose number of clips is not that of `clips`, if it has one."""
         found = Counter(clip.part for clip in self.clips)
-        return [f"{part}: {found[part]} clips, not {clips[part]}" for part in self.parts if found[part] != clips[part]]
+        return [
+            f"{part}: {found[part]} clips, not {clips[part]}"
+            for part in self.parts
+            if part in clips and found[part] != clips[part]
+        ]
 
     def _count_part(self, part: str, clips: list[SourceClip]) -> PartCounts:
         heard = Counter(label for clip in clips for label in clip.labels)
@@ -125,7 +131,9 @@ def parse_name(stem: str) -> tuple[str, float, float] | None:
     return match and (match["video"], float(match["start"]), float(match["end"]))
 
 
-def read_rows(file: Path, *, columns: int, delimiter: str = "\t", header: str = "") -> Iterator[tuple[int, list[str]]]:
+def read_rows(
+    file: Path, *, columns: int, delimiter: str = "\t", header: str = "", comment: str = ""
+) -> Iterator[tuple[int, list[str]]]:
     """Yields the number and the stripped fields of each row of a list, whatever its line ends; blank lines are skipped.
 
     Args:
@@ -133,6 +141,7 @@ def read_rows(file: Path, *, columns: int, delimiter: str = "\t", header: str = 
         columns: number of fields of a row; shorter rows are filled with empty fields.
         delimiter: between fields; fields between commas may stand in double quotes.
         header: what the first line must be (spaces and tabs alike); empty: there is none.
+        comment: rows that begin with it are skipped; empty: there are none.
 
     Raises:
         AvkerasError: naming the file, where it cannot be read or has another header or wider rows.
@@ -142,13 +151,14 @@ def read_rows(file: Path, *, columns: int, delimiter: str = "\t", header: str = 
     except OSError as error:
         raise AvkerasError(f"{file}: cannot be read ({error.strerror})") from None
     quoting = csv.QUOTE_MINIMAL if delimiter == "," else csv.QUOTE_NONE
-    rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, quoting=quoting)
+    # Quotes may stand behind a space.
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, quoting=quoting, skipinitialspace=True)
     for number, row in enumerate(rows, start=1):
         if number == 1 and header:
             if "\t".join(row).split() != header.split():
                 raise AvkerasError(f"{file}:1: must be '{header}'; is this the official list?")
             continue
-        if not any(field.strip() for field in row):
+        if not any(field.strip() for field in row) or (comment and row[0].startswith(comment)):
             continue
         if len(row) > columns:
             raise AvkerasError(f"{file}:{number}: has {len(row)} fields, not {columns}")

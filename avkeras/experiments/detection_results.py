@@ -75,7 +75,7 @@ def tune_and_score(student, sets, values: SoundEventDetection, features: Feature
     ignored there too.
     """
     validation, test = sets["validation"], sets["test"]
-    weights = values.weights if features.embedders else (1.0,)
+    weights = values.weights if features.embedders and not values.system else (1.0,)
     tried = {weight: predict(student, validation, values, weight) for weight in weights}
     tuning = tune(validation, tried, decision=values.decision)
     predicted = predict(student, test, values, tuning.weight)
@@ -94,7 +94,8 @@ def tune_and_score(student, sets, values: SoundEventDetection, features: Feature
         own = tune(validation, {weight: hidden}, decision=values.decision)
         rows += score(test, ignored, own, parts={"video ignored, own tuning": seen})
         own.write(values.out / "tuning_video_ignored.json")
-        student.set_inference_weight(tuning.weight)
+        if not values.system:
+            student.set_inference_weight(tuning.weight)
     if values.availability and seen.any():
         hidden = predict(student, test, values, tuning.weight, without=visual)
         for share, kept in kept_videos(seen, values.availability).items():

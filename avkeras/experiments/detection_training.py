@@ -36,7 +36,7 @@ def build_mean_teacher(
     if values.system:
         system = find_system(values.system)
         schedule = {name: getattr(values, name) for name in ("epochs", "steps_per_epoch")}
-        options = system.options_of(values.options)
+        options = system.options_of(values.options) | ({"dims": visual_dims} if system.embeds else {})
         student = system.build(classes=len(classes), dtype=values.precision, training=True, **options)
         model = MeanTeacher(student, **shared, **system.teacher(**schedule))
         model.compile(system.optimizer(learning_rate=values.learning_rate, **schedule))

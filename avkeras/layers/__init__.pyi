@@ -18,6 +18,7 @@ from .fusion import MultiEncoderAttention as MultiEncoderAttention
 from .gated_convolution import GatedConvolution as GatedConvolution
 from .length_limit import LengthLimit as LengthLimit
 from .masking import Aggregation as Aggregation, CleanInput as CleanInput, StandIn as StandIn
+from .nearest_frames import NearestFrames as NearestFrames
 from .noisy_levels import NoisyLevels as NoisyLevels
 from .pair_mixup import PairMixup as PairMixup
 from .positions import LearnedPositions as LearnedPositions, SinusoidalPositions as SinusoidalPositions

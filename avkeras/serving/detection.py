@@ -49,6 +49,7 @@ class DetectionAnswer:
         )
         self._answer = model.answer
         self._keras = model.keras
+        self._weighs = model.facts.get("weighs", True) or len(self.dims) == 1
         self._fusion: dict[str, bool] = dict(model.facts.get("fusion", {}))
 
     def __call__(self, clip: ClipFeatures, *, path: Path | None) -> EventPrediction:
@@ -73,7 +74,7 @@ class DetectionAnswer:
         highest = by_window.max(axis=0)
         notes = stand_in_notes(self.embedders) + list(clip.notes)
         weights = self._encoder_weights(inputs)
-        if not weights:
+        if self._weighs and not weights:
             notes.append("an exported model does not tell the weights that its gate gives to the encoders")
         if count > 1:
             notes.append(f"longer than a clip in training: cut into {count} windows")
@@ -113,12 +114,14 @@ class DetectionAnswer:
     def _encoder_weights(self, inputs: Mapping[str, np.ndarray]) -> tuple[dict[str, float], ...]:
         """Returns the weights that the model's decoder gives its encoders, window by window (2022, section 3.2.2).
 
-        None, where a gate gives them that only the graph of an exported model knows.
+        None, where the model has no such weights, or a gate gives them that only the graph of an exported model knows.
         """
         from keras.ops import convert_to_numpy
 
         from avkeras.layers.stream_weights import StreamWeights
 
+        if not self._weighs:
+            return ()
         names = list(self.dims)
         if self._fusion.get("gate"):
             found = [] if self._keras is None else self._keras.encoder_weights(inputs)

@@ -95,6 +95,7 @@ a mask `(batch, frames)` bool for each, such as `audio_mask` |
         "embedders": described(embedders),
         "bundled": False,
         "fusion": getattr(model, "fusion", {}),
+        "weighs": hasattr(model, "set_inference_weight"),
         **({"front_end": dataclasses.asdict(front_end)} if front_end else {}),
         "metadata": dict(metadata or {}),
     }

@@ -188,5 +188,6 @@ def _detection_run(folder: Path) -> TrainedModel:
         "embedders": embedders,
         "front_end": given.get("front_end"),
         "fusion": getattr(model, "fusion", {}),
+        "weighs": hasattr(model, "set_inference_weight"),
     }
     return TrainedModel(folder, "detection", _answer_of(model), facts, keras=model)

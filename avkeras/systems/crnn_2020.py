@@ -96,11 +96,7 @@ def build_crnn(
         momentum: of the batch normalisation, in Keras' sense.
         scaling: of the levels, see `spectrogram_input`.
     """
-    from keras import layers
-
-    from avkeras.layers.attention_pooling import AttentionPooling
     from avkeras.layers.conv_frontend import ConvFrontend
-    from avkeras.layers.dropout import Dropout
 
     inputs, levels, mask = spectrogram_input(front_end, scaling=scaling, masked=True)
     x, mask = ConvFrontend(
@@ -113,6 +109,27 @@ def build_crnn(
         name="frontend",
         dtype=dtype,
     )(levels, padding_mask=mask)
+    outputs = recurrent_outputs(x, mask, classes=classes, units=units, depth=depth, dropout=dropout, dtype=dtype)
+    return finished_model(inputs, outputs, name=name, dtype=dtype)
+
+
+def recurrent_outputs(x, mask, *, classes: int, units: int, depth: int, dropout: float, dtype: str) -> dict:
+    """Returns the probabilities of clips and frames, by recurrent layers.
+
+    Args:
+        x: `(batch, vectors, dim)`.
+        mask: `(batch, vectors)`.
+        classes: how many.
+        units: of the recurrent layers, each way.
+        depth: recurrent layers.
+        dropout: after them.
+        dtype: policy.
+    """
+    from keras import layers
+
+    from avkeras.layers.attention_pooling import AttentionPooling
+    from avkeras.layers.dropout import Dropout
+
     for number in range(1, depth + 1):
         gru = layers.GRU(units, reset_after=True, return_sequences=True, dtype=dtype)
         x = layers.Bidirectional(gru, name=f"recurrent_{number}", dtype=dtype)(x, mask=mask)
@@ -122,7 +139,7 @@ def build_crnn(
     clip = AttentionPooling(weighting="softmax", name="clip_probabilities", dtype="float32")(
         frames, weights, padding_mask=mask
     )
-    return finished_model(inputs, {"clip": clip, "frame": frame_outputs(frames, mask)}, name=name, dtype=dtype)
+    return {"clip": clip, "frame": frame_outputs(frames, mask)}
 
 
 def optimizer(*, learning_rate: float, epochs: int, steps_per_epoch: int):

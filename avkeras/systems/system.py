@@ -55,6 +55,8 @@ class PublishedSystem:
         mixes_pairs: in training a batch is mixed in pairs, see `avkeras.data.pair_mixup`.
         teacher: detection: returns arguments of `avkeras.training.MeanTeacher` from `epochs` and `steps_per_epoch`.
         frames_per_vector: detection: frames of the front end that make one frame of the answer.
+        embeds: whether it takes embeddings, which the experiment's values name; `build` then gets `dims`, their width
+            by input.
     """
 
     name: str
@@ -75,6 +77,7 @@ class PublishedSystem:
     mixes_pairs: bool = False
     teacher: Callable[..., Mapping[str, Any]] | None = field(default=None, repr=False)
     frames_per_vector: int = 1
+    embeds: bool = False
 
     def options_of(self, given: Sequence[str]) -> dict[str, Any]:
         """Returns all options, from those that are given as `name=value`.

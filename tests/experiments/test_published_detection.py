@@ -26,6 +26,7 @@ SMALL = {
     "crnn_2021": ("filters=2", "units=4", "layers=1"),
     "conformer_encoder": ("filters=2", "dim=8", "heads=2", "hidden_dim=8", "blocks=1"),
     "transformer_encoder": ("filters=2", "dim=8", "heads=2", "hidden_dim=8", "blocks=1"),
+    "audiovisual_crnn": ("filters=2", "units=4", "layers=1"),
 }
 
 
@@ -94,12 +95,27 @@ def test_a_file_is_predicted_as_in_the_run(demo, trained, exported, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in NAMES["detection"] if name != "transformer_encoder"])
+@pytest.mark.parametrize("name", sorted(set(NAMES["detection"]) - {"transformer_encoder", "audiovisual_crnn"}))
 def test_every_other_system_trains_and_answers(demo, name, tmp_path):
     values = values_of(demo, tmp_path, name)
     report = run_sound_event_detection(values)
     assert all(np.isfinite(list(row.values())[2:]).all() for row in report.rows)
     assert load(values.out).predict(demo.split("test")[0].audio).scores.shape[1] == 10
+
+
+@pytest.mark.slow
+def test_a_system_that_sees_is_scored_with_and_without_video_and_exported(demo, tmp_path, embedders, embedder_cache):
+    folder = str(embedder_cache / "mean_colour")
+    values = values_of(demo, tmp_path, "audiovisual_crnn", encoders=("log_mel", folder), batch=(0, 1, 2))
+    report = run_sound_event_detection(values)
+    parts = [row["part"] for row in report.rows]
+    assert parts == ["all", "with video", "without video", "with video, video ignored", "video ignored, own tuning"]
+    clip = next(clip for clip in demo.split("test") if clip.video)
+    found = load(values.out).predict(clip.video)
+    again = load(export(values.out, tmp_path / "1"), embedders=[folder]).predict(clip.video)
+    np.testing.assert_allclose(again.scores, found.scores, atol=1e-5)
+    assert found.encoder_weights == again.encoder_weights == ()  # it has none
+    assert not [note for note in (*found.notes, *again.notes) if "gate" in note]
 
 
 @pytest.mark.slow
@@ -116,7 +132,7 @@ def test_a_run_that_had_stopped_is_scored_when_it_goes_on(demo, tmp_path, monkey
         raise Killed
 
     with monkeypatch.context() as killed:
-        killed.setattr("avkeras.experiments.detection._tune_and_score", kill)
+        killed.setattr("avkeras.experiments.detection.tune_and_score", kill)
         with pytest.raises(Killed):
             run_sound_event_detection(values)
     epochs = sorted(path.name for path in (values.out / "epochs").glob("*.h5"))

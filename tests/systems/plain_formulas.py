@@ -130,7 +130,7 @@ def frontend(x, layer, pooling, activation, epsilon=1e-3):
     """A convolutional front end by its weights: `(batch, frames, bands)` to `(batch, vectors, channels)`."""
     x = x[..., None]
     for index, size in enumerate(pooling):
-        kernel, bias = layer.convolutions[index].get_weights()
-        x = normalize(convolve(x, kernel, bias), layer.norms[index].get_weights(), epsilon)
+        kernel, *bias = layer.convolutions[index].get_weights()
+        x = normalize(convolve(x, kernel, *bias), layer.norms[index].get_weights(), epsilon)
         x = pool(activation(x, index), size, np.mean)
     return x[:, :, 0]

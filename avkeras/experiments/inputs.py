@@ -81,6 +81,10 @@ class Features:
         with_video = frozenset(set.intersection(*seen)) if seen else None
         return dataclasses.replace(self, failed=frozenset(failed), with_video=with_video)
 
+    def scored_as(self, others: "Features") -> "Features":
+        """Returns the features of the clips, and with the clips with video, that models of others are scored on."""
+        return dataclasses.replace(self, failed=self.failed | others.failed, with_video=others.with_video)
+
     def of(self, names: Sequence[str]) -> "Features":
         """Returns the features with some of the inputs only, and `audio`, as the values name their embedders.
 

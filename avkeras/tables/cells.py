@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from avkeras.errors import AvkerasError
+from avkeras.experiments.configs import ExperimentValues, system_values
+
+_SHARED = ("data", "records", "out", "precision", "demo_clips", "workers")  # with all cells of a table
 
 
 @dataclass(frozen=True)
@@ -95,3 +98,24 @@ class PaperTable:
     def cells(self) -> tuple[Cell, ...]:
         """All that has to be trained, each cell once."""
         return tuple({cell.key: cell for place in self.places for cell in place.cells}.values())
+
+
+def cell_values(values: ExperimentValues, cell: Cell) -> ExperimentValues:
+    """Returns the values of a cell's experiment; those of a published system are its own, on the table's clips.
+
+    Args:
+        values: of the table's experiment.
+        cell: of the table.
+
+    Example:
+        >>> from avkeras.experiments.configs import AudioTagging
+        >>> gccaps = Cell("system gccaps", {"system": "gccaps", "epochs": 2})
+        >>> values = cell_values(AudioTagging(data="manifest.tsv", epochs=3), gccaps)
+        >>> values.data, values.epochs, values.decision
+        ('manifest.tsv', 2, 'capsule')
+    """
+    changes = dict(cell.values)
+    system = changes.pop("system", None)
+    if system is None:
+        return dataclasses.replace(values, **changes)
+    return system_values(system, **{name: getattr(values, name) for name in _SHARED}, **changes)

@@ -10,7 +10,7 @@ from avkeras.data.manifest import read_manifest
 from avkeras.experiments.configs import SoundEventDetection
 from avkeras.experiments.inputs import Features
 from avkeras.runs.results_file import ResultsFile
-from avkeras.tables.cells import Cell
+from avkeras.tables.cells import Cell, cell_values
 from avkeras.tables.paper_tables import METRICS
 
 
@@ -22,7 +22,7 @@ class DetectionTask:
         cell: of the tables.
         seeds: one run each.
         values: of the experiment; `data` is set, `out` is the folder of all runs' folders.
-        features: of the clips, with the visual embedders of all cells.
+        features: of the clips, with the visual embedders of all cells, or what the cell's published system takes.
         results: file that the runs are added to.
         notes: what each line tells besides: embedders, data, versions.
     """
@@ -44,13 +44,12 @@ def run_detection_task(task: DetectionTask) -> None:
     from avkeras.experiments.detection import run_on_features
 
     manifest = read_manifest(task.values.data)
-    features = task.features.of(task.cell.values["visual"])
+    own = cell_values(task.values, task.cell)
+    features = task.features if own.system else task.features.of(own.visual)
     name = task.cell.key.replace(", ", "-").replace(" ", "_")
     for seed in task.seeds:
         start = time.monotonic()
-        values = dataclasses.replace(
-            task.values, **task.cell.values, seed=seed, out=task.values.out / name / f"seed-{seed}"
-        )
+        values = dataclasses.replace(own, seed=seed, out=own.out / name / f"seed-{seed}")
         report = run_on_features(values, manifest, features)
         scores = {f"{metric} {row['part']}": row[metric] for row in report.rows for metric in METRICS}
         clips = {f"clips {row['part']}": row["clips"] for row in report.rows}
@@ -65,5 +64,6 @@ def run_detection_task(task: DetectionTask) -> None:
                 "seconds": round(time.monotonic() - start, 2),
                 **{key: list(value) if isinstance(value, tuple) else value for key, value in task.cell.values.items()},
                 **task.notes,
+                **({"embedders": ", ".join(features.embedders) or "none"} if own.system else {}),
             }
         )

@@ -63,7 +63,7 @@ def paper_table(
         name: one of `TABLES`.
         visual: the embedders that the 2022 tables compare; table 8 combines the first two, `fusion` takes the first.
         weights: of the audio encoder in training, from which validation chooses in tables 5, 7 and 8.
-        systems: what 2019's table 2 changes of the published systems' values, by name.
+        systems: what is changed of the published systems' values, by name.
 
     Raises:
         AvkerasError: no table has this name, or table 8 is asked for with one embedder.
@@ -85,10 +85,13 @@ def paper_table(
         "2019-table3": lambda: _prior(
             name, "Micro-F1 of audiovisual classification", prior_systems.table_3(_table1()), prior_systems.NOTES_3
         ),
-        "2022-table5": lambda: _detection(name, "Uni- and bi-encoder models", _table5(visual, weights)),
+        "2022-table5": lambda: _detection(name, "Uni- and bi-encoder models", _table5(visual, weights, systems)),
         "2022-table6": lambda: _detection(name, "Bi-encoder models, random weights in training", _table6(visual)),
         "2022-table7": lambda: _detection(
-            name, "Uni- and bi-encoder models, by availability of video", _table7(visual, weights), _IGNORED
+            name,
+            "Uni- and bi-encoder models, by availability of video",
+            _table7(visual, weights, systems),
+            _IGNORED,
         ),
         "2022-table8": lambda: _detection(name, "Tri-encoder models", _table8(visual, weights)),
         FUSION: lambda: PaperTable(
@@ -132,7 +135,7 @@ def _detection(
     name: str, title: str, rows: Iterator[tuple[str, tuple[Cell, ...], str]], notes: tuple[str, ...] = ()
 ) -> PaperTable:
     places = [Place(row, metric, cells, f"{metric} {part}") for row, cells, part in rows for metric in METRICS]
-    return PaperTable(name, title, "detection", 20, tuple(places), notes)
+    return PaperTable(name, title, "detection", 20, tuple(places), (*notes, *prior_systems.NOTES_2022))
 
 
 def _model(block: str, visual: Sequence[str]) -> str:
@@ -153,24 +156,28 @@ def _random(block: str, visual: Sequence[str]) -> tuple[Cell, ...]:
     return (Cell(f"{_model(block, visual)}, random training weights", values),)
 
 
-def _table5(visual, weights) -> Iterator[tuple[str, tuple[Cell, ...], str]]:
+def _table5(visual, weights, systems) -> Iterator[tuple[str, tuple[Cell, ...], str]]:
     for block in _BLOCKS:
         for used in ((), *((name,) for name in visual)):
             yield _model(block, used), _fixed(block, used, weights), "all"
+    yield from prior_systems.references(visual, systems)
 
 
 def _table6(visual) -> Iterator[tuple[str, tuple[Cell, ...], str]]:
     for block in _BLOCKS:
         for name in visual:
             yield _model(block, (name,)), _random(block, (name,)), "all"
+    for block in _BLOCKS:
+        yield from prior_systems.ways_of_fusion(*_random(block, visual[:1]))
 
 
-def _table7(visual, weights) -> Iterator[tuple[str, tuple[Cell, ...], str]]:
+def _table7(visual, weights, systems) -> Iterator[tuple[str, tuple[Cell, ...], str]]:
     for part in PARTS:
         for block in _BLOCKS:
             for used in ((), *((name,) for name in visual)):
                 if used or "ignored" not in part:
                     yield f"{part}: {_model(block, used)}", _fixed(block, used, weights), part
+    yield from prior_systems.references(visual, systems, PARTS)
 
 
 def _table8(visual, weights) -> Iterator[tuple[str, tuple[Cell, ...], str]]:
@@ -179,6 +186,8 @@ def _table8(visual, weights) -> Iterator[tuple[str, tuple[Cell, ...], str]]:
     for block in _BLOCKS:
         for cells, how in ((_fixed(block, visual[:2], weights), "fixed"), (_random(block, visual[:2]), "random")):
             yield f"{_model(block, visual[:2])}, {how} weights in training", cells, "all"
+    for block in _BLOCKS:
+        yield from prior_systems.ways_of_fusion(*_random(block, visual[:2]))
 
 
 def _fusion(visual) -> tuple[Place, ...]:

@@ -1,8 +1,8 @@
-"""Tables 2 and 3 of the 2019 paper: the systems that it compares with as rows that run, where avkeras has them."""
+"""Systems that the papers compare with or refer to, as rows of tables that run."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from avkeras.systems.registry import NAMES, find_system
@@ -33,6 +33,15 @@ NOTES_3 = (
     "Trained and scored on the clips with video",
 )
 _SHORT = {"epochs": 4, "steps_per_epoch": 30, "batch_size": 16, "learning_rate": 0.003}
+_SHORT_DETECTION = {
+    "epochs": 4,
+    "steps_per_epoch": 15,
+    "batch": (4, 4, 4),
+    "learning_rate": 0.003,
+    "teacher_decay": 0.9,
+    "decision": "median",
+}
+_SMALL_ENCODER = ("filters=4", "dim=32", "heads=2", "hidden_dim=32", "blocks=1", "momentum=0.8")
 # What the demo preset changes of the systems' published values.
 DEMO: Mapping[str, Mapping[str, Any]] = {
     "gated_crnn": _SHORT | {"keep": 2, "options": ("filters=8", "last_filters=32", "units=16", "momentum=0.8")},
@@ -40,7 +49,19 @@ DEMO: Mapping[str, Mapping[str, Any]] = {
     | {"keep": 2, "options": ("filters=8", "capsules=4", "dropout=0.0", "capsule_dropout=0.0", "momentum=0.8")},
     "cnn_transformer": _SHORT | {"options": ("filters=4", "momentum=0.8")},
     "cnn_gru": _SHORT | {"options": ("filters=4", "momentum=0.8")},
+    "crnn_2020": _SHORT_DETECTION | {"options": ("filters=4", "units=16", "dropout=0.1", "momentum=0.8")},
+    "conformer_encoder": _SHORT_DETECTION | {"options": _SMALL_ENCODER},
+    "transformer_encoder": _SHORT_DETECTION | {"options": _SMALL_ENCODER},
+    "audiovisual_crnn": _SHORT_DETECTION
+    | {"visual_frames": 8, "options": ("filters=4", "units=16", "dropout=0.1", "momentum=0.8")},
 }
+# The paper's references of which systems are here, and of which options of its own model are.
+_REFERENCES = {"crnn_2020": 32, "conformer_encoder": 24, "transformer_encoder": 24, "audiovisual_crnn": 5}
+_OF_15 = {"late fusion": {"late_fusion": "logits"}, "tied encoders": {"tied_encoders": True}}
+NOTES_2022 = (
+    "The rows of references are systems and ways of fusion that the paper refers to; its own table does not have them. "
+    "Systems have their own values (demo: small, short, and decided by the paper's rule), see `avkeras systems`",
+)
 
 
 def table_2(transformers: Iterable[Place], systems: Mapping[str, Mapping[str, Any]]) -> tuple[Place, ...]:
@@ -66,6 +87,39 @@ def table_3(transformers: Iterable[Place]) -> tuple[Place, ...]:
         transformers: of table 1.
     """
     return (_transformer(transformers, _BEST), Place(_TWO_STREAM, MICRO_F1, (), "micro_f1", _TWO_STREAM_F1))
+
+
+def references(
+    visual: Sequence[str], systems: Mapping[str, Mapping[str, Any]], parts: Sequence[str] = ("all",)
+) -> Iterator[tuple[str, tuple[Cell, ...], str]]:
+    """Yields rows of the systems that the 2022 paper refers to: title, cells, part of the test clips.
+
+    Args:
+        visual: embedders of the pictures; one system takes them all.
+        systems: what is changed of the systems' published values, by name.
+        parts: of the test clips; where video is ignored, there are rows only of what sees.
+    """
+    for part in parts:
+        for name, number in _REFERENCES.items():
+            values = {"system": name, **systems.get(name, {})}
+            sees = find_system(name).embeds
+            if sees:
+                values["encoders"] = ("log_mel", *visual)
+            if sees or "ignored" not in part:
+                title = f"reference {number}: {name}" + (f" with {' and '.join(visual)}" if sees else "")
+                cell = Cell(f"system {title.partition(': ')[2]}", values)
+                yield f"{part}: {title}" if len(parts) > 1 else title, (cell,), part
+
+
+def ways_of_fusion(cell: Cell) -> Iterator[tuple[str, tuple[Cell, ...], str]]:
+    """Yields rows of a bi- or tri-encoder model with late fusion and with tied encoders (reference 15).
+
+    Args:
+        cell: of the model.
+    """
+    for name, values in _OF_15.items():
+        key = f"{cell.key}, {name}"
+        yield f"reference 15: {key}", (Cell(key, {**cell.values, **values}),), "all"
 
 
 def published_figures(places: Iterable[Place]) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from avkeras.experiments.tagging import tagging_features
 from avkeras.features.write_clips import Summary, write_extraction
 from avkeras.runs.results_file import ResultsFile
 from avkeras.runs.run_folder import pin_values
-from avkeras.tables.cells import Cell, PaperTable
+from avkeras.tables.cells import Cell, PaperTable, cell_values
 from avkeras.tables.files import write_table
 from avkeras.tables.fusion_curve import fusion_gains
 from avkeras.tables.numbers import table_numbers
@@ -27,7 +27,6 @@ from avkeras.tables.paper_tables import FUSION, paper_table
 from avkeras.tables.prior_systems import DEMO
 from avkeras.tables.reproduction import Reproduction
 from avkeras.tables.run_tasks import run_tasks
-from avkeras.tables.tagging_cells import cell_values
 
 RESULTS_FILE = "results.jsonl"
 DEMO_RUNS = {FUSION: 3}  # else 2
@@ -135,10 +134,9 @@ def reproduce(
         values = dataclasses.replace(values, visual=tuple(values.visual)[:1])
     if system == "tagging" and len(values.embedders) != 2:
         raise AvkerasError(f"embedders: {name} takes one of sound and one of pictures, not {len(values.embedders)}")
-    if system == "tagging":
-        grid = {"systems": DEMO if preset == "demo" else {}}
-    else:
-        grid = {"visual": values.visual, "weights": values.weights}
+    grid = {"systems": DEMO if preset == "demo" else {}}
+    if system == "detection":
+        grid |= {"visual": values.visual, "weights": values.weights}
     table = paper_table(name, **grid).of_rows(rows)
     values.out = Path(out or f"runs/reproduce-{name.partition('-')[0]}")
     manifest = _manifest(values, data, system, step)
@@ -205,15 +203,18 @@ def table_values(system: str, preset: str) -> Any:
 
 def _features(table: PaperTable, values: Any, manifest: Manifest, step) -> dict[Cell, Features]:
     """Returns the features by cell; cells of the papers' own models share them, a published system has its own."""
+    systems = {cell.values["system"]: cell for cell in table.cells if "system" in cell.values}
+    extract, title = tagging_features, "embeddings"
     if table.system == "detection":
-        return dict.fromkeys(table.cells, detection_features(values, manifest, progress=step("features")))
+        extract, title = detection_features, "features"
     found: dict[str | None, Features] = {}
-    for cell in table.cells:
-        name = cell.values.get("system")
-        if name is None and name not in found:
-            found[name] = tagging_features(values, manifest, progress=step("embeddings"))
-        elif name not in found:
-            found[name] = tagging_features(cell_values(values, cell), manifest, progress=step(f"levels for {name}"))
+    # The papers' own say which clips with video all detection models are scored on.
+    if table.system == "detection" or any("system" not in cell.values for cell in table.cells):
+        found[None] = extract(values, manifest, progress=step(title))
+    for name, cell in systems.items():
+        found[name] = extract(cell_values(values, cell), manifest, progress=step(f"{title} for {name}"))
+        if table.system == "detection":
+            found[name] = found[name].scored_as(found[None])
     return {cell: found[cell.values.get("system")] for cell in table.cells}
 
 

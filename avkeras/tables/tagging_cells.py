@@ -9,13 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from avkeras.data.manifest import Manifest, read_manifest
-from avkeras.experiments.configs import AudioTagging, system_values
+from avkeras.experiments.configs import AudioTagging
 from avkeras.experiments.inputs import Features
 from avkeras.runs.files import file_name
 from avkeras.runs.results_file import ResultsFile
-from avkeras.tables.cells import Cell
-
-_SHARED = ("data", "records", "out", "precision", "demo_clips", "workers")  # with all cells of a table
+from avkeras.tables.cells import Cell, cell_values
 
 
 @dataclass(frozen=True)
@@ -43,26 +41,6 @@ class TaggingTask:
     def without(self, done: Container[tuple[str, int]]) -> "TaggingTask":
         """Returns the task without the runs, by cell and seed, that are done."""
         return dataclasses.replace(self, seeds=[seed for seed in self.seeds if (self.cell.key, seed) not in done])
-
-
-def cell_values(values: AudioTagging, cell: Cell) -> AudioTagging:
-    """Returns the values of a cell's experiment; those of a published system are its own, on the table's clips.
-
-    Args:
-        values: of the table's experiment.
-        cell: of the table.
-
-    Example:
-        >>> gccaps = Cell("system gccaps", {"system": "gccaps", "epochs": 2})
-        >>> values = cell_values(AudioTagging(data=Path("manifest.tsv"), epochs=3), gccaps)
-        >>> values.data.name, values.epochs, values.decision
-        ('manifest.tsv', 2, 'capsule')
-    """
-    changes = dict(cell.values)
-    system = changes.pop("system", None)
-    if system is None:
-        return dataclasses.replace(values, **changes)
-    return system_values(system, **{name: getattr(values, name) for name in _SHARED}, **changes)
 
 
 def run_tagging_task(task: TaggingTask) -> None:

@@ -17,13 +17,13 @@ from avkeras.experiments.configs import (
     wanted_systems,
 )
 from avkeras.systems.registry import NAMES
+from avkeras.tables.cells import cell_values
 from avkeras.tables.files import write_table
 from avkeras.tables.fusion_curve import OVER_AUDIO, OVER_ITSELF, fusion_gains, gain_lines, write_curve
 from avkeras.tables.numbers import table_numbers
 from avkeras.tables.paper_tables import FUSION, METRICS, TABLES, paper_table
 from avkeras.tables.prior_systems import DEMO
 from avkeras.tables.reproduction import Reproduction
-from avkeras.tables.tagging_cells import cell_values
 
 OF_DETECTION = [name for name in TABLES if not name.startswith("2019")]
 
@@ -101,11 +101,28 @@ def test_demo_numbers_of_table_2_never_stand_beside_published_ones(tmp_path):
 
 def test_tables_of_2022_share_what_they_train():
     cells = {name: {cell.key for cell in paper_table(name).cells} for name in OF_DETECTION}
-    assert len(cells["2022-table5"]) == 2 * (1 + 3 * 4)
+    assert len(cells["2022-table5"]) == 2 * (1 + 3 * 4) + 4  # systems that the paper refers to
     assert cells["2022-table7"] == cells["2022-table5"]
     assert not cells["2022-table6"] & cells["2022-table5"]
-    assert len(paper_table("2022-table7").rows) == 2 * (4 + 4 + 3 + 3)
+    assert len(paper_table("2022-table7").rows) == 2 * (4 + 4 + 3 + 3) + 4 + 4 + 1 + 1  # one of them sees
     assert {len(cell.values["visual"]) for cell in paper_table("2022-table8").cells} == {2}
+
+
+def test_references_of_2022_are_systems_and_ways_of_fusion():
+    table = paper_table("2022-table5", visual=("vgg16", "openl3"), systems=DEMO)
+    rows = [row for row in table.rows if row.startswith("reference")]
+    assert rows == [*table.rows[-4:]]
+    assert rows[-1] == "reference 5: audiovisual_crnn with vgg16 and openl3"
+    systems = {cell.values["system"]: cell for cell in table.cells if "system" in cell.values}
+    assert sorted(systems) == sorted(set(NAMES["detection"]) - {"crnn_2021"})  # which the paper does not know
+    for cell in systems.values():
+        check_system(cell_values(SoundEventDetection(data="my.tsv"), cell))
+    assert cell_values(SoundEventDetection(), systems["audiovisual_crnn"]).embedders == ("vgg16", "openl3")
+    for name, visual in (("2022-table6", ("openl3",)), ("2022-table8", ("openl3", "tce"))):
+        cells = [cell for cell in paper_table(name).cells if {"late_fusion", "tied_encoders"} & set(cell.values)]
+        assert [cell.values["block"] for cell in cells] == ["transformer", "transformer", "conformer", "conformer"]
+        assert {cell.values["visual"] for cell in cells} == {visual}
+        assert [cell.values.get("late_fusion") for cell in cells] == ["logits", None] * 2
 
 
 def test_rows_by_number():

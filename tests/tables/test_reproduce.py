@@ -218,3 +218,28 @@ def test_published_systems_and_transformers_share_a_table(tmp_path, monkeypatch,
     assert [number.runs for number in report.numbers] == [2, 2]
     assert not (out / "runs").exists()
     assert reproduce.reproduce("2019-table2", out=out, rows=[2, 5], runs=2).found == 4
+
+
+@pytest.mark.slow
+def test_systems_that_the_2022_paper_refers_to_are_scored_on_the_clips_of_its_own(
+    tmp_path, monkeypatch, embedder_cache, embedders
+):
+    from avkeras.tables import reproduce
+
+    tiny = {"epochs": 1, "steps_per_epoch": 2, "batch": (1, 1, 1)}
+    demo = reproduce._CHANGES["detection", "demo"] | tiny | {"visual": (str(embedder_cache / "mean_colour"),)}
+    demo |= {"visual_frames": 4, "filters": (2, 2, 2, 2, 2, 2, 8), "dim": 8, "demo_clips": (8, 4, 6), "weights": (0.5,)}
+    monkeypatch.setitem(reproduce._CHANGES, ("detection", "demo"), demo)
+    small = {**tiny, "options": ("filters=2", "units=4", "layers=1")}
+    monkeypatch.setattr(reproduce, "DEMO", {"crnn_2020": small, "audiovisual_crnn": {**small, "visual_frames": 4}})
+    out = tmp_path / "runs" / "reproduce-2022"
+    # The paper's own with pictures, and the two recurrent networks, with and without video, and with it ignored.
+    report = reproduce.reproduce("2022-table7", out=out, rows=[2, 13, 16, 20, 21], runs=1)
+    assert not report.failed
+    titles = dict.fromkeys(number.place.row for number in report.numbers)
+    assert [title.partition(": ")[2].partition(" ")[0] for title in titles] == ["transformer,", *4 * ["reference"]]
+    assert all(number.mean is not None for number in report.numbers)
+    runs = ResultsFile(out / "results.jsonl").runs().values()
+    assert len(runs) == 3
+    assert len({(run["clips with video"], run["clips without video"]) for run in runs}) == 1
+    assert sorted(run["embedders"] for run in runs) == [str(embedder_cache / "mean_colour"), "mean_colour", "none"]

@@ -16,6 +16,7 @@ COMMANDS = (
     "systems",
     "train",
     "evaluate",
+    "score",
     "predict",
     "visualize",
     "reproduce",

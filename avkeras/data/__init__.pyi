@@ -3,6 +3,7 @@ from .audioset import (
     audioset_mids as audioset_mids,
     yamnet_classes as yamnet_classes,
 )
+from .class_maps import ClassMap as ClassMap, class_map as class_map, find_class_map as find_class_map
 from .clip_set import ClipSet as ClipSet
 from .detection_set import DetectionSet as DetectionSet
 from .labels import clip_targets as clip_targets, frame_mask as frame_mask, frame_targets as frame_targets

@@ -12,6 +12,7 @@ import soundfile
 import avkeras as av
 from avkeras.cli import main
 from avkeras.data.audioset import audioset_classes, yamnet_classes
+from avkeras.datasets import dcase2020
 from avkeras.errors import AvkerasError
 from avkeras.features.embedders import KNOWN, cache_folder, load_embedder
 from avkeras.features.networks import efficientat, yamnet
@@ -179,3 +180,56 @@ def test_what_does_not_go_together_is_one_line(arguments, message):
     with pytest.raises(SystemExit) as error:
         main(["predict", "a.wav", *arguments])
     assert message in str(error.value.code)
+
+
+def score_command(tmp_path, rows, *options):
+    lines = ["id\taudio\tsplit\tlabels\tsupervision", *("\t".join(row) for row in rows)]
+    (tmp_path / "m.tsv").write_text("\n".join(lines) + "\n")
+    main(["score", str(tmp_path / "m.tsv"), *options])
+
+
+def test_a_pretrained_tagger_is_scored_on_the_classes_of_a_task(mn04, tmp_path, capsys):
+    for number in range(4):
+        soundfile.write(tmp_path / f"-{number}.wav", noise(0.5, seed=number), 32_000)
+    (tmp_path / "broken.wav").write_text("<html>")
+    (tmp_path / "classes.txt").write_text("\n".join(dcase2020.CLASSES))
+    rows = [(f"-{number}", f"-{number}.wav", "test", label, "weak") for number, label in enumerate(["Cat", "Dog", ""])]
+    rows += [("-9", "broken.wav", "test", "Cat", "weak"), ("-8", "-3.wav", "test", "", "unlabelled")]
+    score_command(tmp_path, rows, "--out", str(tmp_path / "scores"))
+    said = capsys.readouterr().out
+    assert "3 clips, 1 could not be used" in said
+    assert "note: classes by the map dcase2020" in said
+    assert "note: decision: 0.5 for all classes, nothing was tuned" in said
+    assert "left out: -9: " in said
+    tagger, mapping = av.load(), av.data.class_map("dcase2020")
+    with (tmp_path / "scores" / "probabilities.csv").open() as file:
+        table = {row.pop("id"): [float(value) for value in row.values()] for row in csv.DictReader(file)}
+    for number in range(3):
+        found = tagger.predict(tmp_path / f"-{number}.wav").probabilities
+        expected = [max(found[name] for name in names) for names in mapping.sources.values()]
+        np.testing.assert_allclose(table[f"-{number}"], expected, rtol=1e-6)
+    scores = json.loads((tmp_path / "scores" / "scores.json").read_text())
+    assert scores["clips"] == 3
+    assert {"micro_f1", "mean_average_precision", "threshold"} <= scores.keys()
+    rows += [("-7", "-3.wav", "validation", "Cat", "weak")]
+    score_command(tmp_path, rows)
+    assert "note: decision: global, chosen on 1 validation clips" in capsys.readouterr().out
+    score_command(tmp_path, rows, "--threshold", "0.2", "--classes", "dcase2020")
+    assert "note: decision: 0.2 for all classes\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--split", "train"], "m.tsv: no clip of split train has labels"),
+        (["--split", "tset"], "split 'tset' is none of train, validation, test"),
+        (["--classes", "dcase2017"], "class map dcase2017: has no row for 'Zebra'"),
+        ([], "the model has no class 'Zebra'; give a table 'class,from,reason'"),
+    ],
+)
+def test_what_cannot_be_scored(mn04, tmp_path, options, words):
+    soundfile.write(tmp_path / "a.wav", noise(0.5), 32_000)
+    with pytest.raises(SystemExit) as ended:
+        score_command(tmp_path, [("a", "a.wav", "test", "Zebra", "weak")], *options)
+    assert words in ended.value.code
+    assert "\n" not in ended.value.code

@@ -60,7 +60,7 @@ class BalancedSampler:
         self.seed = seed
         self.clips = [np.flatnonzero(group) for group in groups.T]
         counts = groups.sum(axis=0)
-        together = groups.T.astype(float) @ groups / counts[:, None]
+        together = _meetings(groups) / counts[:, None]
         # Without balance there is one class, and what is drawn is what is heard.
         limit = max_ratio if balance == "heard" else np.inf
         self.shares, self.ratio = _shares(counts, together, max_ratio, clips_per_repeat, limit=limit)
@@ -86,6 +86,14 @@ class BalancedSampler:
         orders = [np.random.default_rng((self.seed, 1, group, number)).permutation(clips) for number in times]
         start = first - times.start * len(clips)
         return np.concatenate([clips[:0], *orders])[start : start + count]
+
+
+def _meetings(groups: np.ndarray) -> np.ndarray:
+    """Returns in how many clips two classes meet, `(classes, classes)`; a clip holds few of many classes."""
+    from scipy.sparse import csr_array
+
+    held = csr_array(groups, dtype=np.int32)
+    return (held.T @ held).toarray()
 
 
 def _shares(counts, together, max_ratio, clips_per_repeat, *, limit) -> tuple[np.ndarray, float]:

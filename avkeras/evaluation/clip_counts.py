@@ -196,13 +196,14 @@ def label_counts(
         0.5
     """
     _check_lengths(ground_truth, predictions)
-    true, claimed = (
-        np.array([[name in labels for name in classes] for labels in clips], np.int64).reshape(-1, len(classes))
-        for clips in (ground_truth, predictions)
-    )
+    place = {name: number for number, name in enumerate(classes)}
     for labels in [*ground_truth, *predictions]:
-        if unknown := set(labels) - set(classes):
+        if unknown := set(labels) - place.keys():
             raise ValueError(f"class {sorted(unknown)[0]!r} is not among {', '.join(classes)}")
+    true, claimed = (np.zeros((len(ground_truth), len(classes)), np.int64) for _ in range(2))
+    for table, clips in ((true, ground_truth), (claimed, predictions)):
+        for row, labels in zip(table, clips, strict=True):
+            row[[place[label] for label in labels]] = 1
     return ClipCounts(tuple(classes), true, claimed, true & claimed)
 
 

@@ -266,7 +266,8 @@ def wanted_systems(values: AudioTagging) -> dict[str, tuple[str, str, tuple[str,
         {'video-audio': ('video', 'audio', ())}
     """
     if values.system:
-        return {values.system: ("audio", "audio", ())}
+        first = "video" if find_system(values.system).embeds else "audio"
+        return {values.system: (first, "audio", ())}
     if (values.first is None) != (values.second is None):
         raise AvkerasError("first, second: give both, for a model of these inputs, or neither, to train systems")
     if values.first is not None:

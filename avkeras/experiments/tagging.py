@@ -1,7 +1,7 @@
 """The 2019 experiment: train audiovisual transformers or a published system, choose thresholds and score them."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -105,7 +105,7 @@ def tagging_features(
     from avkeras.features.embedders import load_embedder
 
     notes = _check(values, manifest)
-    if values.system:
+    if values.system and not find_system(values.system).embeds:
         return _levels(values, manifest, notes, progress)
     sees = any("video" in inputs[:2] for inputs in wanted_systems(values).values())
     modalities = ("audio", "video") if sees and any(clip.video for clip in manifest.clips) else ("audio",)
@@ -203,19 +203,22 @@ def build_model(
     return model
 
 
-def build_system(values: AudioTagging, *, classes: int, training: bool = True) -> Any:
+def build_system(
+    values: AudioTagging, *, classes: int, training: bool = True, dims: Mapping[str, int] | None = None
+) -> Any:
     """Returns the compiled model of a published system.
 
     Args:
         values: of the experiment.
         classes: how many.
         training: as it is trained; else as it answers, where that differs: with the same weights.
+        dims: width of the embeddings by modality, for a system that takes them.
     """
     import keras
 
     system = find_system(values.system)
     keras.utils.set_random_seed(values.seed)
-    options = system.options_of(values.options)
+    options = system.options_of(values.options) | ({"dims": dims} if system.embeds else {})
     model = system.build(classes=classes, dtype=values.precision, training=training, **options)
     schedule = {name: getattr(values, name) for name in ("learning_rate", "epochs", "steps_per_epoch")}
     model.compile(system.optimizer(**schedule), system.loss)
@@ -232,7 +235,7 @@ def _run_system(name, inputs, values, sets, features, stores, verbose) -> System
     classes = sets["train"].classes
     if values.system:
         system = find_system(values.system)
-        model = build_system(values, classes=len(classes))
+        model = build_system(values, classes=len(classes), dims=sets["train"].dims)
     else:
         system = None
         model = build_model(

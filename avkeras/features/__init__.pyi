@@ -5,4 +5,5 @@ from .extract import embed_clip as embed_clip, extract as extract
 from .extract_detection import extract_detection as extract_detection
 from .front_end import FrontEnd as FrontEnd
 from .log_mel import log_mel as log_mel
+from .regions import write_regions as write_regions
 from .saved_model import export_embedder as export_embedder, fingerprint as fingerprint

@@ -10,7 +10,7 @@ from avkeras.systems.system import PublishedSystem
 
 # By task; each is a module of this room that holds its `SYSTEM`.
 NAMES: Mapping[str, tuple[str, ...]] = {
-    "tagging": ("gated_crnn", "gccaps", "cnn_transformer", "cnn_gru"),
+    "tagging": ("gated_crnn", "gccaps", "cnn_transformer", "cnn_gru", "two_stream"),
     "detection": ("crnn_2020", "crnn_2021", "conformer_encoder", "transformer_encoder", "audiovisual_crnn"),
 }
 

@@ -33,7 +33,7 @@ class Place:
     Args:
         row: title of its row.
         column: title of its column.
-        cells: whose runs are averaged; several: validation chooses one; none: avkeras cannot run it.
+        cells: whose runs are averaged; several: validation chooses one.
         metric: name of the score in a run's results, in [0, 1].
         published: mean in %, or None where the paper's number is not known.
     """
@@ -118,4 +118,6 @@ def cell_values(values: ExperimentValues, cell: Cell) -> ExperimentValues:
     system = changes.pop("system", None)
     if system is None:
         return dataclasses.replace(values, **changes)
+    if system == "two_stream":  # hears and sees as the table's own models do
+        changes.setdefault("embedders", values.embedders)
     return system_values(system, **{name: getattr(values, name) for name in _SHARED}, **changes)

@@ -88,8 +88,7 @@ def _text(number: Number | None, *, compare: bool, apart: bool) -> str:
         return ""
     published = None if apart and not compare else number.place.published
     if number.mean is None:
-        text = "not run" if number.place.cells else "not implemented"
-        return text if published is None else f"{text} [{published:.1f}]"
+        return "not run" if published is None else f"not run [{published:.1f}]"
     text = f"{number.mean:.1f}" + ("" if number.deviation is None else f" ± {number.deviation:.1f}")
     if published is None:
         return text

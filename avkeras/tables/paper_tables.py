@@ -83,7 +83,10 @@ def paper_table(
             name, "Micro-F1 of audio classification", prior_systems.table_2(_table1(), systems), prior_systems.NOTES_2
         ),
         "2019-table3": lambda: _prior(
-            name, "Micro-F1 of audiovisual classification", prior_systems.table_3(_table1()), prior_systems.NOTES_3
+            name,
+            "Micro-F1 of audiovisual classification",
+            prior_systems.table_3(_table1(), systems),
+            prior_systems.NOTES_3,
         ),
         "2022-table5": lambda: _detection(name, "Uni- and bi-encoder models", _table5(visual, weights, systems)),
         "2022-table6": lambda: _detection(name, "Bi-encoder models, random weights in training", _table6(visual)),

@@ -16,7 +16,8 @@ from avkeras.datasets.demo_data import demo_manifest
 from avkeras.errors import AvkerasError, MediaError
 from avkeras.evaluation.thresholds import best_global_threshold, micro_f1
 from avkeras.experiments.configs import AudioTagging, SoundEventDetection, check_system, system_values
-from avkeras.experiments.tagging import build_system, run_audio_tagging
+from avkeras.experiments.tagging import build_system, run_audio_tagging, tagging_features
+from avkeras.features.regions import write_regions
 from avkeras.reports.visualize_media import visualize
 from avkeras.serving.export_run import export
 from avkeras.serving.predictor import load
@@ -130,6 +131,36 @@ def test_every_other_system_trains_and_answers(demo, name, tmp_path):
         for label, threshold in zip(demo.classes, result.threshold, strict=True)
         if found.probabilities[label] >= threshold
     }
+
+
+@pytest.mark.slow
+def test_the_two_stream_network_learns_from_regions_and_answers(tmp_path, embedders, embedder_cache):
+    demo = demo_manifest(tmp_path / "demo", task="dcase2017", clips=(160, 60, 60))
+    given = ["vggish_stand_in", str(write_regions(tmp_path / "regions", embedder=embedder_cache / "mean_colour"))]
+    options = {"options": ("regions=14", "units=64"), "epochs": 8, "steps_per_epoch": 20, "batch_size": 16}
+    values = system_values(
+        "two_stream", data=demo.path, out=tmp_path / "run", embedders=given, learning_rate=0.003, workers=1, **options
+    )
+    (result,) = run_audio_tagging(values).results
+    with open(result.folder / "predictions.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    clips = {clip.id: clip for clip in demo.split("test")}
+    stores = {name: RecordReader(folder) for name, folder in tagging_features(values, demo).stores.items()}
+    assert {name: store.dim for name, store in stores.items()} == {"audio": 128, "video": 14 * 6}
+    scored = ClipSet([clips[row["id"]] for row in rows], stores, demo.classes)
+    untrained = build_system(values, classes=len(demo.classes), dims=scored.dims)
+    validation = np.array([[name in clip.labels for name in demo.classes] for clip in demo.split("validation")])
+    chance = np.tile(validation.mean(axis=0), (len(scored), 1))
+    for other in (chance, untrained.predict(scored.dataset(), verbose=0)):
+        # Their thresholds are the best on test.
+        best = max(micro_f1(scored.targets, other, threshold=threshold) for threshold in np.unique(other))
+        assert result.f1 > best + 0.1
+    clip = clips[rows[0]["id"]]
+    found = load(result.folder).predict(clip.video)
+    for name, value in found.probabilities.items():
+        assert value == pytest.approx(float(rows[0][name]), abs=2e-3)
+    with pytest.raises(AvkerasError, match="gives no attention"):
+        visualize(clip.video, model=values.out, out=tmp_path)
 
 
 @pytest.fixture(scope="module")

@@ -107,6 +107,8 @@ PRESETS = {
         modality_dropout=0.0,
         absent_token=False,
         availability=(),
+        # Not the paper's: a run whose model labels the unlabelled clips
+        teacher=None,
         # Reference 15, without gain in the paper's trials: a decoder per encoder, encoders that share their blocks
         late_fusion="none",
         tied_encoders=False,

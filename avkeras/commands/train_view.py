@@ -76,6 +76,10 @@ def show_detection_report(report: "DetectionReport") -> None:
     out, tuning = report.values.out, report.tuning
     _show_summary(console, report.features.summary, out)
     _show_lines(console, "left out", report.left_out, out / "left_out.csv")
+    if report.values.teacher:
+        console.print(
+            f"unlabelled clips labelled by {report.values.teacher}: {out / 'pseudo_labels.csv'}", markup=False
+        )
     if report.cut_events:
         console.print(f"{report.cut_events} events begin after the 10 s that the model sees of their clip")
     if len(tuning.weight_scores) > 1:

@@ -141,7 +141,8 @@ class SoundEventDetection(ExperimentValues):
         pooling: frames and bands that each stack pools into one, as `[[2, 2], ...]`.
         frontend_kernel_size: of its convolutions, in frames and bands.
         momentum: of all batch normalisation: the part of the moving statistics that a step keeps.
-        batch: strong, weak and unlabelled clips per batch.
+        batch: strong, weak and unlabelled clips per batch; 0 of a kind that the data lacks.
+        teacher: folder of a detection run whose model labels the unlabelled clips, which become strong; None: none.
         decay_steps: steps in which the rate falls by `decay_rate`.
         decay_rate: factor of the rate per `decay_steps`.
         staircase: whether the rate falls at once after each `decay_steps`, not a little with every step.
@@ -185,6 +186,7 @@ class SoundEventDetection(ExperimentValues):
     epochs: int = 100
     steps_per_epoch: int = 250
     batch: tuple[int, int, int] = (32, 32, 64)
+    teacher: Path | None = None
     decay_steps: int = 10000
     decay_rate: float = 0.1
     staircase: bool = False

@@ -22,6 +22,7 @@ from avkeras.experiments.detection_results import tune_and_score, with_video
 from avkeras.experiments.detection_scores import Tuning
 from avkeras.experiments.detection_training import build_mean_teacher, train_mean_teacher
 from avkeras.experiments.inputs import Features, write_inputs
+from avkeras.experiments.pseudo_labels import labelled_by_teacher
 from avkeras.features.write_clips import write_extraction
 from avkeras.runs.files import read_json, write_json, write_rows
 from avkeras.runs.run_folder import pin_values
@@ -122,6 +123,8 @@ def run_on_features(
     """
     pin_values(values, values.out)
     write_extraction(values.out / "extraction.csv", features.summary)
+    if values.teacher:
+        manifest = labelled_by_teacher(values, manifest)
     report = DetectionReport(values, manifest, features)
     stores = features.readers()
     sets = {name: detection_set(name, manifest, stores, report) for name in ("train", "validation", "test")}

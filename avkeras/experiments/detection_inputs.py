@@ -2,12 +2,13 @@
 
 import math
 from collections.abc import Callable
+from pathlib import Path
 
 from avkeras.data.checks import check_data
 from avkeras.data.manifest import SUPERVISION, Manifest
 from avkeras.errors import AvkerasError
 from avkeras.experiments.configs import SoundEventDetection, check_system
-from avkeras.experiments.detection_scores import DECISIONS
+from avkeras.experiments.detection_scores import DECISIONS, Tuning
 from avkeras.experiments.inputs import Features, UsedEmbedder
 from avkeras.experiments.postprocessing import check_postprocessing
 from avkeras.features.extract_detection import MULTI_ENCODER, extract_detection, most_frames
@@ -29,9 +30,18 @@ def detection_features(
     Raises:
         AvkerasError: an embedder cannot be had, is named twice or gives more frames than the model takes.
     """
+    notes = check_values(values, manifest)
+    features = extract_features(values, manifest, progress=progress)
+    features.summary.notes[:0] = [(manifest.path.name, note) for note in notes]
+    return features
+
+
+def extract_features(
+    values: SoundEventDetection, manifest: Manifest, *, progress: Callable[[int, int], None] | None = None
+) -> Features:
+    """Does what `detection_features` does, for clips that need not be a whole data set."""
     from avkeras.features.embedders import load_embedder
 
-    notes = check_values(values, manifest)
     shown = any(clip.video for clip in manifest.clips)
     wanted = values.embedders if shown or values.encoders else ()
     loaded = {given: load_embedder(given, modality=None if values.encoders else "video") for given in wanted}
@@ -53,7 +63,6 @@ def detection_features(
         workers=values.workers,
         progress=progress,
     )
-    summary.notes[:0] = [(manifest.path.name, note) for note in notes]
     used = {embedder.spec.name: UsedEmbedder.of(given, embedder) for given, embedder in loaded.items()}
     return Features(stores, used, summary).checked()
 
@@ -80,10 +89,50 @@ def check_values(values: SoundEventDetection, manifest: Manifest) -> tuple[str, 
         raise AvkerasError(f"visual_frames {values.visual_frames}: pooling leaves {vectors} vectors; give no more")
     notes = check_data(manifest, needs=("events",))
     kinds = {kind for kind, count in zip(SUPERVISION, values.batch, strict=True) if count}
-    if missing := kinds - {clip.supervision for clip in manifest.split("train")}:
+    if not kinds - {"unlabelled"}:
+        raise AvkerasError("batch: neither strong nor weak clips: nothing tells the model what is heard")
+    there = {clip.supervision for clip in manifest.split("train")}
+    if values.teacher:
+        check_teacher(values, manifest)
+        there |= {"strong"}
+    if missing := kinds - there:
         kind = sorted(missing)[0]
         raise AvkerasError(f"{manifest.path}: no training clip is {kind}; set the number of {kind} clips in batch to 0")
     return notes
+
+
+def check_teacher(values: SoundEventDetection, manifest: Manifest) -> None:
+    """Refuses, before any work, a teacher that cannot label the unlabelled clips.
+
+    Raises:
+        AvkerasError: its folder holds no finished detection run, it knows other classes, there is nothing to label, or
+            batches ask for unlabelled clips, of which it leaves none.
+    """
+    folder, (strong, weak, unlabelled) = values.teacher, values.batch
+    tuning = teacher_tuning(folder)
+    if lacking := [name for name in manifest.classes if name not in tuning.classes]:
+        raise AvkerasError(f"teacher: {folder}: its model has no class '{lacking[0]}', which {manifest.path} has")
+    if folder.resolve() == values.out.resolve():
+        raise AvkerasError(f"teacher: {folder}: is the run itself; give another folder (out)")
+    if not any(clip.supervision == "unlabelled" for clip in manifest.split("train")):
+        raise AvkerasError(f"teacher: {manifest.path}: no training clip is unlabelled, there is nothing to label")
+    if unlabelled:
+        wanted = [strong + unlabelled, weak, 0]
+        raise AvkerasError(
+            f"teacher: unlabelled clips become strong by it; give a batch without them, such as {wanted}"
+        )
+
+
+def teacher_tuning(folder: Path) -> Tuning:
+    """Returns what the run that is a teacher was tuned to.
+
+    Raises:
+        AvkerasError: it is no finished detection run.
+    """
+    for name in ("tuning.json", "model.keras"):
+        if not (folder / name).is_file():
+            raise AvkerasError(f"teacher: {folder}: holds no finished detection run ({name} is missing)")
+    return Tuning.read(folder / "tuning.json")
 
 
 def front_end(values: SoundEventDetection) -> FrontEnd:

@@ -93,12 +93,18 @@ def values_of_run(folder: str | Path, kinds: Sequence[type]) -> Any:
             f"or start a new one from the values in {file} in another folder (out)"
         )
     # JSON has no tuples, and paths are text in it.
-    paths = {name: Path(given[name]) for name in ("data", "out", "records") if given.get(name) is not None}
-    return kind(**{name: _tuples(value) for name, value in given.items()} | paths)
+    paths = {name: Path(given[name]) for name in ("data", "out", "records", "teacher") if given.get(name) is not None}
+    return kind(**{name: as_tuples(value) for name, value in given.items()} | paths)
 
 
-def _tuples(value: Any) -> Any:
-    return tuple(map(_tuples, value)) if isinstance(value, list) else value
+def as_tuples(value: Any) -> Any:
+    """Returns a value of a `config.json` with tuples for lists, as values of experiments have them.
+
+    Example:
+        >>> as_tuples([[2, 2], [1, 2]])
+        ((2, 2), (1, 2))
+    """
+    return tuple(map(as_tuples, value)) if isinstance(value, list) else value
 
 
 def read_config(folder: str | Path) -> dict[str, Any]:

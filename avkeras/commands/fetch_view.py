@@ -17,8 +17,9 @@ _NEXT = {
     "dcase2017": "python recipes/dcase2017_av.py --data {}",
     "dcase2018": "python recipes/dcase2020_multi_encoder.py --data {} --batch '[0, 32, 96]'",
     "dcase2020": "python recipes/dcase2020_multi_encoder.py --data {}",
+    "audioset": "avkeras score {}",
 }
-_OTHERS = "avkeras extract {} --embedders vggish vgg16"  # what has no validation clips, which recipes tune on
+_OTHERS = "avkeras extract {} --embedders vggish vgg16"  # of what has test clips alone
 _SHOWN = 5
 _FETCH_OPTIONS = ("--media",)  # that reasons may speak of
 

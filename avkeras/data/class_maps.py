@@ -98,7 +98,7 @@ def class_map(name: str | Path) -> ClassMap:
         ('Cat', 'Meow', 'Caterwaul', 'Purr')
     """
     if str(name) in CLASS_MAPS:
-        file = resources.files("avkeras.data").joinpath("class_maps", f"{name}.csv")
+        file = resources.files("avkeras.data").joinpath("class_tables", f"{name}.csv")
         return _read(str(name), file.read_text(encoding="utf-8"))
     try:
         return _read(str(name), read_text(Path(name)))

@@ -26,7 +26,7 @@ def test_known_maps_have_every_class_of_the_task_and_only_classes_of_audio_set(n
 
 
 def test_every_row_of_a_known_map_has_a_reason():
-    folder = Path(__file__).parents[2] / "avkeras" / "data" / "class_maps"
+    folder = Path(__file__).parents[2] / "avkeras" / "data" / "class_tables"
     for file in folder.glob("*.csv"):
         rows = list(csv.DictReader(file.read_text().splitlines()))
         assert all("shared clip" in row["reason"] for row in rows)

@@ -11,6 +11,7 @@ from avkeras.cli import main
 from avkeras.data.manifest import Clip, read_manifest, write_manifest
 from avkeras.datasets.demo import make_demo
 from avkeras.errors import AvkerasError
+from avkeras.evaluation.files import read_events
 from avkeras.experiments import detection, pseudo_labels
 from avkeras.experiments.configs import SoundEventDetection, system_values
 from avkeras.experiments.detection import run_sound_event_detection
@@ -27,8 +28,9 @@ def demo(tmp_path_factory):
 
 
 def data(demo, folder, change):
-    """Returns a manifest of the demo's clips, changed; None leaves one out. The features are made once."""
-    clips = [change(clip) for clip in demo.clips]
+    """Returns a manifest of the demo's clips, changed; None leaves one out. Their ids begin as some of YouTube's do."""
+    named = [dataclasses.replace(clip, id=f"{'-_'[place % 2]}{clip.id}") for place, clip in enumerate(demo.clips)]
+    clips = [change(clip) for clip in named]
     return write_manifest(folder / "manifest.tsv", [clip for clip in clips if clip], classes=demo.classes).path
 
 
@@ -62,6 +64,18 @@ def test_weak_and_unlabelled_clips_are_enough(first):
     assert found["strong_bce"] == 0
     assert min(found["weak_bce"], found["clip_consistency"], found["frame_consistency"]) > 0
     assert all(np.isfinite(row[name]) for row in report.rows for name in ("CBF1", "SBF1", "EBF1", "PSDS1"))
+
+
+def test_files_of_clips_whose_ids_begin_with_a_dash_are_those_that_evaluate_takes(first, tmp_path):
+    values, report = first
+    truth, durations, scores = (str(values.out / name) for name in ("ground_truth.tsv", "durations.tsv", "scores"))
+    options = ["--truth", truth, "--durations", durations, "--scores", scores, "--json", str(tmp_path / "a.json")]
+    main(["evaluate", str(values.out / "predictions.tsv"), *options, "--tuning", str(values.out / "tuning.json")])
+    found, row = json.loads((tmp_path / "a.json").read_text()), report.rows[0]
+    assert [found["figures"][name] for name in ("EBF1", "PSDS1")] == pytest.approx([row["EBF1"], row["PSDS1"]])
+    assert (found["clips"], found["notes"]) == (3, [])
+    heard = {event.label for own in read_events(values.out / "predictions.tsv").values() for event in own}
+    assert {one["class"] for one in found["classes"] if one["event_predicted"]} == heard != set()
 
 
 @pytest.mark.slow

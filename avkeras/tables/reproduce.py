@@ -24,7 +24,7 @@ from avkeras.tables.files import write_table
 from avkeras.tables.fusion_curve import fusion_gains
 from avkeras.tables.numbers import table_numbers
 from avkeras.tables.paper_tables import FUSION, paper_table
-from avkeras.tables.prior_systems import DEMO
+from avkeras.tables.prior_systems import DEMO, chance
 from avkeras.tables.reproduction import Reproduction
 from avkeras.tables.run_tasks import run_tasks
 
@@ -150,6 +150,9 @@ def reproduce(
     report = Reproduction(table, values.out, preset)
     if failed := {clip for clip, _ in summary.errors}:
         report.notes.append(f"{len(failed)} clips failed and are left out, see extraction.csv")
+    if table.apart and preset == "demo":
+        level = chance(manifest, with_video=values.complete_only and name == "2019-table3")
+        report.notes.append(f"The classes that are most common on validation, for every clip, reach {100 * level:.1f}")
     stand_ins = dict.fromkeys(name for one in features.values() for name in one.stand_ins)
     report.notes += [f"{name} is a stand-in, not a pretrained network" for name in stand_ins]
     seeds = range(runs or (DEMO_RUNS.get(name, 2) if preset == "demo" else table.runs))

@@ -119,6 +119,25 @@ def test_a_system_that_sees_is_scored_with_and_without_video_and_exported(demo, 
 
 
 @pytest.mark.slow
+def test_the_audiovisual_network_learns_more_than_chance_and_than_untrained(tmp_path, embedders, embedder_cache):
+    clips = demo_manifest(tmp_path / "demo", task="dcase2020", clips=(60, 24, 24))
+    changes = {"encoders": ("log_mel", str(embedder_cache / "mean_colour")), "decision": "median", "visual_frames": 8}
+    changes |= {"options": ("filters=4", "units=16", "dropout=0.1", "momentum=0.8"), "teacher_decay": 0.9}
+    rows = []
+    for name, values in (
+        ("learnt", {"epochs": 10, "steps_per_epoch": 20, "batch": (6, 6, 4), "learning_rate": 0.005}),
+        ("untrained", {"epochs": 1, "steps_per_epoch": 1, "batch": (6, 6, 4), "learning_rate": 0.0}),
+    ):
+        report = run_sound_event_detection(values_of(clips, tmp_path / name, "audiovisual_crnn", **changes, **values))
+        rows.append(report.rows[0])
+    learnt, untrained = rows
+    share = np.mean([[name in clip.labels for name in clips.classes] for clip in clips.split("test")])
+    everything = 2 * share / (1 + share)  # all classes in every clip
+    assert learnt["CBF1"] > max(untrained["CBF1"], everything) + 0.1
+    assert learnt["EBF1"] > untrained["EBF1"]
+
+
+@pytest.mark.slow
 def test_a_run_that_had_stopped_is_scored_when_it_goes_on(demo, tmp_path, monkeypatch):
     from avkeras.experiments import detection_training
 

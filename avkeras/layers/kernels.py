@@ -63,7 +63,7 @@ def plain_scores(query, value, query_map, key_map, scale):
         scale: of the scores.
     """
     queries, keys = _per_head(query, query_map), _per_head(value, key_map)
-    return ops.einsum("bhqw,bhkw->bqkh", queries * scale, keys)
+    return ops.einsum("bqhw,bkhw->bqkh", queries * scale, keys)
 
 
 def folded_scores(query, value, query_map, key_map, scale):
@@ -92,8 +92,10 @@ def plain_output(weights, value, value_map, output_kernel):
         value_map: kernel `(heads, dim, width)` and bias `(heads, width)`.
         output_kernel: `(heads, width, output_dim)`.
     """
-    values = ops.einsum("bqhk,bhkw->bhqw", weights, _per_head(value, value_map))
-    return ops.sum(ops.matmul(values, ops.cast(output_kernel, values.dtype)), axis=1)
+    values = ops.einsum("bqhk,bkhw->bqhw", weights, _per_head(value, value_map))
+    heads, width, dim = output_kernel.shape
+    values = ops.reshape(values, (*_sizes(values)[:-2], heads * width))
+    return linear(values, ops.cast(ops.reshape(output_kernel, (heads * width, dim)), values.dtype))
 
 
 def folded_output(weights, value, value_map, output_kernel):
@@ -119,9 +121,14 @@ def _heads(kernel, bias):
 
 
 def _per_head(frames, head_map):
-    """Maps frames by every head, `(batch, heads, frames, width)`."""
+    """Maps frames by every head, `(batch, frames, heads, width)`.
+
+    As one product: TensorFlow's oneDNN writes beyond its memory in `matmul(frames[:, None], kernel)` with one head.
+    """
     kernel, bias = (ops.cast(part, frames.dtype) for part in head_map)
-    return ops.matmul(ops.expand_dims(frames, 1), kernel) + ops.expand_dims(bias, 1)
+    heads, dim, width = kernel.shape
+    mapped = linear(frames, ops.reshape(ops.transpose(kernel, (1, 0, 2)), (dim, heads * width)))
+    return ops.reshape(mapped, (*_sizes(mapped)[:-1], heads, width)) + bias
 
 
 # --- batch normalisation

@@ -127,9 +127,8 @@ class SinusoidalRelativeAttention(RelativeMultiHeadAttention):
         distance = ops.minimum(queries - 1 - ops.arange(queries), self.max_distance)
         table = ops.take(self._encodings(), self.max_distance + distance, axis=2)
         query_map = ops.concatenate([self.query_kernel, self.distance_bias[:, None]], axis=1) * self.key_dim**-0.5
-        # (batch, heads, queries, width) and (batch, heads, queries, distances)
-        mapped = ops.matmul(with_one(query)[:, None], ops.cast(query_map, query.dtype))
-        every = ops.matmul(mapped, ops.cast(table, query.dtype))
+        mapped = ops.einsum("bqd,hdw->bqhw", with_one(query), ops.cast(query_map, query.dtype))
+        every = ops.einsum("bqhw,hwd->bhqd", mapped, ops.cast(table, query.dtype))
         # A zero before each row; read as rows of one more, of which the first is left out, each row is moved by its
         # place.
         padded = ops.pad(every, ((0, 0), (0, 0), (0, 0), (1, 0)))

@@ -4,6 +4,7 @@ import pytest
 import tensorflow as tf
 from keras import ops
 
+from avkeras import layers
 from avkeras.layers import kernels
 from avkeras.layers.kernels import one_loop
 
@@ -114,3 +115,20 @@ def test_any_batch_size_and_frames():
 def test_keeps_the_dtype(dtype):
     graph = tf.function(lambda x: one_loop(scaled_sum, x, x, factor=2))
     assert keras.backend.standardize_dtype(graph(ops.ones((2,), dtype)).dtype) == dtype
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("MultiHeadAttention", {}),
+        ("RelativeMultiHeadAttention", {"max_distance": 10}),
+        ("SinusoidalRelativeAttention", {"max_distance": 10, "causal_shift": True}),
+    ],
+)
+def test_one_head_is_safe_where_onednn_writes_beyond_its_memory(name, options):
+    """A product that broadcasts over one head corrupts the memory of TensorFlow 2.16 to 2.21, or ends the process."""
+    layer = getattr(layers, name)(num_heads=1, key_dim=8, output_dim=8, **options)
+    frames = draw(40, 10, 8)
+    first = np.asarray(layer(frames))
+    for _ in range(20):
+        np.testing.assert_array_equal(layer(frames), first)

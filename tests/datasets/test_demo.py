@@ -11,7 +11,8 @@ import pytest
 
 from avkeras.data.manifest import Event, read_manifest
 from avkeras.datasets.demo import make_demo
-from avkeras.datasets.demo.film import film
+from avkeras.datasets.demo.film import film, sources_in_view
+from avkeras.datasets.demo.make import seen_while_heard
 from avkeras.datasets.demo.scene import clip_rng, plan_scene
 from avkeras.datasets.demo.soundtrack import soundtrack
 from avkeras.datasets.demo.tasks import TASKS
@@ -180,6 +181,33 @@ def test_pictures_follow_the_sound_in_some_clips():
         assert frames[0].dtype == np.uint8
         changes.append(any((frame != frames[0]).any() for frame in frames))
     assert 0.5 < np.mean(changes) < 0.9
+
+
+def test_what_is_heard_is_seen_in_a_part_of_some_clips_only():
+    """There attention has something to find: the frames with the source, which are another place than the rest."""
+    size, times = {"width": 80, "height": 60}, np.arange(20) / 4
+    plans = [(n, plan) for n, plan in enumerate(_plans("dcase2017", "test", 60, seconds=(5.0, 5.0))) if plan.has_video]
+    partly = 0
+    for number, plan in plans:
+        told = sources_in_view(TASKS["dcase2017"], plan, times, **size, rng=clip_rng(0, "test", number, 2))
+        if told.all() or not told.any():
+            continue
+        partly += 1
+        frames = np.stack(list(film(TASKS["dcase2017"], plan, **size, rate=4, rng=clip_rng(0, "test", number, 2))))
+        seen, rest = frames[told].astype(float), frames[~told].astype(float)
+        within = np.abs(rest - np.median(rest, axis=0)).mean()
+        between = np.abs(seen - np.median(rest, axis=0)).mean()
+        assert between > 1.3 * within, number
+    assert 0.2 < partly / len(plans) < 0.5
+
+
+def test_a_clip_of_a_demo_tells_when_its_sources_are_seen(demo):
+    options = {"without_video": 0.4, "seconds": SMALL["seconds"]}
+    for clip in demo.split("test"):
+        index = int(clip.id.split("-")[1])
+        seen = seen_while_heard("test", index, [0.1, 0.8, 1.2], **options)
+        assert (seen is None) == (clip.video is None)
+        assert seen is None or seen.shape == (3,)
 
 
 def test_finished_folder_is_reused_and_interrupted_one_completed(tmp_path):

@@ -2,13 +2,15 @@
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from avkeras.data.manifest import SPLITS, Clip, Manifest, read_manifest, write_manifest
-from avkeras.datasets.demo.film import film
+from avkeras.datasets.demo.film import film, sources_in_view
 from avkeras.datasets.demo.scene import Scene, clip_rng, plan_scene
 from avkeras.datasets.demo.soundtrack import soundtrack
 from avkeras.datasets.demo.tasks import TASKS, Task
@@ -17,7 +19,6 @@ from avkeras.errors import AvkerasError
 from avkeras.runs.files import write_json
 
 CLIPS = {"train": 480, "validation": 120, "test": 200}
-_VERSION = 1  # of the synthesis: a change of it makes the clips anew
 _RATES = (16000, 22050, 44100)  # Hz
 _SIZES = ((160, 120), (192, 144), (224, 168))  # pixels
 
@@ -67,8 +68,9 @@ def make_demo(
     """
     folder = Path(folder)
     counts = _checked(task, CLIPS if clips is None else clips, seed, without_video, seconds, workers)
+    kinds = TASKS[task]
     parameters = {
-        "version": _VERSION,
+        "version": kinds.version,
         "task": task,
         "clips": counts,
         "seed": seed,
@@ -78,7 +80,6 @@ def make_demo(
     if _finished(folder, parameters):
         return read_manifest(folder / "manifest.tsv")
     _note(folder, parameters, finished=False)
-    kinds = TASKS[task]
     jobs = [
         (plan_scene(kinds, split, i, seed=seed, without_video=without_video, seconds=seconds), i)
         for split in SPLITS
@@ -148,24 +149,84 @@ def _make_clip(folder: Path, task: Task, scene: Scene, seed: int, index: int) ->
     path = _media(folder, scene)
     if path.is_file():  # made before an interruption, whole: files are renamed into place
         return
-    rng = clip_rng(seed, scene.split, index, 3)
-    rate = int(rng.choice(_RATES, p=(0.6, 0.3, 0.1)))
+    form = _form(scene, seed, index)
     sound = soundtrack(
         task,
         scene.events,
         seconds=scene.seconds,
-        rate=rate,
-        channels=2 if rng.random() < 0.4 else 1,
+        rate=form.rate,
+        channels=form.channels,
         rng=clip_rng(seed, scene.split, index, 1),
     )
     if not scene.has_video:
-        write_wav(path, sound, rate)
+        write_wav(path, sound, form.rate)
         return
+    pictures = film(
+        task,
+        scene,
+        width=form.width,
+        height=form.height,
+        rate=form.frame_rate,
+        rng=clip_rng(seed, scene.split, index, 2),
+    )
+    write_mp4(path, sound, form.rate, pictures, frame_rate=form.frame_rate, encoder=form.encoder)
+
+
+def seen_while_heard(
+    split: str,
+    index: int,
+    times: Sequence[float],
+    *,
+    task: str = "dcase2017",
+    seed: int = 0,
+    without_video: float = 0.15,
+    seconds: tuple[float, float] = (2.0, 10.0),
+) -> np.ndarray | None:
+    """Returns at which times what is heard in a clip of a demo is in its picture, too.
+
+    Args:
+        split: of the clip.
+        index: of the clip in its split.
+        times: in seconds.
+        task: as for `make_demo`, like the following.
+        seed: likewise.
+        without_video: likewise.
+        seconds: likewise.
+
+    Returns:
+        `(times,)` boolean; None: the clip has no video.
+
+    Example:
+        >>> seen_while_heard("test", 3, [0.5, 1.5, 2.5]).tolist()
+        [True, True, True]
+    """
+    kinds = TASKS[task]
+    scene = plan_scene(kinds, split, index, seed=seed, without_video=without_video, seconds=seconds)
+    if not scene.has_video:
+        return None
+    form = _form(scene, seed, index)
+    rng = clip_rng(seed, split, index, 2)
+    return sources_in_view(kinds, scene, times, width=form.width, height=form.height, rng=rng)
+
+
+class _Form(NamedTuple):
+    """How a clip is written."""
+
+    rate: int
+    channels: int
+    width: int
+    height: int
+    frame_rate: int
+    encoder: str
+
+
+def _form(scene: Scene, seed: int, index: int) -> _Form:
+    rng = clip_rng(seed, scene.split, index, 3)
+    rate = int(rng.choice(_RATES, p=(0.6, 0.3, 0.1)))
+    channels = 2 if rng.random() < 0.4 else 1
     width, height = _SIZES[rng.integers(len(_SIZES))]
     frame_rate = int(rng.integers(8, 13))
-    pictures = film(task, scene, width=width, height=height, rate=frame_rate, rng=clip_rng(seed, scene.split, index, 2))
-    encoder = "libx264" if rng.random() < 0.7 else "mpeg4"
-    write_mp4(path, sound, rate, pictures, frame_rate=frame_rate, encoder=encoder)
+    return _Form(rate, channels, width, height, frame_rate, "libx264" if rng.random() < 0.7 else "mpeg4")
 
 
 def _row(folder: Path, task: Task, scene: Scene) -> Clip:

@@ -22,6 +22,8 @@ class Task:
         indoors: whether the backgrounds are rooms or streets.
         imbalance: how many times more often the most frequent class leads a training clip than the rarest.
         detection: whether clips carry events and the training set is split in strong, weak and unlabelled clips.
+        shots: share of films that cut between the sources as they sound and another place.
+        version: of the synthesis: a change of it makes the clips anew.
     """
 
     sounds: dict[str, Callable[[np.random.Generator, int, int], np.ndarray]]
@@ -29,6 +31,8 @@ class Task:
     indoors: bool
     imbalance: float
     detection: bool
+    shots: float = 0.0
+    version: int = 1
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -37,6 +41,8 @@ class Task:
 
 
 TASKS = {
-    "dcase2017": Task(TRAFFIC_SOUNDS, TRAFFIC_PICTURES, indoors=False, imbalance=10.0, detection=False),
+    "dcase2017": Task(
+        *(TRAFFIC_SOUNDS, TRAFFIC_PICTURES), indoors=False, imbalance=10.0, detection=False, shots=0.3, version=2
+    ),
     "dcase2020": Task(HOUSEHOLD_SOUNDS, HOUSEHOLD_PICTURES, indoors=True, imbalance=8.0, detection=True),
 }

@@ -62,7 +62,8 @@ def line(name, values):
     logs = np.log(values)
     draws = np.random.default_rng(0).integers(0, len(logs), (2000, len(logs)))
     low, high = np.exp(np.quantile(logs[draws].mean(axis=1), (0.025, 0.975)))
-    return f"{name:<10} {np.exp(logs.mean()):5.2f} ({low:.2f} to {high:.2f}), above 1 in {100 * (values > 1).mean():.0f} %"
+    share = 100 * (values > 1).mean()
+    return f"{name:<10} {np.exp(logs.mean()):5.2f} ({low:.2f} to {high:.2f}), above 1 in {share:.0f} %"
 
 
 def main():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -98,6 +99,22 @@ class PaperTable:
     def cells(self) -> tuple[Cell, ...]:
         """All that has to be trained, each cell once."""
         return tuple({cell.key: cell for place in self.places for cell in place.cells}.values())
+
+
+def changed_values(cell: Cell, run: Mapping[str, Any]) -> list[str]:
+    """Returns which values of a cell are not those of a run that its results hold under the same key.
+
+    Args:
+        cell: of the table.
+        run: its line of results; what it does not tell counts as the same.
+
+    Example:
+        >>> cell = Cell("system gccaps", {"system": "gccaps", "epochs": 2, "options": ("rounds=1",)})
+        >>> changed_values(cell, {"system": "gccaps", "epochs": 4, "options": ["rounds=1"]})
+        ['epochs']
+    """
+    values = json.loads(json.dumps(dict(cell.values)))  # tuples become lists
+    return [name for name, value in values.items() if name in run and run[name] != value]
 
 
 def cell_values(values: ExperimentValues, cell: Cell) -> ExperimentValues:

@@ -19,7 +19,7 @@ from avkeras.experiments.tagging import tagging_features
 from avkeras.features.write_clips import Summary, write_extraction
 from avkeras.runs.results_file import ResultsFile
 from avkeras.runs.run_folder import pin_values
-from avkeras.tables.cells import Cell, PaperTable, cell_values
+from avkeras.tables.cells import Cell, PaperTable, cell_values, changed_values
 from avkeras.tables.files import write_table
 from avkeras.tables.fusion_curve import fusion_gains
 from avkeras.tables.numbers import table_numbers
@@ -157,6 +157,9 @@ def reproduce(
     report.notes += [f"{name} is a stand-in, not a pretrained network" for name in stand_ins]
     seeds = range(runs or (DEMO_RUNS.get(name, 2) if preset == "demo" else table.runs))
     before = results.runs()
+    for cell in table.cells:
+        if changed := [name for seed in seeds for name in changed_values(cell, before.get((cell.key, seed), {}))]:
+            raise AvkerasError(f"{results.path}: has runs of {cell.key} with another {changed[0]}; give another out")
     missing = {cell: [seed for seed in seeds if (cell.key, seed) not in before] for cell in table.cells}
     report.wanted = len(table.cells) * len(seeds)
     report.found = report.wanted - sum(map(len, missing.values()))

@@ -15,6 +15,7 @@ import pytest
 
 from avkeras.data.manifest import Clip, write_manifest
 from avkeras.data.records import RecordWriter
+from avkeras.errors import AvkerasError
 from avkeras.runs.results_file import ResultsFile
 
 SCRIPT = textwrap.dedent(
@@ -215,9 +216,13 @@ def test_published_systems_and_transformers_share_a_table(tmp_path, monkeypatch,
     lines = ResultsFile(out / "results.jsonl").runs()
     assert {run["test_clips"] for run in lines.values()} == {6}  # all of them, also those without video
     assert {run["embedders"] for (cell, _), run in lines.items() if cell == "system gccaps"} == {"none"}
-    assert [number.runs for number in report.numbers] == [2, 2]
+    assert [number.runs for number in report.numbers] == 4 * [2]  # two of them untrained
     assert not (out / "runs").exists()
-    assert reproduce.reproduce("2019-table2", out=out, rows=[2, 5], runs=2).found == 4
+    assert reproduce.reproduce("2019-table2", out=out, rows=[2, 5], runs=2).found == 8
+    other = {"gccaps": {**tiny, "keep": 1, "options": ("filters=4", "capsules=2")}}
+    monkeypatch.setattr(reproduce, "DEMO", other)
+    with pytest.raises(AvkerasError, match="has runs of system gccaps with another options; give another out"):
+        reproduce.reproduce("2019-table2", out=out, rows=[2, 5], runs=2)
 
 
 @pytest.mark.slow

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _NEXT = {
     "dcase2017": "python recipes/dcase2017_av.py --data {}",
-    "dcase2018": "python recipes/dcase2020_multi_encoder.py --data {} --batch '[0, 32, 96]'",
+    "dcase2018": "avkeras train detection --system crnn_2020 --data {} --batch '[0, 12, 12]' --out runs/first",
     "dcase2020": "python recipes/dcase2020_multi_encoder.py --data {}",
     "audioset": "avkeras score {}",
 }

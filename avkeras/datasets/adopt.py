@@ -99,9 +99,9 @@ def _match(clips: Iterable[SourceClip], found: dict, names) -> tuple[dict[str, l
             owners.setdefault(key, set()).add(clip.key)
             if key not in keys.setdefault(clip.id, []):
                 keys[clip.id].append(key)
-    several = [key for key, clips_of in owners.items() if len(clips_of) > 1]
+    several = {key for key, clips_of in owners.items() if len(clips_of) > 1}
     keys = {clip: [key for key in of_clip if key not in several] for clip, of_clip in keys.items()}
-    return {clip: of_clip for clip, of_clip in keys.items() if of_clip}, several
+    return {clip: of_clip for clip, of_clip in keys.items() if of_clip}, sorted(several, key=str)
 
 
 def _entry(clip: SourceClip, found: dict, keys: list[tuple], ledger: Ledger) -> tuple[Entry | None, list[str]]:

@@ -1,8 +1,8 @@
 """DCASE 2018 task 4: 10 domestic sounds; weak and unlabelled training clips (R. Serizel et al., 2018).
 
 The parts `weak`, `unlabel_in_domain` and `unlabel_out_of_domain` train, `test` (of development) validates and `eval`
-tests. No training clip is strongly labelled: `avkeras train detection --batch '[0, 32, 96]'` asks for none. What the
-lists hold beside clips and labels, and what is made of it:
+tests. No training clip is strongly labelled: `--batch '[0, 12, 12]'` asks for batches without any. What the lists hold
+beside clips and labels, and what is made of it:
 
 * Names carry a leading Y before the id of the video, which itself may begin with Y, a dash or an underscore.
 * 46 clips of the first `test.csv` are in `weak.csv` too. The organisers took them out in July 2018 and named them in

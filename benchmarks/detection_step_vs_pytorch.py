@@ -11,13 +11,12 @@ avkeras alone instead, says which share of the machine's peak it reaches and whe
 """
 
 import argparse
-import os
-import signal
-import subprocess
 import sys
 import time
+from functools import partial
 
 import numpy as np
+from sides import processor, ratio_line, serve, take_turns
 
 PRECISIONS = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
 
@@ -76,54 +75,13 @@ def pytorch_step(options):
     return training_step(batch, block=options.block, bfloat16=options.precision == "bfloat16")
 
 
-def serve(options):
-    """Times a round for each line on standard input."""
-    start = time.perf_counter()
-    step = {"avkeras": avkeras_step, "pytorch": pytorch_step}[options.serve](options)
-    step()
-    first = time.perf_counter() - start
-    step()
-    print(f"ready {first}", flush=True)
-    for _ in sys.stdin:
-        start = time.perf_counter()
-        for _ in range(options.steps):
-            step()
-        print((time.perf_counter() - start) / options.steps, flush=True)
-
-
 def compare(options):
-    environment = {**os.environ, "OMP_NUM_THREADS": str(options.threads), "TF_CPP_MIN_LOG_LEVEL": "3"}
-    sides = {}
-    for side in ("avkeras", "pytorch"):
-        command = [sys.executable, __file__, "--serve", side, *sys.argv[1:]]
-        if options.threads == 1:
-            command = ["taskset", "-c", "0", *command]
-        sides[side] = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
-        )
-        line = sides[side].stdout.readline()
-        if not line.startswith("ready"):
-            sys.exit(f"{side} ended before it was ready")
-        print(f"{side:8} {float(line.split()[1]):7.1f} s to build and make the first step", flush=True)
-        sides[side].send_signal(signal.SIGSTOP)
-    times = {side: [] for side in sides}
-    for _ in range(options.rounds):
-        for side, process in sides.items():
-            process.send_signal(signal.SIGCONT)
-            process.stdin.write("go\n")
-            process.stdin.flush()
-            times[side].append(float(process.stdout.readline()))
-            process.send_signal(signal.SIGSTOP)
-    for process in sides.values():
-        process.kill()
-    ratios = np.array(times["pytorch"]) / np.array(times["avkeras"])
-    for side, values in times.items():
-        print(f"{side:8} {1e3 * min(values):7.0f} min {1e3 * np.median(values):7.0f} median ms/step")
-    print(
-        f"{options.block}, batch {options.batch}, {options.precision}, {options.threads} threads: avkeras is "
-        f"{np.median(ratios):.2f} times as fast (median of {options.rounds} rounds; "
-        f"{ratios.min():.2f} to {ratios.max():.2f})"
-    )
+    commands = {side: [__file__, "--serve", side, *sys.argv[1:]] for side in ("avkeras", "pytorch")}
+    first, times = take_turns(commands, rounds=options.rounds, threads=options.threads)
+    print(processor())
+    what = f"{options.block}, batch {options.batch}, {options.precision}, {options.threads} threads"
+    print(ratio_line(what, times))
+    print(f"    to the end of the first step: {first['avkeras']:.1f} against {first['pytorch']:.1f} s")
 
 
 def frontend(options):
@@ -226,7 +184,8 @@ def main():
     parser.add_argument("--serve", choices=("avkeras", "pytorch"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.serve:
-        serve(options)
+        make = {"avkeras": avkeras_step, "pytorch": pytorch_step}[options.serve]
+        serve(partial(make, options), options.steps)
     elif options.frontend:
         frontend(options)
     else:

@@ -13,13 +13,13 @@ file per clip.
 import argparse
 import importlib.util
 import os
-import platform
 import re
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
+from sides import processor
 from synthetic_detections import detections
 
 from avkeras.evaluation.files import write_events
@@ -150,15 +150,6 @@ def run(code: str, folder: str) -> tuple[float, float, str]:
         if process.returncode:
             raise SystemExit(f"a tool failed:\n{code}")
         return usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, output.read()
-
-
-def processor() -> str:
-    try:
-        text = Path("/proc/cpuinfo").read_text()
-    except OSError:
-        return platform.processor() or platform.machine()
-    found = re.search(r"model name\s*: (.*)", text)
-    return found[1] if found else platform.machine()
 
 
 if __name__ == "__main__":

@@ -8,23 +8,16 @@ turns, and times are those of the processor; the least ratio of the rounds is wh
 """
 
 import argparse
-import platform
 import time
 import warnings
-from pathlib import Path
 
 import numpy as np
+from sides import processor
 from synthetic_detections import detections
 
 from avkeras.evaluation.all_thresholds import frame_segments
 from avkeras.evaluation.exact_psds import exact_psds
 from avkeras.evaluation.psds import PSDS1, PSDS2
-
-
-def processor() -> str:
-    """The processor's name."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
-    return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.processor())
 
 
 def main() -> None:

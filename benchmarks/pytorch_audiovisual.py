@@ -25,9 +25,9 @@ class Attention(nn.Module):
         rest = rest.view(batch, rest.shape[1], -1, HEADS, DIM).permute(2, 0, 3, 1, 4).unbind(0)
         query = self.query(x).view(batch, frames, HEADS, DIM).transpose(1, 2) if self.cross else rest[0]
         heads = F.scaled_dot_product_attention(
-            query, rest[-2], rest[-1], attn_mask=mask[:, None, None, :], dropout_p=RATE
+            query, rest[-2], rest[-1], attn_mask=mask[:, None, None, :], dropout_p=RATE * self.training
         )
-        return F.dropout(self.output(heads.transpose(1, 2).reshape(batch, frames, HEADS * DIM)), RATE)
+        return F.dropout(self.output(heads.transpose(1, 2).reshape(batch, frames, HEADS * DIM)), RATE, self.training)
 
 
 class FeedForward(nn.Module):
@@ -36,7 +36,8 @@ class FeedForward(nn.Module):
         self.hidden, self.output = nn.Linear(DIM, DIM), nn.Linear(DIM, DIM)
 
     def forward(self, x):
-        return F.dropout(self.output(F.dropout(F.relu(self.hidden(x)), RATE)), RATE)
+        hidden = F.dropout(F.relu(self.hidden(x)), RATE, self.training)
+        return F.dropout(self.output(hidden), RATE, self.training)
 
 
 class Block(nn.Module):
@@ -62,10 +63,13 @@ class AudiovisualTransformer(nn.Module):
         self.register_buffer("positions", torch.randn(frames, DIM))
 
     def forward(self, first, second, first_mask, second_mask):
-        x = F.dropout(self.first_map(torch.where(first_mask[..., None], first, 0.0)), RATE) + self.positions
+        x = (
+            F.dropout(self.first_map(torch.where(first_mask[..., None], first, 0.0)), RATE, self.training)
+            + self.positions
+        )
         for block in self.encoder:
             x = block(x, first_mask)
-        y = F.dropout(self.second_map(torch.where(second_mask[..., None], second, 0.0)), RATE)
+        y = F.dropout(self.second_map(torch.where(second_mask[..., None], second, 0.0)), RATE, self.training)
         for block in self.decoder:
             y = block(y, second_mask, x, first_mask)
         frames = torch.where(second_mask[..., None], torch.sigmoid(self.output(y)), 0.0)

@@ -8,13 +8,10 @@ taken round by round.
 """
 
 import argparse
-import os
-import signal
-import subprocess
-import sys
-import time
+from functools import partial
 
 import numpy as np
+from sides import processor, ratio_line, serve, take_turns
 
 STEPS = 8  # per round
 
@@ -65,19 +62,6 @@ def pytorch_step(threads):
     return training_step(make_batch())
 
 
-def serve(side, threads):
-    """Times a round for each line on standard input."""
-    step = {"avkeras": avkeras_step, "pytorch": pytorch_step}[side](threads)
-    for _ in range(5):
-        step()
-    print("ready", flush=True)
-    for _ in sys.stdin:
-        start = time.perf_counter()
-        for _ in range(STEPS):
-            step()
-        print((time.perf_counter() - start) / STEPS, flush=True)
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--threads", type=int, default=1)
@@ -85,39 +69,14 @@ def main():
     parser.add_argument("--serve", choices=("avkeras", "pytorch"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.serve:
-        serve(options.serve, options.threads)
+        make = {"avkeras": avkeras_step, "pytorch": pytorch_step}[options.serve]
+        serve(partial(make, options.threads), STEPS)
         return
-    environment = {**os.environ, "OMP_NUM_THREADS": str(options.threads), "TF_CPP_MIN_LOG_LEVEL": "3"}
-    sides = {}
-    for side in ("avkeras", "pytorch"):
-        command = [sys.executable, __file__, "--serve", side, "--threads", str(options.threads)]
-        if options.threads == 1:
-            command = ["taskset", "-c", "0", *command]
-        sides[side] = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
-        )
-        while sides[side].stdout.readline().strip() != "ready":
-            if sides[side].poll() is not None:
-                sys.exit(f"{side} ended before it was ready")
-        sides[side].send_signal(signal.SIGSTOP)
-    times = {side: [] for side in sides}
-    for _ in range(options.rounds):
-        for side, process in sides.items():
-            process.send_signal(signal.SIGCONT)
-            process.stdin.write("go\n")
-            process.stdin.flush()
-            times[side].append(float(process.stdout.readline()))
-            process.send_signal(signal.SIGSTOP)
-    for process in sides.values():
-        process.kill()
-    ratios = np.array(times["pytorch"]) / np.array(times["avkeras"])
-    for side, values in times.items():
-        print(
-            f"{side:8} {1e3 * min(values):7.1f} min {1e3 * np.median(values):7.1f} median ms/step, "
-            f"{options.threads} threads"
-        )
-    print(f"avkeras is {np.median(ratios):.2f} times as fast (median of {options.rounds} rounds; "
-          f"{ratios.min():.2f} to {ratios.max():.2f})")  # fmt: skip
+    commands = {side: [__file__, "--serve", side, "--threads", str(options.threads)] for side in ("avkeras", "pytorch")}
+    first, times = take_turns(commands, rounds=options.rounds, threads=options.threads)
+    print(processor())
+    print(ratio_line(f"training step of 2019, {options.threads} threads", times))
+    print(f"    to the end of the first step: {first['avkeras']:.1f} against {first['pytorch']:.1f} s")
 
 
 if __name__ == "__main__":

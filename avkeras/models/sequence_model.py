@@ -5,6 +5,8 @@ from collections.abc import Mapping
 import keras
 from keras import ops
 
+from avkeras.models.array_batches import cut_for_fit, cut_for_one_pass
+
 
 @keras.saving.register_keras_serializable(package="avkeras")
 class SequenceModel(keras.Model):
@@ -46,6 +48,18 @@ class SequenceModel(keras.Model):
 
     def compute_mask(self, inputs, previous_mask):
         """Returns None: the outputs have no padding that Keras would have to know of."""
+
+    def fit(self, *args, **kwargs):
+        """Trains as `keras.Model.fit` does; arrays are cut into batches one by one, never copied whole."""
+        return super().fit(**cut_for_fit(*args, **kwargs))
+
+    def evaluate(self, *args, **kwargs):
+        """Evaluates as `keras.Model.evaluate` does, with arrays as in `fit`."""
+        return super().evaluate(**cut_for_one_pass(keras.Model.evaluate, *args, **kwargs))
+
+    def predict(self, *args, **kwargs):
+        """Predicts as `keras.Model.predict` does, with arrays as in `fit`."""
+        return super().predict(**cut_for_one_pass(keras.Model.predict, *args, **kwargs))
 
     def _complete(self, inputs):
         """Returns all inputs of the model, from those that are given."""

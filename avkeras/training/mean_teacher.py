@@ -5,6 +5,7 @@ import numpy as np
 from keras import ops
 
 from avkeras.layers.noisy_levels import NoisyLevels
+from avkeras.models.array_batches import cut_for_fit
 from avkeras.models.sequence_model import default_compiler
 from avkeras.training.ramp_up import ramp_up
 
@@ -103,6 +104,10 @@ class MeanTeacher(keras.Model):
                 other.state.assign(np.array([seed ^ _OTHER_SEED, count]))
         self._prepare_teacher()
         self.built = True
+
+    def fit(self, *args, **kwargs):
+        """Trains as `keras.Model.fit` does; arrays are cut into batches one by one, never copied whole."""
+        return super().fit(**cut_for_fit(*args, **kwargs))
 
     def _prepare_teacher(self):
         # Not `teacher.trainable = False`: that would also turn its batch normalisation to the moving statistics.

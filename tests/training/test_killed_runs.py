@@ -105,4 +105,4 @@ def test_killed_trainings_end_with_the_bytes_of_a_whole_one(experiment, tmp_path
         assert [name for name in expected if found[name] != expected[name]] == []
         resumed += 1
         sys.stdout.write(f"{experiment.__name__}: {kills} kills, {midway} of them between epochs, of {resumed} runs\n")
-    assert midway > kills / 3
+    assert midway >= max(1, kills // 5)

@@ -1,0 +1,95 @@
+"""Answers of the 2019 model (video 10 x 4096 first, audio 10 x 128) for embedded clips against PyTorch on the CPU.
+
+    python benchmarks/inference_vs_pytorch.py
+    python benchmarks/inference_vs_pytorch.py --what one --threads 1
+
+What is timed: `batch`, 1000 clips by `model.predict`; `one`, a clip by the signature, which the predictor calls and a
+served model too; `call` and `predict`, a clip by `model(x)` and `model.predict(x)`. PyTorch's best practice: in
+inference mode, 1000 clips in batches of 200, from arrays to arrays. Both take turns, each in a process of its own.
+"""
+
+import argparse
+from functools import partial
+
+import numpy as np
+from sides import processor, ratio_line, serve, take_turns
+
+WHAT = {"batch": 1, "one": 50, "call": 10, "predict": 5}  # calls per round
+BATCH = 200
+
+
+def clips(count):
+    generator = np.random.default_rng(0)
+    return {
+        "video": generator.normal(size=(count, 10, 4096)).astype("float32"),
+        "audio": generator.normal(size=(count, 10, 128)).astype("float32"),
+        "video_mask": np.ones((count, 10), bool),
+        "audio_mask": np.ones((count, 10), bool),
+    }
+
+
+def avkeras_call(what, threads):
+    import tensorflow as tf
+
+    if threads:
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_inter_op_parallelism_threads(threads)
+    import avkeras as av
+    from avkeras.serving.signatures import serving_module
+
+    model = av.models.AudiovisualTransformer(classes=17, dims={"video": 4096, "audio": 128}, attention="softmax")
+    x = clips(1000 if what == "batch" else 1)
+    if what == "one":
+        module, signatures = serving_module(model, embedders={})
+        answer = signatures["serving_default"]
+        return lambda: (module, answer(**{name: tf.constant(value) for name, value in x.items()}))
+    if what == "call":
+        return lambda: np.asarray(model(x, training=False))
+    return lambda: model.predict(x, batch_size=BATCH, verbose=0)
+
+
+def pytorch_call(what, threads):
+    import torch
+    from pytorch_audiovisual import AudiovisualTransformer
+
+    if threads:
+        torch.set_num_threads(threads)
+    model = AudiovisualTransformer().eval()
+    x = clips(1000 if what == "batch" else 1)
+    names = ("video", "audio", "video_mask", "audio_mask")
+
+    def call():
+        with torch.inference_mode():
+            parts = [
+                model(*(torch.from_numpy(x[name][start : start + BATCH]) for name in names)).numpy()
+                for start in range(0, len(x["audio"]), BATCH)
+            ]
+        return np.concatenate(parts)
+
+    return call
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--what", choices=tuple(WHAT), nargs="+", default=list(WHAT))
+    parser.add_argument("--threads", type=int, help="default: as each of both likes")
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--serve", choices=("avkeras", "pytorch"), help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.serve:
+        (what,) = options.what
+        make = {"avkeras": avkeras_call, "pytorch": pytorch_call}[options.serve]
+        serve(partial(make, what, options.threads), WHAT[what])
+        return
+    print(processor())
+    threads = ["--threads", str(options.threads)] if options.threads else []
+    for what in options.what:
+        commands = {side: [__file__, "--serve", side, "--what", what, *threads] for side in ("avkeras", "pytorch")}
+        first, times = take_turns(commands, rounds=options.rounds, threads=options.threads)
+        print(ratio_line(what, times))
+        own, peer = first.values()
+        print(f"    the first answer, imports and arrays included: {own:.1f} against {peer:.1f} s", flush=True)
+
+
+if __name__ == "__main__":
+    main()

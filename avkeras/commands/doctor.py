@@ -8,6 +8,7 @@ import warnings
 HELP = "check that everything avkeras needs is there and works"
 EXAMPLES = """  avkeras doctor
   avkeras doctor --json
+  avkeras doctor --measure tagging          # once: how TensorFlow is best set for this model on this machine
 
 A line per check: ok, missing or broken. Exit status 1 if something that avkeras cannot do without is not ok.
 """
@@ -16,6 +17,13 @@ A line per check: ok, missing or broken. Exit status 1 if something that avkeras
 def add_arguments(parser) -> None:
     """Adds the options."""
     parser.add_argument("--json", action="store_true", help="one JSON object per check, on a line")
+    parser.add_argument(
+        "--measure",
+        nargs="*",
+        metavar="MODEL",
+        help="time training steps of tagging, transformer, conformer (or of those named) with different settings of "
+        "TensorFlow and keep the best for this machine: half a minute to three minutes each; then check",
+    )
 
 
 def run(options) -> None:
@@ -23,6 +31,8 @@ def run(options) -> None:
     from avkeras.commands.installation import run_checks
     from avkeras.errors import AvkerasError
 
+    if options.measure is not None:
+        _measure(options.measure)
     warnings.simplefilter("ignore")  # other packages', of what is to change in them
     failing = []
     for check in run_checks():
@@ -34,3 +44,21 @@ def run(options) -> None:
         sys.stdout.flush()
     if failing:
         raise AvkerasError(f"needed and not ok: {', '.join(failing)}")
+
+
+def _measure(models) -> None:
+    from avkeras.commands.measure_settings import measure_settings
+    from avkeras.errors import AvkerasError
+    from avkeras.runs.machine_settings import MODELS, label
+
+    for model in models:
+        if model not in MODELS:
+            raise AvkerasError(f"--measure {model}: it is none of {', '.join(MODELS)}")
+
+    def show(name, seconds):
+        sys.stderr.write(f"  {1e3 * seconds:8.1f} ms a step  {name}\n")
+
+    for model in models or MODELS:
+        sys.stderr.write(f"{model}\n")
+        found = measure_settings(model, progress=show)
+        sys.stderr.write(f"  kept: {label(found.values)}\n")

@@ -1,6 +1,5 @@
 """What a command or recipe does with a run: the experiment, then figures, export and report from the run's folder."""
 
-import os
 import sys
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -22,15 +21,15 @@ def run_experiment(values: Any) -> None:
     from avkeras.commands.terminal import progress_bars
     from avkeras.commands.train_view import show_detection_report, show_tagging_report
     from avkeras.experiments.configs import AudioTagging
+    from avkeras.runs.machine_settings import apply_settings
 
     if isinstance(values, AudioTagging):
+        apply_settings("tagging")
         from avkeras.experiments.tagging import run_audio_tagging as run
 
-        if (os.cpu_count() or 1) <= 2:
-            # These models' operations are small: threads inside them cost more than they give (benchmarks/README.md).
-            os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
         show = show_tagging_report
     else:
+        apply_settings(values.block)
         from avkeras.experiments.detection import run_sound_event_detection as run
 
         show = show_detection_report

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import avkeras
 from avkeras.runs.environment import package_versions
+from avkeras.runs.machine_settings import MODELS, label, settings_of
 
 OK, MISSING, BROKEN = "ok", "missing", "broken"
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -55,6 +56,8 @@ def run_checks() -> Iterator[Check]:
     yield from _check("tensorflow-io", _tensorflow_io)
     yield from _check("codecs", _codecs, needed=True)
     yield from _check("devices", _devices, needed=True)
+    for model in MODELS:
+        yield from _check(f"settings {model}", lambda model=model: _settings(model))
     yield from _check("cache", _cache, needed=True)
     yield from _check("disk", _disk)
     yield from _embedders()
@@ -139,6 +142,14 @@ def _devices() -> str:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     threads = os.environ.get("TF_NUM_INTRAOP_THREADS", "as many")
     return f"{', '.join(names) or 'no GPU'}; {cores} CPU cores, TensorFlow's threads: {threads}"
+
+
+def _settings(model: str) -> str:
+    found = settings_of(model)
+    if not found.seconds:
+        return f"{label(found.values)}, by rule; avkeras doctor --measure {model} finds the best for this machine"
+    times = ", ".join(f"{name}: {1e3 * seconds:.1f} ms" for name, seconds in found.seconds.items())
+    return f"{label(found.values)}, measured here (a training step {times})"
 
 
 def _cache() -> str | Check:

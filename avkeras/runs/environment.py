@@ -10,6 +10,7 @@ from pathlib import Path
 
 import avkeras
 from avkeras.runs.files import JsonLines
+from avkeras.runs.machine_settings import VARIABLES, processor
 
 FILE = "environment.jsonl"
 # What can change a result.
@@ -33,7 +34,7 @@ def environment() -> dict:
 
     Example:
         >>> sorted(environment())
-        ['avkeras', 'command', 'cores', 'directory', 'packages', 'platform', 'python', 'time']
+        ['avkeras', 'command', 'cores', 'directory', 'packages', 'platform', 'processor', 'python', 'settings', 'time']
     """
     return {
         "time": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -43,7 +44,9 @@ def environment() -> dict:
         "python": platform.python_version(),
         "packages": package_versions(PACKAGES),
         "platform": platform.platform(),
+        "processor": processor()[0],
         "cores": os.cpu_count(),
+        "settings": {name: os.environ[name] for name in VARIABLES if name in os.environ},
     }
 
 

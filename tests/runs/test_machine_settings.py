@@ -1,0 +1,116 @@
+"""Settings of TensorFlow per model and machine: by a rule, or as measured once; what a user has set is not touched."""
+
+import os
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+from avkeras.commands import measure_settings
+from avkeras.errors import AvkerasError
+from avkeras.runs import machine_settings
+from avkeras.runs.machine_settings import (
+    MODELS,
+    VARIABLES,
+    apply_settings,
+    candidates,
+    keep_settings,
+    label,
+    rule,
+    settings_of,
+)
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("AVKERAS_CACHE", str(tmp_path))
+    for name in VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path
+
+
+def machine(monkeypatch, *, flags=("avx2",), cores=2):
+    monkeypatch.setattr(machine_settings, "processor", lambda: ("A processor", frozenset(flags)))
+    monkeypatch.setattr(os, "cpu_count", lambda: cores)
+
+
+def test_the_rule_knows_cores_and_processor(monkeypatch):
+    machine(monkeypatch)
+    assert rule("tagging") == {"TF_NUM_INTRAOP_THREADS": "1"}
+    assert rule("transformer") == rule("conformer") == {"TF_ENABLE_ONEDNN_OPTS": "1"}
+    machine(monkeypatch, flags=("asimd",), cores=16)
+    assert [rule(model) for model in MODELS] == [{}, {}, {}]
+    for model in MODELS:
+        found = candidates(model)
+        assert found[0] == {}
+        assert rule(model) in found
+        assert len({label(values) for values in found}) == len(found)
+
+
+def test_what_was_measured_holds_for_this_processor_and_model_alone(monkeypatch):
+    machine(monkeypatch)
+    keep_settings("tagging", {"TF_NUM_INTRAOP_THREADS": "2"}, {"a": 0.2})
+    keep_settings("conformer", {}, {"a": 0.3})
+    assert settings_of("tagging").values == {"TF_NUM_INTRAOP_THREADS": "2"}
+    assert settings_of("tagging").seconds == {"a": 0.2}
+    assert settings_of("conformer").values == {}
+    assert settings_of("transformer").values == rule("transformer")
+    machine(monkeypatch, flags=("avx2", "avx512_vnni"))
+    assert settings_of("tagging").values == rule("tagging")
+    with pytest.raises(ValueError, match="gru is none of tagging, transformer, conformer"):
+        settings_of("gru")
+
+
+def test_a_damaged_file_is_named_with_what_to_do(cache):
+    (cache / machine_settings.FILE).write_text("{")
+    with pytest.raises(AvkerasError, match=r"machine_settings\.json: .*delete it, and measure again"):
+        settings_of("tagging")
+
+
+def test_only_what_the_user_left_open_is_set_and_only_before_tensorflow_is_there(monkeypatch):
+    machine(monkeypatch)
+    keep_settings("tagging", {"TF_NUM_INTRAOP_THREADS": "2", "TF_ENABLE_ONEDNN_OPTS": "0"}, {"a": 0.2})
+    monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", "3")
+    monkeypatch.setitem(sys.modules, "tensorflow", None)
+    assert apply_settings("tagging") == {}
+    monkeypatch.delitem(sys.modules, "tensorflow")
+    assert apply_settings("tagging") == {"TF_ENABLE_ONEDNN_OPTS": "0"}
+    assert (os.environ["TF_NUM_INTRAOP_THREADS"], os.environ["TF_ENABLE_ONEDNN_OPTS"]) == ("3", "0")
+    monkeypatch.delenv("TF_ENABLE_ONEDNN_OPTS")
+
+
+@pytest.mark.parametrize(("plain", "kept"), [(1.0, "TF_ENABLE_ONEDNN_OPTS=1"), (0.82, "as TensorFlow does")])
+def test_the_fastest_is_kept_if_it_gains_more_than_noise(monkeypatch, plain, kept):
+    machine(monkeypatch)
+
+    def run(command, *, env, **_):
+        values = {name: env[name] for name in VARIABLES if name in env}
+        seconds = {"as TensorFlow does": plain, "TF_ENABLE_ONEDNN_OPTS=1": 0.8}.get(label(values), 0.9)
+        return SimpleNamespace(returncode=0, stdout=f"{seconds}\n", stderr="")
+
+    monkeypatch.setattr(measure_settings.subprocess, "run", run)
+    monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", "7")
+    seen = []
+    found = measure_settings.measure_settings("conformer", progress=lambda name, seconds: seen.append(name))
+    assert label(found.values) == kept
+    assert settings_of("conformer") == found
+    assert seen == [label(values) for values in candidates("conformer")]
+
+
+def test_a_candidate_that_fails_is_named(monkeypatch):
+    failed = SimpleNamespace(returncode=1, stdout="", stderr="a\nNo module named 'tensorflow'\n")
+    monkeypatch.setattr(measure_settings.subprocess, "run", lambda *_, **__: failed)
+    with pytest.raises(AvkerasError, match="tagging cannot be timed with as TensorFlow does: No module named"):
+        measure_settings.measure_settings("tagging")
+
+
+@pytest.mark.slow  # seven processes that trace the model
+def test_the_command_measures_keeps_and_shows(cache):
+    program = "import sys; from avkeras.cli import main; sys.exit(main())"
+    done = subprocess.run(
+        [sys.executable, "-c", program, "doctor", "--measure", "tagging"], capture_output=True, text=True, timeout=600
+    )
+    assert (cache / machine_settings.FILE).is_file(), done.stderr[-2000:]
+    assert done.stderr.count(" ms a step ") == len(candidates("tagging"))
+    assert f"settings tagging              {label(settings_of('tagging').values)}, measured here" in done.stdout

@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 
 import keras
+import numpy as np
 from keras import ops
 
-from avkeras.models.array_batches import cut_for_fit, cut_for_one_pass
+from avkeras.models.array_batches import ArrayBatches, cut_for_fit, cut_for_one_pass
 
 
 @keras.saving.register_keras_serializable(package="avkeras")
@@ -58,8 +59,13 @@ class SequenceModel(keras.Model):
         return super().evaluate(**cut_for_one_pass(keras.Model.evaluate, *args, **kwargs))
 
     def predict(self, *args, **kwargs):
-        """Predicts as `keras.Model.predict` does, with arrays as in `fit`."""
-        return super().predict(**cut_for_one_pass(keras.Model.predict, *args, **kwargs))
+        """Predicts as `keras.Model.predict` does, with arrays as in `fit`, and no loop is set up where `verbose=0`."""
+        given = cut_for_one_pass(keras.Model.predict, *args, **kwargs)
+        batches, quiet = given["x"], given.get("verbose") == 0 and given.get("callbacks") is None
+        if not (quiet and isinstance(batches, ArrayBatches)):
+            return super().predict(**given)
+        found = [self.predict_on_batch(batches[index][0]) for index in range(len(batches))]
+        return keras.tree.map_structure(lambda *parts: np.concatenate(parts), *found)
 
     def _complete(self, inputs):
         """Returns all inputs of the model, from those that are given."""

@@ -197,8 +197,8 @@ def seen_while_heard(
         `(times,)` boolean; None: the clip has no video.
 
     Example:
-        >>> seen_while_heard("test", 3, [0.5, 1.5, 2.5]).tolist()
-        [True, True, True]
+        >>> seen_while_heard("test", 8, [0.5, 1.5, 2.5]).tolist()
+        [False, True, False]
     """
     kinds = TASKS[task]
     scene = plan_scene(kinds, split, index, seed=seed, without_video=without_video, seconds=seconds)

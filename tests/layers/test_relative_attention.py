@@ -81,7 +81,9 @@ def test_dropout_and_returned_scores_do_not_change_the_answer():
     other = RelativeMultiHeadAttention(**{**CONFIG, "dropout": 0.0})
     other.build(QUERY.shape, VALUE.shape)
     other.set_weights([np.asarray(v) for v in layer.weights if v.dtype == "float32"])
-    np.testing.assert_allclose(other(QUERY, VALUE, KEY_MASK, training=True), alone, rtol=1e-5, atol=1e-6)
+    # The folded form of training adds the same terms in another order: it rounds by the largest of them.
+    trained = other(QUERY, VALUE, KEY_MASK, training=True)
+    np.testing.assert_allclose(trained, alone, atol=1e-5 * np.abs(alone).max())
 
 
 def test_what_lies_in_padding_changes_neither_output_nor_gradient():

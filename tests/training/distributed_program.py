@@ -13,6 +13,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from avkeras.data.clip_set import ClipSet
+from avkeras.data.manifest import Clip
+from avkeras.data.records import RecordReader, RecordWriter
+from avkeras.data.sampling import BalancedSampler
 from avkeras.layers.dropout import Dropout
 from avkeras.layers.stream_weights import StreamWeights
 from avkeras.models.audiovisual_transformer import AudiovisualTransformer
@@ -69,6 +73,23 @@ def tagging():
     )
     model.compile(Adam(1e-2), "binary_crossentropy")
     return model
+
+
+def stored(folder):
+    """Balanced batches that are gathered from mapped stores, as the recipes train on."""
+    classes = [f"class {index}" for index in range(CLASSES)]
+    clips, stores = [], {}
+    for number, targets in enumerate(TARGETS["clip"]):
+        labels = tuple(name for name, there in zip(classes, targets, strict=True) if there) or (classes[0],)
+        clips.append(Clip(str(number), Path("x"), Path("x"), "train", labels))
+    for modality, values in CLIPS.items():
+        with RecordWriter(folder / modality, {"dim": DIM}) as writer:
+            for clip, value in zip(clips, values, strict=True):
+                writer.write(clip.id, "made up", value)
+        stores[modality] = RecordReader(folder / modality)
+    found = ClipSet(clips, stores, classes)
+    sampler = BalancedSampler(found.targets, batch_size=BATCH, seed=0)
+    return found.training_dataset(sampler, steps=STEPS * EPOCHS)
 
 
 def plain(optimizer=None):
@@ -202,6 +223,8 @@ def on_two_devices(folder):
     for name in ("plain", "detection", "fusing"):
         for devices, strategy in (("one", one), ("two", two)):
             found[f"{name} {devices}"] = state(train(name, strategy))
+    for devices, strategy in (("one", one), ("two", two)):
+        found[f"stored {devices}"] = state(train("tagging", strategy, data=stored(folder)))
     found["float16 two"] = state(train("float16", two))
     # Keras' fit cannot share out booleans.
     floats = batches("detection").map(lambda x, y: (x, {**y, "frame_mask": tf.cast(y["frame_mask"], "float32")}))

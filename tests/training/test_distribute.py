@@ -76,7 +76,7 @@ def two_devices(tmp_path_factory):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["plain", "detection", "fusing", "stored"])
 def test_two_devices_end_where_one_does(two_devices, name):
-    """Fusing too, as its weight is one draw for all replicas: drawn apart, they would end elsewhere. So do mapped stores."""
+    """Fusing too, as its weight is one draw for all replicas, which would end elsewhere if drawn apart; stores too."""
     one, two = (two_devices[f"{name} {devices}"] for devices in ("one", "two"))
     assert_close(one, two)
     moved = [np.abs(np.diff(value)).max() for key, value in one.items() if key.startswith("history") and "loss" in key]

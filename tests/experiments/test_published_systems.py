@@ -186,7 +186,7 @@ def test_training_beats_the_untrained_state_and_chance(tones, tmp_path, name):
     if name in ("gccaps", "gated_crnn"):
         changes = {"epochs": 5, "steps_per_epoch": 12}
     else:
-        changes = {"epochs": 10, "steps_per_epoch": 20, "learning_rate": 0.003}
+        changes = {"epochs": 25, "steps_per_epoch": 20, "learning_rate": 0.003}
         changes |= {"options": ("filters=8", "momentum=0.8")}
     values, report = run(tones, tmp_path, name, decision="global", **changes)
     store = RecordReader(report.features.stores["audio"])

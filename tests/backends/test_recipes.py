@@ -23,6 +23,12 @@ def backend(request):
     return request.param
 
 
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path, monkeypatch):
+    """`avkeras predict` draws what it found into the working folder."""
+    monkeypatch.chdir(tmp_path)
+
+
 def run(backend, *arguments):
     environment = {**os.environ, "KERAS_BACKEND": backend, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, *map(str, arguments)]

@@ -12,7 +12,7 @@ from avkeras.evaluation.thresholds import micro_f1
 def average_precisions(targets: ArrayLike, probabilities: ArrayLike) -> NDArray[np.float64]:
     """Returns the average precision of each class: the precision at each clip that holds it, averaged over these.
 
-    Clips with equal probabilities count as one step, as in scikit-learn.
+    Clips with equal probabilities count as one step: scikit-learn's, with NaN where it warns.
 
     Args:
         targets: 0 or 1, `(clips, classes)`.
@@ -25,8 +25,11 @@ def average_precisions(targets: ArrayLike, probabilities: ArrayLike) -> NDArray[
         >>> average_precisions([[1], [0], [1]], [[0.9], [0.8], [0.7]]).round(3).tolist()
         [0.833]
     """
+    from sklearn.metrics import average_precision_score
+
     targets, probabilities = np.asarray(targets, bool), np.asarray(probabilities, np.float64)
-    return np.array([_average_precision(*columns) for columns in zip(targets.T, probabilities.T, strict=True)])
+    columns = zip(targets.T, probabilities.T, strict=True)
+    return np.array([average_precision_score(*one) if one[0].any() else math.nan for one in columns])
 
 
 def tagging_figures(
@@ -64,16 +67,6 @@ def tagging_figures(
     columns = (held.tolist(), predicted.tolist(), correct.tolist(), f1.tolist(), precisions.tolist())
     names = ("class", "clips", "predicted", "correct", "f1", "average_precision")
     return figures, [dict(zip(names, row, strict=True)) for row in zip(classes, *columns, strict=True)]
-
-
-def _average_precision(targets: NDArray[np.bool_], scores: NDArray[np.float64]) -> float:
-    if not targets.any():
-        return math.nan
-    order = np.argsort(-scores, kind="stable")
-    scores, found = scores[order], np.cumsum(targets[order])
-    last = np.append(np.flatnonzero(np.diff(scores)), len(scores) - 1)  # of each run of equals
-    gained = np.diff(found[last], prepend=0)
-    return float(np.sum(gained * found[last] / (last + 1)) / found[-1])
 
 
 def _ratio(part, whole) -> float:

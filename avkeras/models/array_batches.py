@@ -72,9 +72,11 @@ def cut_for_fit(*args, **kwargs) -> dict[str, Any]:
         return given
     held = others.pop("validation_data", None)
     count, share = len(_arrays(parts)[0]), others.pop("validation_split", 0.0)
-    place = int(count * (1 - share))
-    if held is None and 0 < place < count:  # the last ones, as Keras takes them
-        held = tuple(_taken(part, slice(place, None)) for part in parts)
+    if share and held is None:
+        place = int(count * (1 - share))
+        if not 0 < place < count:
+            return given  # Keras says what is wrong
+        held = tuple(_taken(part, slice(place, None)) for part in parts)  # the last ones, as Keras takes them
         parts = tuple(_taken(part, slice(place)) for part in parts)
     if isinstance(held, tuple | list) and given.get("validation_steps") is None and can_be_cut(*held):
         held = ArrayBatches(tuple(held), batch_size=given.get("validation_batch_size") or size)

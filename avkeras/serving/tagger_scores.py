@@ -120,7 +120,8 @@ def score_tagger(
         notes.append(f"decision: {decision}, chosen on {len(found['validation'][0])} validation clips")
     else:
         chosen = Decision("global", 0.5 if threshold is None else threshold)
-        notes.append(f"decision: {chosen.threshold:g} for all classes" + ("" if threshold else ", nothing was tuned"))
+        notes.append(f"decision: {chosen.threshold:g} for all classes")
+        notes[-1] += ", nothing was tuned" if threshold is None else ""
     ids, targets, probabilities = found[split]
     figures, rows = tagging_figures(targets, probabilities, chosen.decide(probabilities), classes=manifest.classes)
     return TaggerScores(manifest.classes, ids, targets, probabilities, chosen, figures, rows, left_out, notes)

@@ -81,6 +81,11 @@ def test_losses_are_those_of_a_dataset_of_the_same_batches(arrays, model):
         np.testing.assert_allclose(model.predict(x, batch_size=4, verbose=verbose), model(x), rtol=1e-5)
 
 
+def test_a_split_that_leaves_nothing_is_refused(arrays, model):
+    with pytest.raises(ValueError, match=r"validation_split"):
+        model.fit(*arrays, validation_split=0.999, verbose=0)
+
+
 def test_arguments_may_be_given_by_place_and_tensors_too(arrays, model):
     x, y = arrays
     assert len(model.fit(x, y, 4, 2, 0).history["loss"]) == 2

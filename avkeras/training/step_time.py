@@ -28,9 +28,10 @@ def training_step(model: str) -> Callable[[], object]:
     """
     random, batch = np.random.default_rng(0), BATCH[model]
     if model == "tagging":
-        built = AudiovisualTransformer(classes=17, dims={"video": 4096, "audio": 128})
+        dims = {"video": 4096, "audio": 128}
+        built = AudiovisualTransformer(classes=17, dims=dims)
         built.compile(Adam(1e-3), "binary_crossentropy")
-        x = {name: random.normal(size=(batch, 10, dim)).astype("float32") for name, dim in built.dims.items()}
+        x = {name: random.normal(size=(batch, 10, dim)).astype("float32") for name, dim in dims.items()}
         y = (random.random((batch, 17)) > 0.9).astype("float32")
     else:
         built = MeanTeacher(MultiEncoder(classes=10, visual_dims={"visual": 512}, block=model))

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from types import SimpleNamespace
 
+import keras
+import numpy as np
 import pytest
 
 from avkeras.commands import measure_settings
@@ -103,6 +105,17 @@ def test_a_candidate_that_fails_is_named(monkeypatch):
     monkeypatch.setattr(measure_settings.subprocess, "run", lambda *_, **__: failed)
     with pytest.raises(AvkerasError, match="tagging cannot be timed with as TensorFlow does: No module named"):
         measure_settings.measure_settings("tagging")
+
+
+@pytest.mark.slow  # traces three models of the papers' size
+@pytest.mark.parametrize("model", MODELS)
+def test_a_step_of_each_model_is_one_of_training(model):
+    from avkeras.training.step_time import training_step
+
+    step = training_step(model)
+    losses = [float(np.ravel(keras.ops.convert_to_numpy(step()))[0]) for _ in range(3)]
+    assert np.isfinite(losses).all()
+    assert len(set(losses)) == 3  # weights have moved
 
 
 @pytest.mark.slow  # seven processes that trace the model

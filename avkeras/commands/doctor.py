@@ -22,7 +22,7 @@ def add_arguments(parser) -> None:
         nargs="*",
         metavar="MODEL",
         help="time training steps of tagging, transformer, conformer (or of those named) with different settings of "
-        "TensorFlow and keep the best for this machine: half a minute to three minutes each; then check",
+        "TensorFlow and keep the best for this machine: minutes each, while nothing else runs here; then check",
     )
 
 

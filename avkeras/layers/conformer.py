@@ -8,6 +8,7 @@ import keras
 from avkeras.layers.convolution_module import ConvolutionModule
 from avkeras.layers.dropout import Dropout
 from avkeras.layers.feed_forward import FeedForward
+from avkeras.layers.one_trace import one_trace
 from avkeras.layers.relative_attention import (
     RelativeMultiEncoderAttention,
     RelativeMultiHeadAttention,
@@ -178,6 +179,9 @@ class ConformerEncoderBlock(_Block):
 
     def call(self, inputs, padding_mask=None, training=False):
         """Runs the block."""
+        return one_trace(self, type(self)._run, inputs, padding_mask, training=training)
+
+    def _run(self, inputs, padding_mask, *, training):
         x = self._begin(inputs, padding_mask, training)
         return self._finish(x, padding_mask, training)
 
@@ -245,6 +249,11 @@ class ConformerDecoderBlock(_Block):
         training=False,
     ):
         """Runs the block."""
+        given = (inputs, encoded, padding_mask, padding_masks, weights)
+        x, scores = one_trace(self, type(self)._run, *given, training=training)
+        return (x, scores) if return_attention_scores else x
+
+    def _run(self, inputs, encoded, padding_mask, padding_masks, weights, *, training):
         x = self._begin(inputs, padding_mask, training)
         attended, scores = self.cross_attention(
             self.cross_attention_norm(x),
@@ -255,8 +264,7 @@ class ConformerDecoderBlock(_Block):
             training=training,
         )
         x = x + self.cross_attention_dropout(attended, training=training)
-        x = self._finish(x, padding_mask, training)
-        return (x, scores) if return_attention_scores else x
+        return self._finish(x, padding_mask, training), scores
 
     def compute_output_spec(
         self,

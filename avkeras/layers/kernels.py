@@ -172,7 +172,8 @@ def keep_scale(rate: float) -> float:
 
 def hash_words(word, seeds):
     """Mixes the bits of int32 words with two seeds."""
-    word = ops.bitwise_xor(word, seeds[0]) * _MULTIPLIERS[0] + seeds[1]
+    first, second = ops.unstack(seeds, 2)
+    word = ops.bitwise_xor(word, first) * _MULTIPLIERS[0] + second
     for shift, multiplier in zip(_SHIFTS, _MULTIPLIERS[1:], strict=True):
         word = ops.bitwise_xor(word, ops.right_shift(word, shift)) * multiplier
     return word

@@ -9,6 +9,7 @@ from avkeras.layers.attention import MultiHeadAttention
 from avkeras.layers.dropout import Dropout
 from avkeras.layers.feed_forward import FeedForward
 from avkeras.layers.fusion import MultiEncoderAttention
+from avkeras.layers.one_trace import one_trace
 from avkeras.layers.sequence_layer import SequenceLayer
 
 
@@ -134,6 +135,9 @@ class TransformerEncoderBlock(_Block):
 
     def call(self, inputs, padding_mask=None, training=False):
         """Runs the block."""
+        return one_trace(self, type(self)._run, inputs, padding_mask, training=training)
+
+    def _run(self, inputs, padding_mask, *, training):
         x = self._attend_to_itself(inputs, padding_mask, training)
         return self._feed_forward(x, training)
 
@@ -198,6 +202,11 @@ class TransformerDecoderBlock(_Block):
         training=False,
     ):
         """Runs the block."""
+        given = (inputs, encoded, padding_mask, padding_masks, weights)
+        x, scores = one_trace(self, type(self)._run, *given, training=training)
+        return (x, scores) if return_attention_scores else x
+
+    def _run(self, inputs, encoded, padding_mask, padding_masks, weights, *, training):
         x = self._attend_to_itself(inputs, padding_mask, training)
 
         # Cross-attention to every encoder, combined by the fusion weights.
@@ -212,8 +221,7 @@ class TransformerDecoderBlock(_Block):
         attended = self.cross_attention_dropout(attended, training=training)
         x = self._after(x + attended, self.cross_attention_norm)
 
-        x = self._feed_forward(x, training)
-        return (x, scores) if return_attention_scores else x
+        return self._feed_forward(x, training), scores
 
     def compute_output_spec(
         self,

@@ -24,21 +24,15 @@ class Adam(keras.optimizers.Adam):
         True
     """
 
-    _powers = None
+    _shared = None
 
     def apply(self, grads, trainable_variables=None):
         """Updates the variables from their gradients."""
-        # What depends on the step alone is worked out here: once, not once per variable.
-        self._powers = self._powers_of_step()
+        self._shared = {}  # what does not depend on the variable is worked out once per step
         try:
             super().apply(grads, trainable_variables)
         finally:
-            self._powers = None
-
-    def _powers_of_step(self):
-        """Returns both decays to the power of the step."""
-        step = ops.cast(ops.convert_to_tensor(self.iterations) + 1, "float32")
-        return ops.power(ops.cast(self.beta_1, "float32"), step), ops.power(ops.cast(self.beta_2, "float32"), step)
+            self._shared = None
 
     def update_step(self, gradient, variable, learning_rate):
         """Updates one variable from its gradient."""
@@ -49,16 +43,23 @@ class Adam(keras.optimizers.Adam):
         if isinstance(gradient, tf.IndexedSlices):
             return super().update_step(gradient, variable, learning_rate)
         index = self._get_variable_index(variable)
-        power_1, power_2 = self._powers or self._powers_of_step()
         return tf.raw_ops.ResourceApplyAdam(
             var=variable.handle,
             m=self._momentums[index].value.handle,
             v=self._velocities[index].value.handle,
-            beta1_power=tf.cast(power_1, variable.dtype),
-            beta2_power=tf.cast(power_2, variable.dtype),
-            lr=tf.cast(learning_rate, variable.dtype),
-            beta1=self.beta_1,
-            beta2=self.beta_2,
-            epsilon=self.epsilon,
             grad=tf.cast(gradient, variable.dtype),
+            **self._factors(learning_rate, variable.dtype),
         )
+
+    def _factors(self, learning_rate, dtype):
+        """Returns what the fused operation wants of every variable of a type: rate, decays and their powers."""
+        shared = {} if self._shared is None else self._shared
+        if dtype not in shared:
+            step = ops.cast(ops.convert_to_tensor(self.iterations) + 1, "float32")
+            powers = (ops.power(ops.cast(beta, "float32"), step) for beta in (self.beta_1, self.beta_2))
+            names = ("beta1_power", "beta2_power", "lr", "beta1", "beta2", "epsilon")
+            values = (*powers, learning_rate, self.beta_1, self.beta_2, self.epsilon)
+            shared[dtype] = {
+                name: ops.convert_to_tensor(value, dtype) for name, value in zip(names, values, strict=True)
+            }
+        return shared[dtype]

@@ -215,7 +215,7 @@ class MeanTeacher(keras.Model):
             share = ops.maximum(share, 1 / (ops.cast(self.steps.value, "float32") + 2))
         for student, teacher in zip(self.student.weights, self.teacher.weights, strict=True):
             if student.trainable:
-                teacher.assign_sub(share * (teacher - student))
+                self.optimizer.assign_sub(teacher, share * (teacher - student))
         self.steps.assign_add(1)
 
     def _random_states(self):

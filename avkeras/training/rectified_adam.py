@@ -47,7 +47,7 @@ class RectifiedAdam(keras.optimizers.Optimizer):
         self.beta_1 = beta_1
         self.beta_2 = beta_2
         self.epsilon = epsilon
-        self._step_terms = None
+        self._shared = None
 
     def build(self, variables):
         """Creates the two moving means of every variable."""
@@ -58,12 +58,11 @@ class RectifiedAdam(keras.optimizers.Optimizer):
 
     def apply(self, grads, trainable_variables=None):
         """Updates the variables from their gradients."""
-        # What depends on the step alone is worked out here: once, not once per variable.
-        self._step_terms = self._rectification()
+        self._shared = {}  # what does not depend on the variable is worked out once per step
         try:
             super().apply(grads, trainable_variables)
         finally:
-            self._step_terms = None
+            self._shared = None
 
     def _rectification(self):
         """Returns whether this step is rectified, and the factor on the rate that its bias and variance call for."""
@@ -86,33 +85,49 @@ class RectifiedAdam(keras.optimizers.Optimizer):
 
     def update_step(self, gradient, variable, learning_rate):
         """Updates one variable from its gradient."""
-        rectified, factor = self._step_terms or self._rectification()
         index = self._get_variable_index(variable)
         momentum, velocity = self._momentums[index], self._velocities[index]
-        rate = ops.cast(learning_rate, "float32") * factor
         dtype = keras.backend.standardize_dtype(variable.dtype)
         if keras.backend.backend() == "tensorflow" and dtype == "float32":
             import tensorflow as tf
 
-            # Adam divides by sqrt(v) + epsilon. A huge epsilon, cancelled by a rate as huge, leaves the momentum alone.
-            scale = tf.where(rectified, 1.0, _HUGE)
             return tf.raw_ops.ResourceApplyAdam(
                 var=variable.handle,
                 m=momentum.value.handle,
                 v=velocity.value.handle,
-                beta1_power=0.0,
-                beta2_power=0.0,
-                lr=rate * scale,
-                beta1=self.beta_1,
-                beta2=self.beta_2,
-                epsilon=tf.where(rectified, self.epsilon, _HUGE),
                 grad=tf.cast(tf.convert_to_tensor(gradient), variable.dtype),
+                **self._once("fused", self._fused_factors, learning_rate),
             )
+        rectified, rate = self._once("plain", self._rectified_rate, learning_rate)
         gradient = ops.cast(ops.convert_to_tensor(gradient), dtype)
         self.assign_add(momentum, (gradient - momentum) * (1 - self.beta_1))
         self.assign_add(velocity, (ops.square(gradient) - velocity) * (1 - self.beta_2))
         divisor = ops.where(rectified, ops.sqrt(velocity) + self.epsilon, ops.ones_like(velocity))
         self.assign_sub(variable, ops.cast(rate, dtype) * momentum / divisor)
+
+    def _once(self, name, function, learning_rate):
+        shared = {} if self._shared is None else self._shared
+        if name not in shared:
+            shared[name] = function(learning_rate)
+        return shared[name]
+
+    def _rectified_rate(self, learning_rate):
+        rectified, factor = self._rectification()
+        return rectified, ops.cast(learning_rate, "float32") * factor
+
+    def _fused_factors(self, learning_rate):
+        """Returns what the fused operation of TensorFlow wants of every variable."""
+        # Adam divides by sqrt(v) + epsilon. A huge epsilon, cancelled by a rate as huge, leaves the momentum alone.
+        rectified, rate = self._rectified_rate(learning_rate)
+        values = {
+            "lr": rate * ops.where(rectified, 1.0, _HUGE),
+            "epsilon": ops.where(rectified, self.epsilon, _HUGE),
+            "beta1": self.beta_1,
+            "beta2": self.beta_2,
+            "beta1_power": 0.0,
+            "beta2_power": 0.0,
+        }
+        return {name: ops.convert_to_tensor(value, "float32") for name, value in values.items()}
 
     def get_config(self):
         """Returns the constructor's values."""

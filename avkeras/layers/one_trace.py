@@ -61,12 +61,13 @@ def one_trace(layer: keras.layers.Layer, call: Callable, *tensors, training: boo
 
 
 def _key(layer, call, tensors):
-    """Returns what a trace depends on: the layer's values, which parts are frozen, kinds and shapes of the inputs."""
+    """Returns what a trace depends on: the layer's values, its variables, frozen parts, kinds and shapes of inputs."""
     config = keras.saving.serialize_keras_object(layer.get_config())
     values = {name: value for name, value in config.items() if name != "name"}
     frozen = tuple(part.trainable for part in layer._flatten_layers())
+    shapes = tuple((tuple(variable.shape), variable.trainable) for variable in layer.variables)
     kinds = keras.tree.map_structure(lambda one: None if one is None else (one.dtype.name, str(one.shape)), tensors)
-    return call, json.dumps(values, sort_keys=True), frozen, bool(layer.trainable_weights), str(kinds)
+    return call, json.dumps(values, sort_keys=True), frozen, shapes, str(kinds)
 
 
 def _traced(layer, call):

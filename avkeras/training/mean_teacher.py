@@ -215,7 +215,8 @@ class MeanTeacher(keras.Model):
             share = ops.maximum(share, 1 / (ops.cast(self.steps.value, "float32") + 2))
         for student, teacher in zip(self.student.weights, self.teacher.weights, strict=True):
             if student.trainable:
-                self.optimizer.assign_sub(teacher, share * (teacher - student))
+                # Never in place, as `tf.Variable.assign_sub` is: what a variable was set from may be in use elsewhere.
+                teacher.assign_sub(share * (teacher - student))
         self.steps.assign_add(1)
 
     def _random_states(self):

@@ -234,8 +234,9 @@ def test_compiled_by_xla_they_agree_within_rounding():
     model.compile(keras.optimizers.SGD(0.0), jit_compile=True)
     x, y = make_fusing_data()
     history = model.fit(tf.data.Dataset.from_tensors((x, y)), shuffle=False, verbose=0).history
-    # XLA may order the sums of the two passes otherwise; weights that differ by 0.1 give 1e-5 and more.
-    assert max(history["clip_consistency"][0], history["frame_consistency"][0]) < 1e-12
+    # XLA may order the sums of the two passes otherwise: some 50 roundings of 2^-24 each, squared, are 1e-11. Weights
+    # that differ by 0.1 give 1e-5 and more.
+    assert max(history["clip_consistency"][0], history["frame_consistency"][0]) < 1e-10
 
 
 def test_noise_of_a_given_seed_is_not_the_same_for_both():

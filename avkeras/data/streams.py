@@ -79,7 +79,8 @@ def stream_dataset(
         load: takes the indices of a batch, int64 `(batch,)`, and returns `(x, y)` as tensors.
         steps: batches of the whole training, epochs times steps per epoch; after these the same clips come again.
         start_step: the first batch. A variable is read each time that an iterator starts, which is after
-            `BackupAndRestore` has restored the model: `model.steps` goes on where a `MeanTeacher` stopped.
+            `BackupAndRestore` has restored the model: `model.steps` goes on where a `MeanTeacher` stopped. Not
+            `optimizer.iterations`: TensorFlow may raise it while a step still waits for its batch.
         augment: takes `(x, y, seed=(sampler.seed, step))` and returns `(x, y)`: for example `mixup`.
         parallel: batches loaded at the same time; their order stays.
 

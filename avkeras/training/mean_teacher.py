@@ -1,5 +1,7 @@
 """Mean teacher training: a student that learns from labels and from the average of its own past."""
 
+import contextlib
+
 import keras
 import numpy as np
 from keras import ops
@@ -198,6 +200,8 @@ class MeanTeacher(keras.Model):
         if keras.backend.backend() != "jax":
             logs = super().train_step(*state_and_data)
             self.update_teacher()
+            with _after(state_and_data):  # a data set may read the count when it makes this very batch
+                self.steps.assign_add(1)
             return logs
         # On JAX a step is a function of all variables, which it returns anew.
         logs, (trainable, others, *rest) = super().train_step(*state_and_data)
@@ -205,6 +209,7 @@ class MeanTeacher(keras.Model):
         values += zip(self.non_trainable_variables, others, strict=True)
         with keras.StatelessScope(values) as scope:
             self.update_teacher()
+            self.steps.assign_add(1)
         others = [scope.get_current_value(variable) for variable in self.non_trainable_variables]
         return logs, (trainable, others, *rest)
 
@@ -215,9 +220,7 @@ class MeanTeacher(keras.Model):
             share = ops.maximum(share, 1 / (ops.cast(self.steps.value, "float32") + 2))
         for student, teacher in zip(self.student.weights, self.teacher.weights, strict=True):
             if student.trainable:
-                # Never in place, as `tf.Variable.assign_sub` is: what a variable was set from may be in use elsewhere.
                 teacher.assign_sub(share * (teacher - student))
-        self.steps.assign_add(1)
 
     def _random_states(self):
         weights = {id(weight) for weight in self.weights}
@@ -264,6 +267,15 @@ def _generators(model, *, shared):
         for generator in vars(layer).values()
         if isinstance(generator, keras.random.SeedGenerator)
     ]
+
+
+def _after(batch):
+    """Returns a context in which TensorFlow does nothing before a batch is there; the other backends wait anyway."""
+    if keras.backend.backend() != "tensorflow":
+        return contextlib.nullcontext()
+    import tensorflow as tf
+
+    return tf.control_dependencies([value for value in keras.tree.flatten(batch) if tf.is_tensor(value)])
 
 
 def _policy(student):

@@ -478,6 +478,24 @@ def test_a_killed_run_that_goes_on_equals_one_that_was_never_interrupted(tmp_pat
     assert_equal(values(resumed.optimizer.variables), values(whole.optimizer.variables))
 
 
+def test_the_batch_of_the_first_step_is_the_first():
+    x, y = ({name: tf.constant(value) for name, value in part.items()} for part in make_data([2] * 4 + [1] * 4))
+    sampler = StreamSampler(["strong"] * 4 + ["weak"] * 4, counts={"strong": 2, "weak": 2}, seed=3)
+
+    def load(indices):
+        return tuple({name: tf.gather(value, indices) for name, value in part.items()} for part in (x, y))
+
+    def losses(start_step):
+        keras.utils.set_random_seed(1)
+        model = make_model(student=make_student(dropout=0))
+        batches = stream_dataset(sampler, load, steps=4, start_step=model.steps if start_step is None else start_step)
+        return model.fit(batches, steps_per_epoch=1, epochs=3, shuffle=False, verbose=0).history["loss"]
+
+    # The variable is read while the first step is under way, which counts itself only when its batch has come.
+    for _ in range(3):
+        assert losses(None) == losses(0) != losses(1)
+
+
 def test_the_weight_of_the_consistency_terms_rises():
     x, y = make_data()
     whole = make_model(student=make_student(dropout=0), decay=0.0)

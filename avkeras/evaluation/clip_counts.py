@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from avkeras.data.manifest import Event
 from avkeras.evaluation.event_counts import OFFSET_SHARE, ONSET_COLLAR, SEGMENT
 from avkeras.evaluation.intersections import ClassCounter, Detections, References
+from avkeras.evaluation.matching import largest_matching
 
 ClipEvents = Sequence[Sequence[Event]]
 OFFSET_RULES = ("larger", "smaller")
@@ -116,7 +117,7 @@ def event_counts(
     near &= np.abs(true.offset[reference] - found.offset[event]) <= tolerance[reference]
     reference, event = reference[near], event[near]
     same = true.label[reference] == found.label[event]
-    matched, claimed = _largest_matching(reference[same], event[same], true.clip)
+    matched, claimed = largest_matching(reference[same], event[same], true.clip)
     taken_reference, taken_event = np.zeros(len(true.clip), bool), np.zeros(len(found.clip), bool)
     taken_reference[matched], taken_event[claimed] = True, True
     free = ~taken_reference[reference] & ~taken_event[event]
@@ -300,57 +301,6 @@ def _pairs_of_clips(first, second, clips):
     one = np.repeat(np.arange(len(first)), per_item)
     other = np.arange(len(one)) + np.repeat(start[first] - (np.cumsum(per_item) - per_item), per_item)
     return one, other
-
-
-def _largest_matching(reference, event, clip):
-    """A largest one-to-one matching of the pairs, sed_eval's own where several are as large: indices of both."""
-    alone = (np.bincount(reference, minlength=1)[reference] == 1) & (np.bincount(event, minlength=1)[event] == 1)
-    matched, claimed = reference[alone].tolist(), event[alone].tolist()
-    # sed_eval looks at one clip at a time; clips where some pairs compete are few
-    graphs: dict[int, dict[int, list[int]]] = {}
-    rivals = {int(number) for number in clip[reference[~alone]]}
-    for one, other in zip(reference.tolist(), event.tolist(), strict=True):
-        if (where := int(clip[one])) in rivals:
-            graphs.setdefault(where, {}).setdefault(other, []).append(one)
-    in_graph = np.isin(clip[np.array(matched, np.int64)], list(rivals)) if matched else np.zeros(0, bool)
-    matched = [one for one, inside in zip(matched, in_graph, strict=True) if not inside]
-    claimed = [other for other, inside in zip(claimed, in_graph, strict=True) if not inside]
-    for graph in graphs.values():
-        chosen = _greedy(graph)
-        if len(chosen) < matching_size(graph):
-            from sed_eval.util.event_matching import bipartite_match
-
-            chosen = bipartite_match(graph)
-        matched += chosen.keys()
-        claimed += chosen.values()
-    return np.array(matched, np.int64), np.array(claimed, np.int64)
-
-
-def _greedy(graph):
-    """Each event takes its first free reference: where sed_eval's matching begins, and ends if it is a largest one."""
-    matching = {}
-    for event, references in graph.items():
-        for reference in references:
-            if reference not in matching:
-                matching[reference] = event
-                break
-    return matching
-
-
-def matching_size(graph):
-    """Size of a largest matching, by augmenting paths."""
-    owner = {}
-
-    def place(event, seen):
-        for reference in graph[event]:
-            if reference not in seen:
-                seen.add(reference)
-                if reference not in owner or place(owner[reference], seen):
-                    owner[reference] = event
-                    return True
-        return False
-
-    return sum(place(event, set()) for event in graph)
 
 
 def _active_segments(events, segment, shape):

@@ -10,9 +10,10 @@ import numpy as np
 
 from avkeras.data.manifest import Event
 from avkeras.evaluation.all_thresholds import SegmentScores, ThresholdDetections, detections_at_all_thresholds
-from avkeras.evaluation.clip_counts import OFFSET_RULES, matching_size
+from avkeras.evaluation.clip_counts import OFFSET_RULES
 from avkeras.evaluation.event_counts import OFFSET_SHARE, ONSET_COLLAR, reference_arrays
 from avkeras.evaluation.exact_psds import TIME_DECIMALS
+from avkeras.evaluation.matching import matching_size
 from avkeras.evaluation.threshold_changes import ClassChanges, changes_of, in_order, sums_at_levels
 
 

@@ -5,11 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
-from avkeras.data.labels import clip_targets
-from avkeras.data.manifest import Manifest
-from avkeras.evaluation.thresholds import best_global_threshold, micro_f1
 from avkeras.systems.registry import NAMES, find_system
 from avkeras.tables.cells import Cell, Place
 
@@ -92,30 +87,6 @@ def table_3(transformers: Iterable[Place], systems: Mapping[str, Mapping[str, An
         systems: what is changed of the systems' published values, by name.
     """
     return _with_untrained([_transformer(transformers, _BEST), _of_system(_TWO_STREAM, systems)], systems)
-
-
-def chance(manifest: Manifest, *, with_video: bool) -> float:
-    """Returns the micro-F1 of giving every clip the classes that are most common on validation, as many as are best.
-
-    Args:
-        manifest: of the clips.
-        with_video: only of those with video.
-
-    Example:
-        >>> from avkeras.data.manifest import Clip
-        >>> rows = [("validation", ("Car",)), ("validation", ("Car", "Bus")), ("test", ("Car",)), ("test", ("Bus",))]
-        >>> clips = tuple(Clip(str(n), "a.wav", None, split, labels) for n, (split, labels) in enumerate(rows))
-        >>> round(chance(Manifest("my.tsv", clips, ("Bus", "Car")), with_video=False), 2)  # both for each clip
-        0.67
-    """
-    targets = {}
-    for split in ("validation", "test"):
-        clips = [clip for clip in manifest.split(split) if clip.video or not with_video]
-        targets[split] = np.array([clip_targets(clip.labels, manifest.classes) for clip in clips])
-    rates = targets["validation"].mean(axis=0)
-    found = {split: np.broadcast_to(rates, values.shape) for split, values in targets.items()}
-    threshold, _ = best_global_threshold(targets["validation"], found["validation"])
-    return micro_f1(targets["test"], found["test"], threshold=threshold)
 
 
 def references(

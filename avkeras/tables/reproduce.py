@@ -20,11 +20,12 @@ from avkeras.features.write_clips import Summary, write_extraction
 from avkeras.runs.results_file import ResultsFile
 from avkeras.runs.run_folder import pin_values
 from avkeras.tables.cells import Cell, PaperTable, cell_values, changed_values
+from avkeras.tables.chance import constant_events, constant_tags
 from avkeras.tables.files import write_table
 from avkeras.tables.fusion_curve import fusion_gains
 from avkeras.tables.numbers import table_numbers
 from avkeras.tables.paper_tables import FUSION, paper_table
-from avkeras.tables.prior_systems import DEMO, chance
+from avkeras.tables.prior_systems import DEMO
 from avkeras.tables.reproduction import Reproduction
 from avkeras.tables.run_tasks import run_tasks
 
@@ -150,9 +151,8 @@ def reproduce(
     report = Reproduction(table, values.out, preset)
     if failed := {clip for clip, _ in summary.errors}:
         report.notes.append(f"{len(failed)} clips failed and are left out, see extraction.csv")
-    if table.apart and preset == "demo":
-        level = chance(manifest, with_video=values.complete_only and name == "2019-table3")
-        report.notes.append(f"The classes that are most common on validation, for every clip, reach {100 * level:.1f}")
+    if preset == "demo":
+        report.notes.append(_chance(table, manifest, with_video=name != "2019-table2"))
     stand_ins = dict.fromkeys(name for one in features.values() for name in one.stand_ins)
     report.notes += [f"{name} is a stand-in, not a pretrained network" for name in stand_ins]
     seeds = range(runs or (DEMO_RUNS.get(name, 2) if preset == "demo" else table.runs))
@@ -238,6 +238,15 @@ def _manifest(values: Any, data: Path | None, system: str, step) -> Manifest:
         return read_manifest(data)
     task = "dcase2017" if system == "tagging" else "dcase2020"
     return demo_manifest(values.out.parent, task=task, clips=values.demo_clips, progress=step("demo soundscapes"))
+
+
+def _chance(table: PaperTable, manifest: Manifest, *, with_video: bool) -> str:
+    if table.system == "tagging":
+        level = constant_tags(manifest, with_video=with_video)
+        clips = "every clip with video" if with_video else "every clip"
+        return f"The classes that are most common on validation, for {clips}, reach {100 * level:.1f}"
+    levels = ", ".join(f"{metric} {100 * level:.1f}" for metric, level in constant_events(manifest).items())
+    return f"The classes that are most common on validation, all through every clip, reach {levels}"
 
 
 def _digest(manifest: Manifest) -> str:

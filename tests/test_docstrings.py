@@ -53,6 +53,8 @@ def trained(tmp_path_factory):
 def test_example(example, media, trained, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     source = "".join(one.source for one in example.examples)
+    if "reference_psds(" in source:
+        pytest.importorskip("psds_eval", reason="psds-eval runs on numpy 1 and pandas 2 only")
     for name in ("runs", "served", "embedders"):
         if "runs/" in source or "served/tagging" in source:
             shutil.copytree(trained / name, tmp_path / name)

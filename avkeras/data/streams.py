@@ -34,7 +34,7 @@ class StreamSampler:
     Example:
         >>> sampler = StreamSampler(["strong"] * 5 + ["weak"] * 3, counts={"strong": 2, "weak": 1}, seed=1)
         >>> batch = sampler.batches(0, 1)[0]
-        >>> batch[:2].max() < 5 <= batch[2]
+        >>> bool(batch[:2].max() < 5 <= batch[2])
         True
     """
 

@@ -32,7 +32,7 @@ def micro_f1(targets: ArrayLike, probabilities: ArrayLike, *, threshold: float |
     decisions = probabilities >= np.asarray(threshold, np.float64)
     found = np.count_nonzero(decisions & targets)
     claimed_and_true = np.count_nonzero(decisions) + np.count_nonzero(targets)
-    return 2 * found / claimed_and_true if claimed_and_true else 0.0
+    return float(2 * found / claimed_and_true) if claimed_and_true else 0.0
 
 
 def best_global_threshold(

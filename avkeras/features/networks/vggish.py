@@ -216,7 +216,7 @@ def postprocess(embeddings: tf.Tensor, matrix: np.ndarray, mean: np.ndarray) -> 
         `(frames, 128)` float32: whole numbers from 0 to 255.
 
     Example:
-        >>> postprocess(tf.zeros((1, 128)), np.eye(128), np.zeros(128))[0, 0].numpy()
+        >>> float(postprocess(tf.zeros((1, 128)), np.eye(128), np.zeros(128))[0, 0])
         127.0
     """
     import tensorflow as tf

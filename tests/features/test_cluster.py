@@ -172,14 +172,16 @@ def test_a_clip_that_ends_its_process_takes_no_other_with_it():
             return ["no such file" if audio == "gone" else audio for audio, _ in self.media]
 
     class Pool:
-        def submit(self, function, reader, media):
+        def submit(self, function, reader, media, *, patience):
+            assert patience == 7.0
             return Call(media)
 
     class Reader:
         pass
 
     media = [(name, None) for name in ("a", "gone", "killer", "b")]
-    found = dict(zip(("a", "gone", "killer", "b"), ClusterPipeline(Pool(), Reader()).submit_all(media), strict=True))
+    pipeline = ClusterPipeline(Pool(), Reader(), patience=7.0)
+    found = dict(zip(("a", "gone", "killer", "b"), pipeline.submit_all(media), strict=True))
     # Text in the place of features is the reason why there are none.
     for name, reason in (("a", "a"), ("gone", "no such file"), ("b", "b")):
         with pytest.raises(AvkerasError) as caught:

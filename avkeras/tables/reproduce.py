@@ -151,7 +151,7 @@ def reproduce(
     report = Reproduction(table, values.out, preset)
     if failed := {clip for clip, _ in summary.errors}:
         report.notes.append(f"{len(failed)} clips failed and are left out, see extraction.csv")
-    if preset == "demo":
+    if data is None:
         report.notes.append(_chance(table, manifest, with_video=name != "2019-table2"))
     stand_ins = dict.fromkeys(name for one in features.values() for name in one.stand_ins)
     report.notes += [f"{name} is a stand-in, not a pretrained network" for name in stand_ins]

@@ -29,6 +29,7 @@ PROGRAMS = (
         ["--block", "conformer", "--batch", "16", "--rounds", "5"],
     ),
     ("inference_vs_pytorch.py", [], ["--rounds", "7"]),
+    ("first_answer.py", [], ["--rounds", "2"]),
     ("evaluate_vs_tools.py", [], ["--repeats", "1"]),
     ("exact_psds_vs_sed_scores_eval.py", [], ["--rounds", "1"]),
     ("search_vs_sed_eval.py", [], []),

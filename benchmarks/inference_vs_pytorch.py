@@ -40,7 +40,7 @@ def avkeras_call(what, threads):
     model = av.models.AudiovisualTransformer(classes=17, dims={"video": 4096, "audio": 128}, attention="softmax")
     x = clips(1000 if what == "batch" else 1)
     if what == "one":
-        module, signatures = serving_module(model, embedders={})
+        module, signatures, _ = serving_module(model, embedders={})
         answer = signatures["serving_default"]
         return lambda: (module, answer(**{name: tf.constant(value) for name, value in x.items()}))
     if what == "call":

@@ -18,6 +18,7 @@ MODULES = sorted(info.name for info in pkgutil.walk_packages([str(ROOT)], "avker
 ORDER = (
     "errors",
     "registration",
+    "saved_models",
     "runs",
     "media",
     "data",

@@ -53,6 +53,7 @@ def run_checks() -> Iterator[Check]:
     yield from _check("python", _python, needed=True)
     for name, package in _PACKAGES.items():
         yield from _check(name, lambda package=package: _import(*package), needed=True)
+    yield from _check("tensorflow's library", _library)
     yield from _check("tensorflow-io", _tensorflow_io)
     yield from _check("codecs", _codecs, needed=True)
     yield from _check("devices", _devices, needed=True)
@@ -101,6 +102,14 @@ def _python() -> str:
 def _import(package: str, module: str) -> str:
     importlib.import_module(module)
     return package_versions([package])[package] or "version not known"
+
+
+def _library() -> str | Check:
+    from avkeras.saved_models.library import tensorflow_library
+
+    if tensorflow_library() is None:
+        return Check("tensorflow's library", MISSING, "`avkeras predict` imports TensorFlow, which takes seconds more")
+    return "found: `avkeras predict` answers without TensorFlow's Python where it can"
 
 
 def _tensorflow_io() -> str:

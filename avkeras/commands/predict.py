@@ -72,6 +72,12 @@ def add_arguments(parser) -> None:
         metavar="SECONDS",
         help="give a file up of which decoding makes nothing for so long; default: 120",
     )
+    parser.add_argument(
+        "--runtime",
+        choices=("library", "python"),
+        help="what runs the networks: TensorFlow's C library alone or its Python; default: the library, which starts "
+        "sooner, where it can",
+    )
     parser.add_argument("--json", action="store_true", help="the same as --format json")
 
 
@@ -91,7 +97,7 @@ def run(options) -> None:
     files = media_files(options.files)
     if form in DELIMITERS:
         _refuse_alike(files, form)
-    predictor = load(options.model, embedders=options.embedders, patience=options.patience)
+    predictor = load(options.model, embedders=options.embedders, patience=options.patience, runtime=options.runtime)
     if predictor.kind == "detection" and options.top is not None and form != "json":
         raise AvkerasError("--top: a detection model finds events; with it, --top goes with --format json")
     if form in ("csv", "tsv"):

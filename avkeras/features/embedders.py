@@ -25,6 +25,8 @@ from avkeras.features.embedder import Embedder
 from avkeras.features.embedder_specs import SPEC_FILE, EmbedderSpec, read_spec
 from avkeras.features.registry import EMBEDDERS, KNOWN
 from avkeras.features.saved_model import fingerprint, one_output
+from avkeras.saved_models.runtimes import NotForLibrary
+from avkeras.saved_models.session import load_session
 
 __all__ = ["KNOWN", "Embedder", "EmbedderSpec", "cache_folder", "hub_folder", "load_embedder"]
 
@@ -37,6 +39,7 @@ def load_embedder(
     modality: str | None = None,
     spec: EmbedderSpec | None = None,
     cache_dir: str | Path | None = None,
+    runtime: str = "python",
 ) -> Embedder:
     """Load an embedder by known name, TF Hub handle or SavedModel folder.
 
@@ -52,12 +55,15 @@ def load_embedder(
             described by this and by a trial call; an audio one needs its window and hop, in `spec`.
         spec: what the embedder takes and gives; default: as known, or as `embedder.json` says.
         cache_dir: where built embedders are kept; default: `$AVKERAS_CACHE`, else `~/.cache/avkeras/embedders`.
+        runtime: what runs it, one of `avkeras.saved_models.runtimes.RUNTIMES`; the library runs what this project
+            writes.
 
     Returns:
         The embedder.
 
     Raises:
-        AvkerasError: the embedder cannot be had (with what to do), is of the other modality or is not described.
+        AvkerasError: the embedder cannot be had (with what to do), is of the other modality or is not described; or
+            `runtime` is the library, and it is a SavedModel of others.
 
     Example:
         >>> load_embedder("efficientnet_lite0", modality="video").spec.dim
@@ -81,7 +87,11 @@ def load_embedder(
     if modality and spec and spec.modality != modality:
         raise AvkerasError(f"{name}: is an embedder for {spec.modality}, one for {modality} is wanted.")
     if folder is None:
+        if handle and runtime == "library":
+            raise NotForLibrary(f"{name}: is a module of TF Hub")
         folder = _resolve(handle, spec) if handle else _built(KNOWN[name], cache_dir)
+    if runtime == "library":
+        return _load_alone(name, folder, spec)
     return _load(name, folder, spec, modality)
 
 
@@ -90,7 +100,7 @@ def cache_folder(name: str, *, cache_dir: str | Path | None = None) -> Path:
 
     Example:
         >>> cache_folder("vgg16", cache_dir="cache")
-        PosixPath('cache/vgg16-1')
+        PosixPath('cache/vgg16-2')
     """
     root = cache_dir or os.environ.get("AVKERAS_CACHE") or Path("~", ".cache", "avkeras", "embedders").expanduser()
     return Path(root, f"{name}-{KNOWN[name].version}")
@@ -166,11 +176,35 @@ def _load(name: str, folder: Path, spec: EmbedderSpec | None, modality: str | No
         raise AvkerasError(f"{name}: {folder} cannot be loaded as a SavedModel: {error}") from error
     if spec is None:
         spec = _probe_video(name, module)
-    identity = fingerprint(folder)
-    if spec.output is not None:  # another output of the same model is another embedding
-        identity = hashlib.sha256(f"{identity} {spec.output}".encode()).hexdigest()
-    function = one_output(module, spec.output, name)
+    function, identity = one_output(module, spec.output, name), _identity(folder, spec)
     return Embedder(spec, function, fingerprint=identity, module=module, folder=Path(folder), load_again=load_same)
+
+
+def _load_alone(name: str, folder: Path, spec: EmbedderSpec | None) -> Embedder:
+    """Load an embedder that `export_embedder` wrote, whose signature is its call, into TensorFlow's C library."""
+    if spec is None or not (folder / SPEC_FILE).is_file():
+        raise NotForLibrary(f"{name}: {folder} was not written by avkeras")
+    signature = load_session(folder, name).signatures["serving_default"]
+    (given,), outputs = signature.inputs, signature.outputs
+    output = f"output_{spec.output}" if isinstance(spec.output, int) else spec.output
+    if output is None and len(outputs) == 1:
+        (output,) = outputs
+    if output not in outputs:
+        raise AvkerasError(f"{name}: has no output {spec.output}, but {', '.join(outputs)}")
+    chosen = signature.only(output)
+
+    def embed(inputs: np.ndarray) -> np.ndarray:
+        return chosen(**{given: inputs})[output]
+
+    return Embedder(spec, embed, fingerprint=_identity(folder, spec), folder=Path(folder), load_again=load_same)
+
+
+def _identity(folder: Path, spec: EmbedderSpec) -> str:
+    identity = fingerprint(folder)
+    if spec.output is None:
+        return identity
+    # Another output of the same model is another embedding.
+    return hashlib.sha256(f"{identity} {spec.output}".encode()).hexdigest()
 
 
 @functools.cache  # once per process, however many clips bring it along

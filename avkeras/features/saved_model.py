@@ -15,12 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 from avkeras.errors import AvkerasError
 from avkeras.features.embedder_specs import SPEC_FILE, EmbedderSpec
+from avkeras.saved_models.operations import graph_hashes
 
 if TYPE_CHECKING:
     import tensorflow as tf
-
-# Options of operations that name things or say how to run them, not what is computed.
-_NAMING = ("config", "config_proto", "executor_type", "shared_name", "container", "debug_name")
 
 
 def export_embedder(
@@ -54,14 +52,15 @@ def export_embedder(
         >>> export_embedder(lambda wave: tf.reduce_mean(tf.abs(wave), keepdims=True)[None], "loudness", spec=spec)
         PosixPath('loudness')
     """
+    import keras
     import tensorflow as tf
 
     directory = Path(directory)
     shape = [None] if spec.modality == "audio" else [None, *(spec.size or (None, None)), 3]
     module = tf.Module()
-    # Held as an attribute so that the weights are saved with the function, and only once: Keras' own export
-    # writes every variable twice on TensorFlow 2.16.
-    module.tracked = tracked
+    # Held as an attribute so that the weights are saved with the function. Of a Keras model the variables and not the
+    # model: each would be in the graph twice, and what restores them would not reach those that the function reads.
+    module.tracked = [one.value for one in tracked.weights] if isinstance(tracked, keras.Layer) else tracked
     module.__call__ = tf.function(call, input_signature=[tf.TensorSpec(shape, tf.float32, name="inputs")])
     signatures = {"serving_default": module.__call__.get_concrete_function()}
     try:
@@ -109,7 +108,11 @@ def fingerprint(directory: str | Path) -> str:
         64
     """
     directory = Path(directory)
-    total = hashlib.sha256("\n".join(_operations(directory / "saved_model.pb")).encode())
+    try:
+        hashes = graph_hashes((directory / "saved_model.pb").read_bytes())
+    except (OSError, ValueError) as error:
+        raise AvkerasError(f"{directory}: holds no SavedModel (saved_model.pb cannot be read).") from error
+    total = hashlib.sha256("\n".join(hashes).encode())
     for path in sorted(p for part in ("variables", "assets") for p in (directory / part).rglob("*")):
         # The index of the variables names and checks them; their values are in the data files.
         if path.is_file():
@@ -117,31 +120,6 @@ def fingerprint(directory: str | Path) -> str:
             with path.open("rb") as file:
                 total.update(hashlib.file_digest(file, "sha256").digest())
     return total.hexdigest()
-
-
-def _operations(path: Path) -> list[str]:
-    """Return a line per graph or function of a `saved_model.pb`: a hash of its operations and their options."""
-    from google.protobuf.message import DecodeError
-    from tensorflow.core.protobuf import saved_model_pb2
-
-    saved_model = saved_model_pb2.SavedModel()
-    try:
-        saved_model.ParseFromString(path.read_bytes())
-    except (OSError, DecodeError) as error:
-        raise AvkerasError(f"{path.parent}: holds no SavedModel (saved_model.pb cannot be read).") from error
-    graphs = []
-    for meta_graph in saved_model.meta_graphs:
-        graph = meta_graph.graph_def
-        for nodes in (graph.node, *(function.node_def for function in graph.library.function)):
-            digest = hashlib.sha256()
-            for node in nodes:
-                digest.update(" ".join((node.op, *node.input)).encode())
-                for name in sorted(node.attr):
-                    value = node.attr[name]
-                    if not (name.startswith("_") or name in _NAMING or value.HasField("func")):
-                        digest.update(name.encode() + value.SerializeToString(deterministic=True))
-            graphs.append(digest.hexdigest())
-    return sorted(graphs)
 
 
 def one_output(module: Any, output: int | str | None, name: str) -> Callable[[Any], tf.Tensor]:

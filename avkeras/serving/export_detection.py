@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 from avkeras.errors import AvkerasError
 from avkeras.features.extract_detection import MULTI_ENCODER, most_frames
 from avkeras.serving.export_tagging import described
+from avkeras.serving.inference_graph import is_mask
 from avkeras.serving.saved_model_folder import refuse_existing, write_saved_model
-from avkeras.serving.signatures import is_mask, serving_module
+from avkeras.serving.signatures import serving_module
 
 if TYPE_CHECKING:
     from avkeras.experiments.detection_scores import Tuning
@@ -82,7 +83,7 @@ a mask `(batch, frames)` bool for each, such as `audio_mask` |
     refuse_existing(directory, overwrite=overwrite)
     if hasattr(model, "set_inference_weight"):
         model.set_inference_weight(tuning.weight)
-    module, signatures = serving_module(model, embedders={})
+    module, signatures, graph = serving_module(model, embedders={})
     longest = dataclasses.replace(front_end or MULTI_ENCODER, frames=max_frames)
     shape = {"front_end": longest, "visual_frames": visual_frames}
     lengths = {name: most_frames(embedder.spec, **shape) for name, embedder in embedders.items()}
@@ -99,7 +100,7 @@ a mask `(batch, frames)` bool for each, such as `audio_mask` |
         **({"front_end": dataclasses.asdict(front_end)} if front_end else {}),
         "metadata": dict(metadata or {}),
     }
-    return write_saved_model(directory, module, signatures, description=description)
+    return write_saved_model(directory, module, signatures, graph=graph, description=description)
 
 
 def _check(model: MultiEncoder, dims: Mapping[str, int], tuning: Tuning, embedders: Mapping[str, Embedder]) -> None:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from avkeras.errors import AvkerasError
 from avkeras.evaluation.decisions import Decision
+from avkeras.serving.inference_graph import is_mask
 from avkeras.serving.saved_model_folder import DESCRIPTION, EXTRA, refuse_existing, write_saved_model
-from avkeras.serving.signatures import is_mask, serving_module
+from avkeras.serving.signatures import serving_module
 
 if TYPE_CHECKING:
     import keras
@@ -52,8 +53,9 @@ def export_model(
     Beside the graph, in `assets.extra`, `classes.txt` names the classes, one a line in the order of the
     probabilities, `avkeras.json` holds the threshold, the classes, what the embedders are, and `metadata`,
     `MODEL_CARD.md` tells a person all this, and `tf_serving_warmup_requests` holds requests that TF Serving answers
-    when it has loaded the model (written where the package tensorflow-serving-api is installed). The folder is written
-    whole or not at all.
+    when it has loaded the model (written where the package tensorflow-serving-api is installed). `library` is the
+    model's graph alone, which `avkeras.load` loads without TensorFlow's Python. The folder is written whole or not at
+    all.
 
     Args:
         model: takes a dict of embeddings and masks and gives clip probabilities `(batch, classes)`.
@@ -93,7 +95,7 @@ def export_model(
     embedders = {modality: embedder for modality, embedder in (embedders or {}).items() if modality in needed}
     _check(model, classes, np.atleast_1d(threshold), embedders, bundle)
     refuse_existing(directory, overwrite=overwrite)
-    module, signatures = serving_module(model, embedders=embedders if bundle else {})
+    module, signatures, graph = serving_module(model, embedders=embedders if bundle else {})
     dims = {name: tensor.shape[-1] for name, tensor in model.input.items() if not is_mask(name)}
     description = {
         "kind": "tagging",
@@ -108,7 +110,7 @@ def export_model(
         **({"front_end": dataclasses.asdict(front_end)} if front_end else {}),
         "metadata": dict(metadata or {}),
     }
-    return write_saved_model(directory, module, signatures, description=description)
+    return write_saved_model(directory, module, signatures, graph=graph, description=description)
 
 
 def described(embedders: Mapping[str, Embedder]) -> dict[str, dict[str, Any]]:

@@ -114,4 +114,5 @@ def _own_limits(description: Mapping[str, Any], scores: Sequence[Mapping[str, An
 def _files(description: Mapping[str, Any], warm_up: bool) -> str:
     decisions = "threshold" if description["kind"] == "tagging" else "thresholds, median filters, audio weight"
     lines = ["`classes.txt`: names, in the order of the outputs", f"`avkeras.json`: {decisions}, embedders"]
+    lines.append("`library`: the model's graph alone, which avkeras loads fast")
     return _lines([*lines, *(["`tf_serving_warmup_requests`: a request per signature"] if warm_up else [])])

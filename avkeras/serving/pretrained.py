@@ -57,11 +57,14 @@ TAGGERS: tuple[Tagger, ...] = (
 )
 
 
-def find_tagger() -> TrainedModel:
+def find_tagger(*, runtime: str = "python") -> TrainedModel:
     """Loads the best pretrained tagger that is there: EfficientAT, else YAMNet; nothing is downloaded.
 
     It is there if its SavedModel is where the embedder's name finds it (the cache of embedders, or TF Hub's), or if its
     published weights lie in `$AVKERAS_WEIGHTS` or in `~/.keras/models`: then it is written into the cache first.
+
+    Args:
+        runtime: what runs it, see `avkeras.features.load_embedder`.
 
     Returns:
         The tagger, of the kind `pretrained`, with its embedder bundled as `audio`.
@@ -75,7 +78,7 @@ def find_tagger() -> TrainedModel:
     """
     for tagger in TAGGERS:
         if (folder := _there(tagger.spec.name)) is not None:
-            embedder = load_embedder(folder, spec=tagger.spec)
+            embedder = load_embedder(folder, spec=tagger.spec, runtime=runtime)
             facts = {"classes": tagger.classes(), "threshold": THRESHOLD, "rows": tagger.rows, "embedders": {}}
             return TrainedModel(folder, "pretrained", embedder.function, facts, bundled={"audio": embedder})
     wanted = _weights("efficientat")

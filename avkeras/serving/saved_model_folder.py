@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import avkeras
 from avkeras.errors import AvkerasError
+from avkeras.serving.inference_graph import LIBRARY, write_graph
 from avkeras.serving.model_card import CARD, model_card
 from avkeras.serving.warm_up import write_warm_up
 
@@ -30,7 +31,7 @@ def refuse_existing(directory: Path, *, overwrite: bool) -> None:
 
 
 def write_saved_model(
-    directory: Path, module: tf.Module, signatures: Mapping[str, Any], *, description: Mapping[str, Any]
+    directory: Path, module: tf.Module, signatures: Mapping[str, Any], *, graph: Any, description: Mapping[str, Any]
 ) -> Path:
     """Writes a SavedModel with its description, classes, model card and warm-up requests, whole or not at all.
 
@@ -38,8 +39,9 @@ def write_saved_model(
 
     Args:
         directory: the folder to write.
-        module: what holds the variables.
+        module: what holds the embedders.
         signatures: concrete functions by name.
+        graph: of the model alone, for `avkeras.saved_models`.
         description: for `avkeras.json`; it has at least `kind` (`tagging` or `detection`), `classes`, `embedders` and
             `lengths`, the frames per input of a usual clip.
 
@@ -55,7 +57,7 @@ def write_saved_model(
             written = Path(scratch, "model")
             tf.saved_model.save(module, str(written), signatures=signatures)
             extra = written / EXTRA
-            extra.mkdir()
+            write_graph(graph, extra / LIBRARY)
             (extra / CLASSES).write_text("".join(f"{name}\n" for name in description["classes"]), encoding="utf-8")
             text = json.dumps(description, indent=2, ensure_ascii=False) + "\n"
             (extra / DESCRIPTION).write_text(text, encoding="utf-8")

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from avkeras.errors import AvkerasError
+from avkeras.serving.inference_graph import graph_function, inference_graph, input_specs, is_mask
 
 if TYPE_CHECKING:
     import keras
@@ -15,29 +16,10 @@ if TYPE_CHECKING:
     from avkeras.features.embedders import Embedder
 
 
-def is_mask(name: str) -> bool:
-    """Tell whether a model's input is a mask, which may be left out."""
-    return name.endswith("_mask")
-
-
-def named_probabilities(found: Any, convert: Callable = lambda value: value) -> dict[str, Any]:
-    """Returns a model's outputs by the names that answers have.
-
-    Args:
-        found: one tensor, or a dict of them.
-        convert: takes each of them.
-
-    Example:
-        >>> named_probabilities({"clip": 0.5, "frame": 0.25})
-        {'clip_probabilities': 0.5, 'frame_probabilities': 0.25}
-    """
-    if isinstance(found, Mapping):
-        return {f"{name}_probabilities": convert(value) for name, value in found.items()}
-    return {"probabilities": convert(found)}
-
-
-def serving_module(model: keras.Model, *, embedders: Mapping[str, Embedder]) -> tuple[tf.Module, dict[str, Any]]:
+def serving_module(model: keras.Model, *, embedders: Mapping[str, Embedder]) -> tuple[tf.Module, dict[str, Any], Any]:
     """Make the object to save as a SavedModel, and its signatures (see `avkeras.serving.export_tagging.export_model`).
+
+    The model is in it as its `inference_graph`, with its weights as constants.
 
     Args:
         model: takes a dict of embeddings and masks and gives `(batch, classes)`, or a dict of probabilities.
@@ -47,12 +29,13 @@ def serving_module(model: keras.Model, *, embedders: Mapping[str, Embedder]) -> 
         AvkerasError: Keras runs on another backend than TensorFlow.
 
     Returns:
-        The module, whose `embed` holds the bundled embedders as functions of one clip, and the signatures by name.
+        The module, whose `embed` holds the bundled embedders as functions of one clip, the signatures by name, and the
+        model's graph.
 
     Example:
         >>> from avkeras.models import AudiovisualTransformer
         >>> model = AudiovisualTransformer(classes=2, dims={"video": 6, "audio": 4}, blocks=1, dim=8, key_dim=4)
-        >>> module, signatures = serving_module(model, embedders={})
+        >>> module, signatures, graph = serving_module(model, embedders={})
         >>> sorted(signatures)
         ['embeddings', 'serving_default']
     """
@@ -64,27 +47,22 @@ def serving_module(model: keras.Model, *, embedders: Mapping[str, Embedder]) -> 
             f"KERAS_BACKEND={keras.backend.backend()}: a SavedModel holds operations of TensorFlow: write it with "
             "KERAS_BACKEND=tensorflow, where the trained model loads as well"
         )
-    module = tf.Module()
-    # The variables and not the model: it would be saved with its optimizer, and by Keras' own export twice.
-    module.weights = [variable.value for variable in model.weights]
-
-    @tf.function(autograph=False)
-    def predict(**inputs):
-        return named_probabilities(model(inputs, training=False))
+    module, graph = tf.Module(), inference_graph(model)
+    predict = graph_function(graph)
 
     @tf.function(autograph=False)
     def predict_unmasked(**inputs):
-        # Traces the model no second time: a mask of ones is no mask.
+        # Holds the graph no second time: a mask of ones is no mask.
         return predict(**inputs, **{f"{name}_mask": tf.ones(tf.shape(one)[:2], bool) for name, one in inputs.items()})
 
-    masked = {name: tf.TensorSpec(tensor.shape, tensor.dtype, name=name) for name, tensor in model.input.items()}
+    masked = input_specs(model)
     unmasked = {name: spec for name, spec in masked.items() if not is_mask(name)}
     signatures = {
         "serving_default": predict.get_concrete_function(**masked),
         "embeddings": predict_unmasked.get_concrete_function(**unmasked),
     }
     if not embedders:
-        return module, signatures
+        return module, signatures, graph
 
     module.embedders = {modality: embedder.module for modality, embedder in embedders.items()}
     module.embed = {}
@@ -106,7 +84,7 @@ def serving_module(model: keras.Model, *, embedders: Mapping[str, Embedder]) -> 
             embedded[modality], embedded[f"{modality}_mask"] = found
         return predict(**embedded)
 
-    return module, signatures | {"media": predict_media.get_concrete_function(**media)}
+    return module, signatures | {"media": predict_media.get_concrete_function(**media)}, graph
 
 
 def _media_inputs(spec: EmbedderSpec) -> dict[str, tf.TensorSpec]:

@@ -20,6 +20,7 @@ def trained_embedders(
     folder: Path,
     given: Given = (),
     bundled: Mapping[str, Any] | None = None,
+    runtime: str = "python",
 ) -> dict[str, Embedder]:
     """Returns the embedder of each input of a model.
 
@@ -29,6 +30,7 @@ def trained_embedders(
         folder: of the model, for errors.
         given: embedders, or their names or folders, in place of what the folder says: by input, or in any order.
         bundled: by input, embedders that are saved with the model.
+        runtime: what runs those that are loaded, see `avkeras.features.load_embedder`.
 
     Raises:
         AvkerasError: one cannot be had, or a given one is none of those of training.
@@ -40,7 +42,7 @@ def trained_embedders(
     for name, one in named:
         if isinstance(one, str | Path):
             spec = (described.get(name) or {}).get("spec")
-            one = load_embedder(one, modality=spec["modality"] if spec else None)
+            one = load_embedder(one, modality=spec["modality"] if spec else None, runtime=runtime)
         places = [place for place, trained in described.items() if trained["fingerprint"] == one.fingerprint]
         if not places:
             wanted = ", ".join(f"{_title(trained)} ({place})" for place, trained in described.items()) or "none"
@@ -53,11 +55,11 @@ def trained_embedders(
         if name in (bundled or {}):
             found.setdefault(name, bundled[name])
         if name not in found:
-            found[name] = _load(trained, name, folder)
+            found[name] = _load(trained, name, folder, runtime)
     return {name: found[name] for name in described}
 
 
-def _load(trained: Mapping[str, Any], name: str, folder: Path) -> Embedder:
+def _load(trained: Mapping[str, Any], name: str, folder: Path, runtime: str) -> Embedder:
     """Loads an embedder as it was named in training, by its known name or by its handle."""
     from avkeras.features.embedders import load_embedder
 
@@ -76,7 +78,8 @@ def _load(trained: Mapping[str, Any], name: str, folder: Path) -> Embedder:
             f"{folder}: its {name} embedder was loaded from {source}, which is not there; give it or its folder "
             "(embedders)"
         )
-    embedder = load_embedder(source, modality=spec.modality if spec else "video", spec=None if in_folder else spec)
+    modality, spec = spec.modality if spec else "video", None if in_folder else spec
+    embedder = load_embedder(source, modality=modality, spec=spec, runtime=runtime)
     if embedder.fingerprint != trained["fingerprint"]:
         raise AvkerasError(
             f"{folder}: its {name} embedder {source} computed something else in training (fingerprints differ); give "

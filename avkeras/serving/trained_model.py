@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING, Any
 from avkeras.errors import AvkerasError
 from avkeras.runs.files import read_json, read_rows
 from avkeras.runs.run_folder import CONFIG_FILE, INPUTS_FILE, read_config
+from avkeras.saved_models.runtimes import NotForLibrary
+from avkeras.saved_models.session import load_session
 from avkeras.serving.export_tagging import read_description
-from avkeras.serving.signatures import named_probabilities, serving_module
+from avkeras.serving.inference_graph import LIBRARY, input_specs, named_probabilities
+from avkeras.serving.saved_model_folder import EXTRA
 
 if TYPE_CHECKING:
     import keras
@@ -44,29 +47,31 @@ class TrainedModel:
     keras: keras.Model | None = field(default=None, repr=False)
 
 
-def load_trained(path: str | Path) -> TrainedModel:
+def load_trained(path: str | Path, *, runtime: str = "python") -> TrainedModel:
     """Loads a trained model.
 
     Args:
         path: the folder of a run (of a tagging run, the system with the best F1 on test is taken), of a system of a
             tagging run, or a SavedModel that avkeras wrote.
+        runtime: what runs it, one of `avkeras.saved_models.runtimes.RUNTIMES`; the library needs a SavedModel.
 
     Raises:
         AvkerasError: the folder holds no such model, or it is damaged.
+        NotForLibrary: `runtime` is the library, which cannot run this model.
     """
     path = Path(path)
     if not path.is_dir():
         raise AvkerasError(f"{path}: there is no such folder; a run's folder or an exported model is wanted")
     if is_saved_model(path):
-        return _exported(path)
+        return _exported(path, runtime)
     if (path / TUNING_FILE).is_file():
-        return _detection_run(path)
+        return _detection_run(path, runtime)
     folder = system_folder(path)
     # TensorFlow loads a SavedModel in less time than Keras its own file.
     if is_saved_model(folder / "saved_model"):
-        found = _exported(folder / "saved_model")
+        found = _exported(folder / "saved_model", runtime)
         return TrainedModel(folder, found.kind, found.answer, system_facts(folder), found.bundled)
-    model = load_keras(folder)
+    model = load_keras(folder, runtime)
     return TrainedModel(folder, "tagging", _answer_of(model), system_facts(folder), keras=model)
 
 
@@ -118,29 +123,38 @@ def system_folder(run: Path, system: str | None = None) -> Path:
     return found[system]
 
 
-def load_keras(folder: Path) -> keras.Model:
+def load_keras(folder: Path, runtime: str = "python") -> keras.Model:
     """Loads the Keras model of a system or of a detection run.
 
     Raises:
-        AvkerasError: it is not there, or damaged.
+        AvkerasError: it is not there, or damaged; or TensorFlow's library is to run it.
     """
-    import keras
-
     file = folder / MODEL_FILE
     if not file.is_file():
         raise AvkerasError(f"{folder}: holds no {MODEL_FILE}; give the folder of a finished run")
+    if runtime == "library":
+        raise NotForLibrary(f"{file}: is no SavedModel")
+    import keras
+
     try:
         return keras.saving.load_model(file, compile=False)
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise AvkerasError(f"{file}: cannot be loaded: {' '.join(str(error).split())[:300]}") from error
 
 
-def _exported(directory: Path) -> TrainedModel:
+def _exported(directory: Path, runtime: str) -> TrainedModel:
+    description = read_description(directory)
+    if runtime == "library":
+        if description["bundled"]:
+            raise NotForLibrary(f"{directory}: bundles its embedders")
+        if not is_saved_model(graph := directory / EXTRA / LIBRARY):
+            raise NotForLibrary(f"{directory}: has no {EXTRA}/{LIBRARY}; export it again")
+        answer = load_session(graph).signatures["serving_default"]
+        return TrainedModel(directory, description["kind"], answer, description)
     import tensorflow as tf
 
     from avkeras.features.embedder import Embedder, EmbedderSpec
 
-    description = read_description(directory)
     try:
         loaded = tf.saved_model.load(str(directory))
     except (OSError, ValueError, tf.errors.OpError) as error:
@@ -151,7 +165,7 @@ def _exported(directory: Path) -> TrainedModel:
             spec = EmbedderSpec(**one["spec"])
             bundled[name] = Embedder(spec, loaded.embed[name], fingerprint=one["fingerprint"], module=loaded)
     signature = loaded.signatures["serving_default"]
-    # The signature holds no reference to the variables.
+    # The signature holds no reference to the variables of bundled embedders.
     return TrainedModel(directory, description["kind"], _holding(signature, loaded), description, bundled)
 
 
@@ -168,14 +182,19 @@ def _answer_of(model: keras.Model) -> Callable:
 
     if keras.backend.backend() != "tensorflow":
         return lambda **inputs: named_probabilities(model(inputs, training=False), keras.ops.convert_to_numpy)
-    module, signatures = serving_module(model, embedders={})
-    return _holding(signatures["serving_default"], module)
+    import tensorflow as tf
+
+    @tf.function(autograph=False)
+    def answer(**inputs):
+        return named_probabilities(model(inputs, training=False))
+
+    return _holding(answer.get_concrete_function(**input_specs(model)), model)
 
 
-def _detection_run(folder: Path) -> TrainedModel:
+def _detection_run(folder: Path, runtime: str) -> TrainedModel:
     if missing := [name for name in (MODEL_FILE, INPUTS_FILE) if not (folder / name).is_file()]:
         raise AvkerasError(f"{folder}: holds no finished detection run ({missing[0]} is missing)")
-    given, model = read_json(folder / INPUTS_FILE), load_keras(folder)
+    given, model = read_json(folder / INPUTS_FILE), load_keras(folder, runtime)
     tuning = read_json(folder / TUNING_FILE)
     embedders = given["embedders"] if "embedders" in given else given["visual"]
     dims = {name: model.input[name].shape[-1] for name in ("audio", *embedders)}

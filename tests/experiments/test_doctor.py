@@ -21,8 +21,8 @@ def checks(capsys, *options):
 
 
 def test_what_is_needed_is_there_and_works(cache, capsys):
-    (cache / "vgg16-1").mkdir(parents=True)
-    (cache / "vgg16-1" / "saved_model.pb").write_bytes(b"x" * 2**20)
+    (cache / "vgg16-2").mkdir(parents=True)
+    (cache / "vgg16-2" / "saved_model.pb").write_bytes(b"x" * 2**20)
     found = {check["name"]: check for check in map(json.loads, checks(capsys, "--json"))}
     assert {name for name in NEEDED if found[name]["state"] == "ok" and found[name]["needed"]} == NEEDED
     assert found["cache"]["text"].endswith("1 MB")

@@ -1,0 +1,1 @@
+"""SavedModels that are run by TensorFlow's C library alone, whose Python takes seconds to import."""

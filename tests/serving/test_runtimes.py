@@ -1,0 +1,132 @@
+"""TensorFlow's C library answers as its Python does, and without importing it."""
+
+import json
+import logging
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import soundfile
+
+from avkeras.commands import predict
+from avkeras.commands.parser import CommandParser
+from avkeras.datasets.demo.write import write_mp4
+from avkeras.errors import AvkerasError
+from avkeras.models.audiovisual_transformer import AudiovisualTransformer
+from avkeras.saved_models import runtimes
+from avkeras.saved_models.runtimes import NotForLibrary, with_runtime
+from avkeras.serving.export_tagging import export_model
+from avkeras.serving.predictor import load
+
+CLASSES = ["Car", "Train", "Scream"]
+RATE = 16_000
+ANSWER = """
+import json, sys
+import numpy as np
+import avkeras as av
+predictor = av.load(sys.argv[1], embedders=sys.argv[2].split(","))
+found = predictor.predict(sys.argv[3:])
+found.append(predictor.predict(np.sin(np.arange(40_000, dtype="float32")) / 3, rate=16_000))
+heavy = sorted({"tensorflow", "keras", "librosa", "av"} & set(sys.modules))
+answers = [{**one.as_json(), "path": None} for one in found]
+print(json.dumps({"heavy": heavy, "answers": answers}))
+"""
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory):
+    folder, random = tmp_path_factory.mktemp("clips"), np.random.default_rng(0)
+    sound = random.normal(0, 0.1, (5 * RATE, 1)).clip(-1, 1).astype("float32")
+    pictures = [np.full((32, 48, 3), random.integers(0, 256, 3), np.uint8) for _ in range(25)]
+    write_mp4(folder / "both.mp4", sound, RATE, pictures, frame_rate=5, encoder="mpeg4")
+    soundfile.write(folder / "heard.wav", sound[:, 0], RATE)
+    (folder / "broken.wav").write_bytes(b"RIFF")
+    return [folder / name for name in ("both.mp4", "heard.wav", "broken.wav")]
+
+
+@pytest.fixture(scope="module")
+def folder(embedders, tmp_path_factory):
+    model = AudiovisualTransformer(classes=CLASSES, dims={"video": 6, "audio": 128}, dim=16, key_dim=8, blocks=1)
+    place = tmp_path_factory.mktemp("model") / "1"
+    return export_model(model, place, classes=CLASSES, threshold=0.5, embedders=embedders, frames=4)
+
+
+def in_a_process(folder, embedders, clips, **environment):
+    names = ",".join(str(embedder.folder) for embedder in embedders.values())
+    command = [sys.executable, "-c", ANSWER, str(folder), names, *map(str, clips)]
+    done = subprocess.run(command, env=os.environ | environment, capture_output=True, text=True, check=True)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def test_a_fresh_process_answers_without_tensorflows_python_and_the_same(folder, embedders, clips):
+    answered = in_a_process(folder, embedders, clips)
+    assert answered["heavy"] == []
+    predictor = load(folder, embedders=list(embedders.values()), runtime="python")
+    wanted = predictor.predict(clips)
+    wanted.append(predictor.predict(np.sin(np.arange(40_000, dtype="float32")) / 3, rate=RATE))
+    assert len(answered["answers"]) == 4
+    for found, one in zip(answered["answers"], wanted, strict=True):
+        other = {**one.as_json(), "path": None}
+        for each in (found, other):
+            for window in (each, *each.get("windows", ())):
+                window["probabilities"] = [round(value, 5) for value in window.get("probabilities", {}).values()]
+        assert found.keys() == other.keys()
+        for name in found.keys() - {"probabilities", "windows"}:
+            assert found[name] == other[name]
+        # Sums in another order, of sigmoids of a few units.
+        np.testing.assert_allclose(found["probabilities"], other["probabilities"], atol=2e-5)
+
+
+def test_the_command_takes_either(folder, embedders, clips, capsys):
+    names = [str(embedder.folder) for embedder in embedders.values()]
+    answers = []
+    for runtime in ("library", "python"):
+        parser = CommandParser()
+        predict.add_arguments(parser)
+        arguments = [str(clips[1]), "--model", str(folder), "--runtime", runtime, "--embedders", *names]
+        predict.run(parser.parse_args(arguments))
+        answers.append(capsys.readouterr().out)
+    assert answers[0] == answers[1]
+    assert "Scream" in answers[0]
+
+
+def test_what_the_library_cannot_run_is_told_where_it_is_asked_for(embedders, tmp_path):
+    model = AudiovisualTransformer(classes=CLASSES, dims={"video": 6, "audio": 128}, dim=16, key_dim=8, blocks=1)
+    options = {"classes": CLASSES, "threshold": 0.5, "embedders": embedders}
+    bundle = export_model(model, tmp_path / "bundle", bundle=True, **options)
+    with pytest.raises(NotForLibrary, match="bundles its embedders"):
+        load(bundle, runtime="library")
+    earlier = export_model(model, tmp_path / "earlier", **options)
+    (earlier / "assets.extra" / "library" / "saved_model.pb").unlink()
+    with pytest.raises(NotForLibrary, match=r"has no assets\.extra/library; export it again"):
+        load(earlier, embedders=list(embedders.values()), runtime="library")
+    assert load(earlier, embedders=list(embedders.values())).classes == tuple(CLASSES)
+    with pytest.raises(AvkerasError, match="runtime 'c': one of library, python is wanted"):
+        load(earlier, runtime="c")
+
+
+def test_the_library_is_taken_where_tensorflow_is_not_imported_and_the_log_says_where_it_cannot(monkeypatch, caplog):
+    asked = []
+
+    def loaded(runtime):
+        asked.append(runtime)
+        if runtime == "library":
+            raise NotForLibrary("a module of TF Hub")
+        return runtime
+
+    assert with_runtime(loaded, None) == "python"  # TensorFlow may be imported already here, or not
+    asked.clear()
+    monkeypatch.setitem(sys.modules, "tensorflow", object())
+    assert with_runtime(loaded, None) == "python"
+    assert asked == ["python"]
+    monkeypatch.delitem(sys.modules, "tensorflow")
+    with caplog.at_level(logging.INFO, logger="avkeras.saved_models.runtimes"):
+        assert with_runtime(loaded, None) == "python"
+    assert asked == ["python", "library", "python"]
+    assert "TensorFlow's Python is imported: a module of TF Hub" in caplog.text
+    monkeypatch.setattr(runtimes, "tensorflow_library", lambda: None)
+    with pytest.raises(NotForLibrary, match="this TensorFlow brings no C library along"):
+        with_runtime(lambda runtime: runtime, "library")
+    assert with_runtime(lambda runtime: runtime, None) == "python"

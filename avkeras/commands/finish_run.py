@@ -74,7 +74,10 @@ def _steps(run: Path) -> Iterator[tuple[str, Callable[[], object]]]:
     """Yields names and functions of what is left to do."""
     if (run / "tuning.json").is_file():
         from avkeras.reports.detection_report import write_detection_report
+        from avkeras.serving.export_run import export
 
+        if _writes_saved_models() and not (run / "saved_model").is_dir():
+            yield "saved_model", partial(export, run, run / "saved_model")
         yield "report.html", partial(write_detection_report, run)
         return
     from avkeras.reports.curves import training_curves

@@ -86,6 +86,7 @@ class LogMelReader:
         visual_frames: pictures for the front end's `frames`.
         whole: nothing but an end of less than 0.1 s is cut: a longer clip has a spectrogram, and pictures, of each part
             of `frames`, one after the other; so have embedders of sound.
+        log_mel: works out what the front end's own `log_mel` does, by other means.
     """
 
     def __init__(
@@ -95,6 +96,7 @@ class LogMelReader:
         front_end: FrontEnd = MULTI_ENCODER,
         visual_frames: int = 64,
         whole: bool = False,
+        log_mel: Callable[[np.ndarray], np.ndarray] | None = None,
     ) -> None:
         self.networks = dict(embedders)
         self.visual = {name: one for name, one in self.networks.items() if one.spec.modality == "video"}
@@ -107,6 +109,7 @@ class LogMelReader:
         self.front_end = front_end
         self.visual_frames = visual_frames
         self.whole = whole
+        self.log_mel = log_mel
 
     def read_sound(self, path: str | Path, embed: Embed, decoder: Decoder) -> SoundRows:
         """Decodes the sound to its end, which tells whether the file is whole, and keeps what is not cut off."""
@@ -122,7 +125,7 @@ class LogMelReader:
         parts = []
         for start in self._window_starts(length):
             parts.append(Future())
-            parts[-1].set_result(front_end.levels(waveform[start:]))
+            parts[-1].set_result(front_end.levels(waveform[start:], log_mel=self.log_mel))
         waveforms, heard = {rate: waveform[:length]}, {}
         for name, embedder in self.auditory.items():
             own = embedder.spec.sample_rate

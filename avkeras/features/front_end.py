@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 # Fields that are no arguments of `log_mel`: they say how much of a clip is taken.
 _EXTENT = ("frames", "samples", "padding")
@@ -83,20 +88,34 @@ class FrontEnd:
         """Returns the time that frames span."""
         return frames * self.hop / self.sample_rate
 
-    def levels(self, waveform: np.ndarray) -> np.ndarray:
+    def log_mel(self, waveform) -> tf.Tensor:
+        """Returns the levels of a waveform by these values, see `avkeras.features.log_mel.log_mel`.
+
+        Args:
+            waveform: `(samples,)`, at least `least_samples`.
+        """
+        from avkeras.features.log_mel import log_mel
+
+        values = {name: value for name, value in dataclasses.asdict(self).items() if name not in _EXTENT}
+        return log_mel(waveform, **values)
+
+    def levels(self, waveform: np.ndarray, *, log_mel: Callable | None = None) -> np.ndarray:
         """Returns the levels of a clip, or of one window of it.
 
         Args:
             waveform: `(samples,)`, at least `least_samples`; what is beyond `samples` is cut off.
+            log_mel: works out what `self.log_mel` does, by other means.
 
         Returns:
             float32 `(frames, bands)`.
-        """
-        from avkeras.features.log_mel import log_mel
 
+        Raises:
+            ValueError: the waveform is too short or not finite.
+        """
         waveform = waveform[: self.samples]
+        if not np.isfinite(waveform).all():
+            raise ValueError("the waveform holds samples that are not finite (NaN or infinity)")
         if self.padding == "sound":
             waveform = np.pad(waveform, (0, self.samples - len(waveform)))
-        values = {name: value for name, value in dataclasses.asdict(self).items() if name not in _EXTENT}
-        rows = log_mel(waveform, **values).numpy()[: self.frames]
+        rows = np.asarray((log_mel or self.log_mel)(waveform))[: self.frames]
         return np.pad(rows, ((0, self.frames - len(rows)), (0, 0))) if self.padding == "levels" else rows

@@ -4,7 +4,6 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 
 import keras
-import numpy as np
 from keras import ops
 
 from avkeras.layers.conv_frontend import FILTERS, POOLING, ConvFrontend
@@ -272,20 +271,18 @@ class MultiEncoder(SequenceModel):
         """Sets the weight of the audio encoder in inference, in (0, 1]; 1 ignores video. It is saved with the model."""
         self.get_layer("stream_weights").set_inference_weight(weight)
 
-    @property
-    def fusion(self) -> dict[str, bool]:
-        """What decides on the weights of the encoders beside those that are there, see `StreamWeights`."""
-        return {name: self._values[name] for name in ("gate", "absent_token")}
+    def with_encoder_weights(self) -> keras.Model:
+        """Returns the same model with a third output, `"encoder_weights"` `(batch, encoders)`, audio first.
 
-    def encoder_weights(self, inputs: Mapping) -> np.ndarray:
-        """Returns the weights of the encoders in inference, `(batch, encoders)`, audio first.
-
-        Args:
-            inputs: of the model, all of them, masks included.
+        Example:
+            >>> model = MultiEncoder(classes=10, visual_dims={"openl3": 512}).with_encoder_weights()
+            >>> clips = {"audio": np.zeros((1, 512, 64), "float32")}
+            >>> model.predict(clips, verbose=0)["encoder_weights"].tolist()
+            [[1.0, 0.0]]
         """
         found = self.get_layer("stream_weights").output
-        part = keras.Model(self.input, found[0] if isinstance(found, tuple | list) else found)
-        return ops.convert_to_numpy(part({name: ops.convert_to_tensor(value) for name, value in inputs.items()}))
+        weights = found[0] if isinstance(found, tuple | list) else found
+        return keras.Model(self.input, {**self.output, "encoder_weights": weights})
 
     def adapt(self, clips: Iterable) -> int:
         """Sets the per-band statistics from the training clips (2022, section 3.1.2).

@@ -10,6 +10,7 @@ import numpy as np
 from avkeras.experiments.detection_scores import Tuning
 from avkeras.features.extract_detection import MULTI_ENCODER, LogMelReader
 from avkeras.features.front_end import FrontEnd
+from avkeras.serving.inference_graph import WEIGHTS
 from avkeras.serving.prediction import EventPrediction, Window, stand_in_notes
 
 if TYPE_CHECKING:
@@ -45,12 +46,13 @@ class DetectionAnswer:
         front_end = model.facts.get("front_end")
         self.front_end = MULTI_ENCODER if front_end is None else FrontEnd(**front_end)
         self.reader = LogMelReader(
-            self.embedders, front_end=self.front_end, visual_frames=self.visual_frames, whole=True
+            self.embedders,
+            front_end=self.front_end,
+            visual_frames=self.visual_frames,
+            whole=True,
+            log_mel=model.log_mel,
         )
         self._answer = model.answer
-        self._keras = model.keras
-        self._weighs = model.facts.get("weighs", True) or len(self.dims) == 1
-        self._fusion: dict[str, bool] = dict(model.facts.get("fusion", {}))
 
     def __call__(self, clip: ClipFeatures, *, path: Path | None) -> EventPrediction:
         """Returns what the model says.
@@ -73,9 +75,8 @@ class DetectionAnswer:
         (events,) = self.tuning.events(scores[None], durations=[min(duration, span)])
         highest = by_window.max(axis=0)
         notes = stand_in_notes(self.embedders) + list(clip.notes)
-        weights = self._encoder_weights(inputs)
-        if self._weighs and not weights:
-            notes.append("an exported model does not tell the weights that its gate gives to the encoders")
+        shares = [row for part in parts for row in np.asarray(part.get(WEIGHTS, ()))]
+        weights = tuple(dict(zip(self.dims, map(float, row), strict=True)) for row in shares)
         if count > 1:
             notes.append(f"longer than a clip in training: cut into {count} windows")
         return EventPrediction(
@@ -110,27 +111,6 @@ class DetectionAnswer:
                 windows, seen = np.split(clip.visual[name], shown), np.split(clip.seen, shown)
             inputs |= _padded(name, windows, seen, self.lengths[name])
         return inputs
-
-    def _encoder_weights(self, inputs: Mapping[str, np.ndarray]) -> tuple[dict[str, float], ...]:
-        """Returns the weights that the model's decoder gives its encoders, window by window (2022, section 3.2.2).
-
-        None, where the model has no such weights, or a gate gives them that only the graph of an exported model knows.
-        """
-        from keras.ops import convert_to_numpy
-
-        from avkeras.layers.stream_weights import StreamWeights
-
-        if not self._weighs:
-            return ()
-        names = list(self.dims)
-        if self._fusion.get("gate"):
-            found = [] if self._keras is None else self._keras.encoder_weights(inputs)
-        else:
-            present = np.stack([inputs[f"{name}_mask"].any(axis=1) for name in names], axis=1)
-            present[:, 1:] |= self._fusion.get("absent_token", False)  # whose learnt vector has the share
-            weights = StreamWeights(encoders=names, inference_weight=self.tuning.weight)
-            found = convert_to_numpy(weights(present))
-        return tuple(dict(zip(names, map(float, row), strict=True)) for row in found)
 
     def _named(self, row: np.ndarray) -> dict[str, float]:
         return dict(zip(self.classes, map(float, row), strict=True))

@@ -40,9 +40,12 @@ def export_detection_model(
     | `serving_default` | `audio` `(batch, frames, 64)` float32 in dB, by further encoder `(batch, frames, dim)`, and \
 a mask `(batch, frames)` bool for each, such as `audio_mask` |
     | `embeddings` | the same without masks: all frames are real |
+    | `levels` | `waveform` `(samples,)` float32 in [-1, 1] at the front end's rate; its output `levels` \
+`(frames, bands)` is what `audio` takes |
 
     The outputs are `clip_probabilities` `(batch, classes)` and `frame_probabilities` `(batch, vectors, classes)`, 0
-    where a vector is padded. The audio weight of inference is the tuned one, for good.
+    where a vector is padded, and `encoder_weights` `(batch, encoders)` of a model that weighs them. The audio weight of
+    inference is the tuned one, for good.
 
     Beside the graph, in `assets.extra`, is what `avkeras.serving.export_tagging.export_model` writes there; `tuning` in
     `avkeras.json` holds the thresholds and the median filters per class, and the length of a vector in seconds.
@@ -83,7 +86,7 @@ a mask `(batch, frames)` bool for each, such as `audio_mask` |
     refuse_existing(directory, overwrite=overwrite)
     if hasattr(model, "set_inference_weight"):
         model.set_inference_weight(tuning.weight)
-    module, signatures, graph = serving_module(model, embedders={})
+    module, signatures, graph = serving_module(model, embedders={}, front_end=front_end or MULTI_ENCODER)
     longest = dataclasses.replace(front_end or MULTI_ENCODER, frames=max_frames)
     shape = {"front_end": longest, "visual_frames": visual_frames}
     lengths = {name: most_frames(embedder.spec, **shape) for name, embedder in embedders.items()}
@@ -95,8 +98,6 @@ a mask `(batch, frames)` bool for each, such as `audio_mask` |
         "lengths": dict.fromkeys(dims, visual_frames) | {"audio": max_frames} | lengths,
         "embedders": described(embedders),
         "bundled": False,
-        "fusion": getattr(model, "fusion", {}),
-        "weighs": hasattr(model, "set_inference_weight"),
         **({"front_end": dataclasses.asdict(front_end)} if front_end else {}),
         "metadata": dict(metadata or {}),
     }

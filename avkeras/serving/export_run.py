@@ -157,7 +157,7 @@ def _export_detection(run: Path, directory: Path, repeated: list, embedders: Giv
     config = read_config(run)
     rows = read_json(run / RESULT_FILE)
     return export_detection_model(
-        predictor.model.keras,
+        predictor.model.keras or load_keras(run),
         directory,
         tuning=predictor.answer.tuning,
         embedders=predictor.embedders,

@@ -95,7 +95,7 @@ def export_model(
     embedders = {modality: embedder for modality, embedder in (embedders or {}).items() if modality in needed}
     _check(model, classes, np.atleast_1d(threshold), embedders, bundle)
     refuse_existing(directory, overwrite=overwrite)
-    module, signatures, graph = serving_module(model, embedders=embedders if bundle else {})
+    module, signatures, graph = serving_module(model, embedders=embedders if bundle else {}, front_end=front_end)
     dims = {name: tensor.shape[-1] for name, tensor in model.input.items() if not is_mask(name)}
     description = {
         "kind": "tagging",

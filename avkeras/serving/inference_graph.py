@@ -10,9 +10,30 @@ if TYPE_CHECKING:
     import keras
     import tensorflow as tf
 
+    from avkeras.features.front_end import FrontEnd
+
+WEIGHTS = "encoder_weights"
 LIBRARY = "library"  # the folder of the graph beside what else an exported model has
 # Passes of TensorFlow's optimiser that suit one kind of processor: who serves the model lets them run.
 _LEFT_TO_SERVING = ("remapping", "layout_optimizer")
+
+
+def answer_function(model: keras.Model) -> Any:
+    """Returns a `tf.function` from a model's named inputs to its named answers.
+
+    Args:
+        model: takes a dict of tensors and masks and gives a tensor, or a dict of them; of one that weighs encoders,
+            their weights are an answer too.
+    """
+    import tensorflow as tf
+
+    whole = model.with_encoder_weights() if hasattr(model, "with_encoder_weights") else model
+
+    @tf.function(autograph=False)
+    def answer(**inputs):
+        return named_answers(whole(inputs, training=False))
+
+    return answer
 
 
 def inference_graph(model: keras.Model) -> Any:
@@ -22,18 +43,36 @@ def inference_graph(model: keras.Model) -> Any:
     is not given, as `embeddings` has none, is one of ones.
 
     Args:
-        model: takes a dict of tensors and masks and gives a tensor, or a dict of them.
+        model: see `answer_function`.
     """
-    import tensorflow as tf
-
-    @tf.function(autograph=False)
-    def predict(**inputs):
-        return named_probabilities(model(inputs, training=False))
-
-    inputs, outputs, graph = _frozen(predict.get_concrete_function(**input_specs(model)))
-    described = _described(graph, inputs, outputs)
+    inputs, outputs, graph = _frozen(answer_function(model).get_concrete_function(**input_specs(model)))
+    unmasked = {name: one for name, one in inputs.items() if not is_mask(name)}
+    signatures = {"serving_default": (inputs, outputs), "embeddings": (unmasked, outputs)}
+    described = _described(graph, signatures)
     described.graph_def.CopyFrom(_optimised(described))
     return described
+
+
+def with_levels(described: Any, front_end: FrontEnd) -> Any:
+    """Returns a graph with a signature `levels` beside its own, from a `waveform` to what a front end makes of it.
+
+    Args:
+        described: the graph, of `inference_graph`.
+        front_end: of the model.
+    """
+    import tensorflow as tf
+    from tensorflow.core.protobuf import meta_graph_pb2
+
+    graph = tf.Graph()
+    with graph.as_default(), tf.name_scope("front_end"):  # no name of the model's graph begins so
+        waveform = tf.compat.v1.placeholder(tf.float32, (None,), name="waveform")
+        levels = tf.identity(front_end.log_mel(waveform), name="levels")
+    more = _described(graph, {"levels": ({"waveform": waveform}, {"levels": levels})})
+    both = meta_graph_pb2.MetaGraphDef()
+    both.CopyFrom(described)
+    both.graph_def.node.extend(more.graph_def.node)
+    both.signature_def["levels"].CopyFrom(more.signature_def["levels"])
+    return both
 
 
 def graph_function(described: Any) -> Any:
@@ -82,7 +121,7 @@ def input_specs(model: keras.Model) -> dict[str, tf.TensorSpec]:
     return {name: tf.TensorSpec(tensor.shape, tensor.dtype, name=name) for name, tensor in model.input.items()}
 
 
-def named_probabilities(found: Any, convert: Callable = lambda value: value) -> dict[str, Any]:
+def named_answers(found: Any, convert: Callable = lambda value: value) -> dict[str, Any]:
     """Returns a model's outputs by the names that answers have.
 
     Args:
@@ -90,12 +129,12 @@ def named_probabilities(found: Any, convert: Callable = lambda value: value) -> 
         convert: takes each of them.
 
     Example:
-        >>> named_probabilities({"clip": 0.5, "frame": 0.25})
-        {'clip_probabilities': 0.5, 'frame_probabilities': 0.25}
+        >>> named_answers({"clip": 0.5, "frame": 0.25, "encoder_weights": [1.0, 0.0]})
+        {'clip_probabilities': 0.5, 'frame_probabilities': 0.25, 'encoder_weights': [1.0, 0.0]}
     """
-    if isinstance(found, Mapping):
-        return {f"{name}_probabilities": convert(value) for name, value in found.items()}
-    return {"probabilities": convert(found)}
+    if not isinstance(found, Mapping):
+        return {"probabilities": convert(found)}
+    return {name if name == WEIGHTS else f"{name}_probabilities": convert(value) for name, value in found.items()}
 
 
 def _frozen(function: Any) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor], tf.Graph]:
@@ -125,7 +164,7 @@ def _frozen(function: Any) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor], 
     return inputs, outputs, graph
 
 
-def _described(graph: tf.Graph, inputs: Mapping[str, tf.Tensor], outputs: Mapping[str, tf.Tensor]) -> Any:
+def _described(graph: tf.Graph, signatures: Mapping[str, tuple[Mapping[str, tf.Tensor], ...]]) -> Any:
     """Returns a graph and its signatures as a `MetaGraphDef`."""
     import tensorflow as tf
     from tensorflow.core.protobuf import meta_graph_pb2
@@ -133,11 +172,10 @@ def _described(graph: tf.Graph, inputs: Mapping[str, tf.Tensor], outputs: Mappin
     described = meta_graph_pb2.MetaGraphDef(graph_def=graph.as_graph_def())
     described.meta_info_def.tags.append("serve")
     described.meta_info_def.tensorflow_version = tf.__version__
-    unmasked = {name: one for name, one in inputs.items() if not is_mask(name)}
-    for name, given in (("serving_default", inputs), ("embeddings", unmasked)):
+    for name, (inputs, outputs) in signatures.items():
         signature = described.signature_def[name]
         signature.method_name = "tensorflow/serving/predict"
-        for named, tensors in ((signature.inputs, given), (signature.outputs, outputs)):
+        for named, tensors in ((signature.inputs, inputs), (signature.outputs, outputs)):
             for key, tensor in tensors.items():
                 shape = tensor.shape.as_proto()
                 info = meta_graph_pb2.TensorInfo(

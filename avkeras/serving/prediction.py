@@ -76,7 +76,7 @@ class EventPrediction(Prediction):
         log_mel: the spectrogram in dB, `(frames, bands)`, each window of it with a peak of its own.
         log_mel_hop: seconds from one of its frames to the next.
         encoder_weights: of each window, the weight that each encoder got by its name; an absent input gets 0;
-            empty, where the gate of an exported model gives them.
+            empty, where the model weighs none.
         window: length of a window in seconds; the last one may be shorter.
     """
 

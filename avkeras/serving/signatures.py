@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from avkeras.errors import AvkerasError
-from avkeras.serving.inference_graph import graph_function, inference_graph, input_specs, is_mask
+from avkeras.serving.inference_graph import graph_function, inference_graph, input_specs, is_mask, with_levels
 
 if TYPE_CHECKING:
     import keras
@@ -14,9 +14,12 @@ if TYPE_CHECKING:
 
     from avkeras.features.embedder_specs import EmbedderSpec
     from avkeras.features.embedders import Embedder
+    from avkeras.features.front_end import FrontEnd
 
 
-def serving_module(model: keras.Model, *, embedders: Mapping[str, Embedder]) -> tuple[tf.Module, dict[str, Any], Any]:
+def serving_module(
+    model: keras.Model, *, embedders: Mapping[str, Embedder], front_end: FrontEnd | None = None
+) -> tuple[tf.Module, dict[str, Any], Any]:
     """Make the object to save as a SavedModel, and its signatures (see `avkeras.serving.export_tagging.export_model`).
 
     The model is in it as its `inference_graph`, with its weights as constants.
@@ -24,6 +27,7 @@ def serving_module(model: keras.Model, *, embedders: Mapping[str, Embedder]) -> 
     Args:
         model: takes a dict of embeddings and masks and gives `(batch, classes)`, or a dict of probabilities.
         embedders: per modality; those to bundle: at least one for every input of the model, or none.
+        front_end: what makes levels of sound, for the signature `levels`.
 
     Raises:
         AvkerasError: Keras runs on another backend than TensorFlow.
@@ -61,6 +65,14 @@ def serving_module(model: keras.Model, *, embedders: Mapping[str, Embedder]) -> 
         "serving_default": predict.get_concrete_function(**masked),
         "embeddings": predict_unmasked.get_concrete_function(**unmasked),
     }
+    if front_end is not None:
+
+        @tf.function(autograph=False)
+        def levels(*, waveform):
+            return {"levels": front_end.log_mel(waveform)}
+
+        signatures["levels"] = levels.get_concrete_function(waveform=tf.TensorSpec((None,), tf.float32))
+        graph = with_levels(graph, front_end)
     if not embedders:
         return module, signatures, graph
 

@@ -50,7 +50,7 @@ class TaggingAnswer:
             raise AvkerasError(f"{model.folder}: does not say which embedder its {missing[0]} had; give it (embedders)")
         self.embedders = dict(embedders)
         if self.front_end:
-            self.reader = LogMelReader({}, front_end=self.front_end, whole=True)
+            self.reader = LogMelReader({}, front_end=self.front_end, whole=True, log_mel=model.log_mel)
         else:
             self.reader = WindowReader(embedders["audio"], embedders["video"] if "video" in self.dims else None)
         self._answer = model.answer

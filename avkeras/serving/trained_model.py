@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,11 +15,12 @@ from avkeras.runs.run_folder import CONFIG_FILE, INPUTS_FILE, read_config
 from avkeras.saved_models.runtimes import NotForLibrary
 from avkeras.saved_models.session import load_session
 from avkeras.serving.export_tagging import read_description
-from avkeras.serving.inference_graph import LIBRARY, input_specs, named_probabilities
+from avkeras.serving.inference_graph import LIBRARY, answer_function, input_specs, named_answers
 from avkeras.serving.saved_model_folder import EXTRA
 
 if TYPE_CHECKING:
     import keras
+    import numpy as np
 
     from avkeras.features.embedder import Embedder
 
@@ -37,6 +40,8 @@ class TrainedModel:
             `lengths` (frames by input).
         bundled: by input, the embedders that are saved with the model.
         keras: the Keras model, where the folder's own was loaded.
+        log_mel: does what the model's front end does with a waveform, without TensorFlow's Python; None: there is no
+            such, or no front end.
     """
 
     folder: Path
@@ -45,6 +50,7 @@ class TrainedModel:
     facts: Mapping[str, Any] = field(repr=False)
     bundled: Mapping[str, Embedder] = field(default_factory=dict, repr=False)
     keras: keras.Model | None = field(default=None, repr=False)
+    log_mel: Callable | None = field(default=None, repr=False)
 
 
 def load_trained(path: str | Path, *, runtime: str = "python") -> TrainedModel:
@@ -70,7 +76,7 @@ def load_trained(path: str | Path, *, runtime: str = "python") -> TrainedModel:
     # TensorFlow loads a SavedModel in less time than Keras its own file.
     if is_saved_model(folder / "saved_model"):
         found = _exported(folder / "saved_model", runtime)
-        return TrainedModel(folder, found.kind, found.answer, system_facts(folder), found.bundled)
+        return dataclasses.replace(found, folder=folder, facts=system_facts(folder))
     model = load_keras(folder, runtime)
     return TrainedModel(folder, "tagging", _answer_of(model), system_facts(folder), keras=model)
 
@@ -149,8 +155,10 @@ def _exported(directory: Path, runtime: str) -> TrainedModel:
             raise NotForLibrary(f"{directory}: bundles its embedders")
         if not is_saved_model(graph := directory / EXTRA / LIBRARY):
             raise NotForLibrary(f"{directory}: has no {EXTRA}/{LIBRARY}; export it again")
-        answer = load_session(graph).signatures["serving_default"]
-        return TrainedModel(directory, description["kind"], answer, description)
+        signatures = load_session(graph).signatures
+        log_mel = functools.partial(_levels, signatures["levels"]) if "levels" in signatures else None
+        answer = signatures["serving_default"]
+        return TrainedModel(directory, description["kind"], answer, description, log_mel=log_mel)
     import tensorflow as tf
 
     from avkeras.features.embedder import Embedder, EmbedderSpec
@@ -169,6 +177,10 @@ def _exported(directory: Path, runtime: str) -> TrainedModel:
     return TrainedModel(directory, description["kind"], _holding(signature, loaded), description, bundled)
 
 
+def _levels(signature: Callable, waveform: np.ndarray) -> np.ndarray:
+    return signature(waveform=waveform)["levels"]
+
+
 def _holding(function: Callable, module: Any) -> Callable:
     def answer(**inputs):
         return function(**inputs)
@@ -181,22 +193,23 @@ def _answer_of(model: keras.Model) -> Callable:
     import keras
 
     if keras.backend.backend() != "tensorflow":
-        return lambda **inputs: named_probabilities(model(inputs, training=False), keras.ops.convert_to_numpy)
-    import tensorflow as tf
-
-    @tf.function(autograph=False)
-    def answer(**inputs):
-        return named_probabilities(model(inputs, training=False))
-
-    return _holding(answer.get_concrete_function(**input_specs(model)), model)
+        whole = model.with_encoder_weights() if hasattr(model, "with_encoder_weights") else model
+        return lambda **inputs: named_answers(whole(inputs, training=False), keras.ops.convert_to_numpy)
+    answer = answer_function(model).get_concrete_function(**input_specs(model))
+    return _holding(answer, model)
 
 
 def _detection_run(folder: Path, runtime: str) -> TrainedModel:
     if missing := [name for name in (MODEL_FILE, INPUTS_FILE) if not (folder / name).is_file()]:
         raise AvkerasError(f"{folder}: holds no finished detection run ({missing[0]} is missing)")
-    given, model = read_json(folder / INPUTS_FILE), load_keras(folder, runtime)
-    tuning = read_json(folder / TUNING_FILE)
+    given, tuning = read_json(folder / INPUTS_FILE), read_json(folder / TUNING_FILE)
     embedders = given["embedders"] if "embedders" in given else given["visual"]
+    exported = folder / "saved_model"
+    # Its audio weight is that of its own tuning.
+    if is_saved_model(exported) and read_description(exported)["tuning"] == tuning:
+        found = _exported(exported, runtime)
+        return dataclasses.replace(found, folder=folder, facts={**found.facts, "embedders": embedders})
+    model = load_keras(folder, runtime)
     dims = {name: model.input[name].shape[-1] for name in ("audio", *embedders)}
     facts = {
         "classes": tuning["classes"],
@@ -206,7 +219,5 @@ def _detection_run(folder: Path, runtime: str) -> TrainedModel:
         or {name: given["max_frames" if name == "audio" else "visual_frames"] for name in dims},
         "embedders": embedders,
         "front_end": given.get("front_end"),
-        "fusion": getattr(model, "fusion", {}),
-        "weighs": hasattr(model, "set_inference_weight"),
     }
     return TrainedModel(folder, "detection", _answer_of(model), facts, keras=model)

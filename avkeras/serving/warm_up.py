@@ -60,7 +60,8 @@ def example_shapes(specs: Mapping[str, tf.TensorSpec], *, lengths: Mapping[str, 
     shapes = {}
     for name, spec in specs.items():
         length = _LENGTHS.get(name) or lengths.get(name.removesuffix("_mask"), _FRAMES)
-        free = (1, length, _SIDE, _SIDE)
+        one_clip = name == "waveform" and len(spec.shape) == 1  # of the signature `levels`, which takes no batch
+        free = (length,) if one_clip else (1, length, _SIDE, _SIDE)
         shapes[name] = tuple(free[axis] if size is None else size for axis, size in enumerate(spec.shape.as_list()))
     return shapes
 

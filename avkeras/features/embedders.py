@@ -40,6 +40,7 @@ def load_embedder(
     spec: EmbedderSpec | None = None,
     cache_dir: str | Path | None = None,
     runtime: str = "python",
+    optimised: bool = True,
 ) -> Embedder:
     """Load an embedder by known name, TF Hub handle or SavedModel folder.
 
@@ -57,6 +58,7 @@ def load_embedder(
         cache_dir: where built embedders are kept; default: `$AVKERAS_CACHE`, else `~/.cache/avkeras/embedders`.
         runtime: what runs it, one of `avkeras.saved_models.runtimes.RUNTIMES`; the library runs what this project
             writes.
+        optimised: by the library: whether the graph is optimised first, which takes seconds and pays for many clips.
 
     Returns:
         The embedder.
@@ -91,7 +93,7 @@ def load_embedder(
             raise NotForLibrary(f"{name}: is a module of TF Hub")
         folder = _resolve(handle, spec) if handle else _built(KNOWN[name], cache_dir)
     if runtime == "library":
-        return _load_alone(name, folder, spec)
+        return _load_alone(name, folder, spec, optimised)
     return _load(name, folder, spec, modality)
 
 
@@ -180,11 +182,11 @@ def _load(name: str, folder: Path, spec: EmbedderSpec | None, modality: str | No
     return Embedder(spec, function, fingerprint=identity, module=module, folder=Path(folder), load_again=load_same)
 
 
-def _load_alone(name: str, folder: Path, spec: EmbedderSpec | None) -> Embedder:
+def _load_alone(name: str, folder: Path, spec: EmbedderSpec | None, optimised: bool) -> Embedder:
     """Load an embedder that `export_embedder` wrote, whose signature is its call, into TensorFlow's C library."""
     if spec is None or not (folder / SPEC_FILE).is_file():
         raise NotForLibrary(f"{name}: {folder} was not written by avkeras")
-    signature = load_session(folder, name).signatures["serving_default"]
+    signature = load_session(folder, name, optimised=optimised).signatures["serving_default"]
     (given,), outputs = signature.inputs, signature.outputs
     output = f"output_{spec.output}" if isinstance(spec.output, int) else spec.output
     if output is None and len(outputs) == 1:

@@ -13,6 +13,7 @@ from avkeras.features.extract_detection import extract_detection
 from avkeras.features.log_mel import LOG_MEL
 from avkeras.features.write_clips import write_extraction
 from avkeras.media.decoding_process import PATIENCE
+from avkeras.saved_models.runtimes import with_runtime
 
 if TYPE_CHECKING:
     from avkeras.features.embedders import Embedder
@@ -132,9 +133,7 @@ def _passes(manifest, folder, audio, visual, encoders, visual_frames, step, opti
 
 def _load(names: Sequence[str], detection: bool) -> tuple[list["Embedder"], list["Embedder"]]:
     """Loads embedders of sound and of pictures, and refuses more or fewer than the passes take."""
-    from avkeras.features.embedders import load_embedder
-
-    loaded = [load_embedder(name) for name in names]
+    loaded = _loaded(names)
     audio = [embedder for embedder in loaded if embedder.spec.modality == "audio"]
     visual = [embedder for embedder in loaded if embedder.spec.modality == "video"]
     if len({embedder.spec.name for embedder in loaded}) < len(loaded):
@@ -150,12 +149,16 @@ def _load(names: Sequence[str], detection: bool) -> tuple[list["Embedder"], list
     return audio, visual
 
 
-def _load_encoders(names: Sequence[str]) -> list["Embedder"]:
+def _loaded(names: Sequence[str]) -> list["Embedder"]:
     from avkeras.features.embedders import load_embedder
 
+    return with_runtime(lambda runtime: [load_embedder(name, runtime=runtime) for name in names], None)
+
+
+def _load_encoders(names: Sequence[str]) -> list["Embedder"]:
     if list(names).count(LOG_MEL) != 1:
         raise AvkerasError(f"encoders: {' '.join(names)}: {LOG_MEL} is needed once")
-    loaded = [load_embedder(name) for name in names if name != LOG_MEL]
+    loaded = _loaded([name for name in names if name != LOG_MEL])
     if len({embedder.spec.name for embedder in loaded}) < len(loaded):
         raise AvkerasError(f"encoders: {' '.join(names)} names an embedder twice")
     return loaded

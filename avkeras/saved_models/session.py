@@ -20,9 +20,8 @@ _INPUTS, _OUTPUTS = 1, 2  # of a SignatureDef
 _INFO_NAME, _INFO_TYPE = 1, 2  # of a TensorInfo
 _NODE, _NODE_NAME, _NODE_OPERATION, _NODE_INPUT = 1, 1, 2, 3  # of a GraphDef, of a NodeDef
 _RESTORE = 3  # of a SaverDef
-# A ConfigProto that switches TensorFlow's optimiser of graphs off: it takes longer than it saves of a few calls, and
-# what avkeras exports is optimised.
-_CONFIG = bytes([0x52, 5, 0x52, 3, 0x98, 1, 1])  # graph_options.rewrite_options.disable_meta_optimizer: true
+# A ConfigProto that switches TensorFlow's optimiser of graphs off.
+_AS_IT_IS = bytes([0x52, 5, 0x52, 3, 0x98, 1, 1])  # graph_options.rewrite_options.disable_meta_optimizer: true
 
 
 class Place(NamedTuple):
@@ -32,12 +31,14 @@ class Place(NamedTuple):
     dtype: np.dtype
 
 
-def load_session(folder: str | Path, name: str | None = None) -> Session:
+def load_session(folder: str | Path, name: str | None = None, *, optimised: bool = False) -> Session:
     """Loads a SavedModel.
 
     Args:
         folder: that holds it.
         name: how messages name it; default: the folder.
+        optimised: whether TensorFlow optimises the graph first. It takes seconds, which many calls save; what
+            avkeras exports of models is optimised.
 
     Raises:
         AvkerasError: it cannot be loaded.
@@ -46,7 +47,7 @@ def load_session(folder: str | Path, name: str | None = None) -> Session:
     """
     place = f"{name}: {folder}" if name else folder
     try:
-        session = Session(folder)
+        session = Session(folder, optimised=optimised)
     except RuntimeError as error:
         raise AvkerasError(f"{place} cannot be loaded as a SavedModel: {error}") from error
     if session.unrestored:
@@ -60,17 +61,19 @@ class Session:
 
     Args:
         folder: of the SavedModel.
+        optimised: whether TensorFlow optimises the graph first.
 
     Raises:
         RuntimeError: the library cannot load it; its text says why.
     """
 
-    def __init__(self, folder: str | Path) -> None:
+    def __init__(self, folder: str | Path, *, optimised: bool = False) -> None:
         library = tensorflow_library()
         options, graph, meta = library.TF_NewSessionOptions(), library.TF_NewGraph(), library.TF_NewBuffer()
         try:
             with Status(library) as status:
-                library.TF_SetConfig(options, _CONFIG, len(_CONFIG), status)
+                if not optimised:
+                    library.TF_SetConfig(options, _AS_IT_IS, len(_AS_IT_IS), status)
                 path, tags = str(folder).encode("utf-8", "surrogateescape"), (c_char_p * 1)(b"serve")
                 session = library.TF_LoadSessionFromSavedModel(options, None, path, tags, 1, graph, meta, status)
             described = string_at(meta.contents.data, meta.contents.length)

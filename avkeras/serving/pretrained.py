@@ -78,7 +78,7 @@ def find_tagger(*, runtime: str = "python") -> TrainedModel:
     """
     for tagger in TAGGERS:
         if (folder := _there(tagger.spec.name)) is not None:
-            embedder = load_embedder(folder, spec=tagger.spec, runtime=runtime)
+            embedder = load_embedder(folder, spec=tagger.spec, runtime=runtime, optimised=False)
             facts = {"classes": tagger.classes(), "threshold": THRESHOLD, "rows": tagger.rows, "embedders": {}}
             return TrainedModel(folder, "pretrained", embedder.function, facts, bundled={"audio": embedder})
     wanted = _weights("efficientat")

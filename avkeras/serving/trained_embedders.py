@@ -42,7 +42,7 @@ def trained_embedders(
     for name, one in named:
         if isinstance(one, str | Path):
             spec = (described.get(name) or {}).get("spec")
-            one = load_embedder(one, modality=spec["modality"] if spec else None, runtime=runtime)
+            one = load_embedder(one, modality=spec["modality"] if spec else None, runtime=runtime, optimised=False)
         places = [place for place, trained in described.items() if trained["fingerprint"] == one.fingerprint]
         if not places:
             wanted = ", ".join(f"{_title(trained)} ({place})" for place, trained in described.items()) or "none"
@@ -79,7 +79,7 @@ def _load(trained: Mapping[str, Any], name: str, folder: Path, runtime: str) -> 
             "(embedders)"
         )
     modality, spec = spec.modality if spec else "video", None if in_folder else spec
-    embedder = load_embedder(source, modality=modality, spec=spec, runtime=runtime)
+    embedder = load_embedder(source, modality=modality, spec=spec, runtime=runtime, optimised=False)
     if embedder.fingerprint != trained["fingerprint"]:
         raise AvkerasError(
             f"{folder}: its {name} embedder {source} computed something else in training (fingerprints differ); give "

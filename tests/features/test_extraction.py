@@ -2,6 +2,8 @@
 
 import csv
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -156,3 +158,21 @@ def test_bad_input_is_one_line(manifest, names, tmp_path, changed, said):
     with pytest.raises(AvkerasError, match=said) as caught:
         extract_manifest(values.pop("path"), **values)
     assert "\n" not in str(caught.value)
+
+
+def test_a_process_without_tensorflow_extracts_the_same(manifest, names, tmp_path):
+    call = "list(extraction.extract_manifest(sys.argv[1], embedders=sys.argv[3:], out=sys.argv[2], workers=2))"
+    for place, more in (("library", ""), ("python", ", tensorflow")):  # imported, it runs the networks
+        program = (
+            f"import sys{more}\nfrom avkeras.features import extraction\n{call}\nprint('tensorflow' in sys.modules)"
+        )
+        command = [sys.executable, "-c", program, str(manifest), str(tmp_path / place), *names]
+        said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        assert said.strip() == str(place == "python")
+    stores = sorted(path.parent.relative_to(tmp_path / "library") for path in tmp_path.glob("library/*/meta.json"))
+    assert len(stores) == 2
+    for store in stores:
+        one, other = tmp_path / "library" / store, tmp_path / "python" / store
+        assert (one / "index.jsonl").read_text() == (other / "index.jsonl").read_text()
+        rows, others = (np.fromfile(folder / "data.f16", "<f2") for folder in (one, other))
+        np.testing.assert_allclose(rows, others, rtol=0.001, atol=1e-4)  # one step of half precision

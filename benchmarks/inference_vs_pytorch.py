@@ -3,18 +3,21 @@
     python benchmarks/inference_vs_pytorch.py
     python benchmarks/inference_vs_pytorch.py --what one --threads 1
 
-What is timed: `batch`, 1000 clips by `model.predict`; `one`, a clip by the signature, which the predictor calls and a
-served model too; `call` and `predict`, a clip by `model(x)` and `model.predict(x)`. PyTorch's best practice: in
+What is timed: `batch`, 1000 clips by `model.predict`, and `served`, by the exported model in batches of 200; `one`, a
+clip by its signature, `library`, the same by TensorFlow's C library, as `avkeras.load` calls it; `call` and `predict`, a
+clip by `model(x)` and `model.predict(x)`. PyTorch's best practice: in
 inference mode, 1000 clips in batches of 200, from arrays to arrays. Both take turns, each in a process of its own.
 """
 
 import argparse
+import tempfile
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 from sides import processor, ratio_line, serve, take_turns
 
-WHAT = {"batch": 1, "one": 50, "call": 10, "predict": 5}  # calls per round
+WHAT = {"batch": 1, "served": 1, "one": 50, "library": 50, "call": 10, "predict": 5}  # calls per round
 BATCH = 200
 
 
@@ -35,14 +38,25 @@ def avkeras_call(what, threads):
         tf.config.threading.set_intra_op_parallelism_threads(threads)
         tf.config.threading.set_inter_op_parallelism_threads(threads)
     import avkeras as av
+    from avkeras.saved_models.session import load_session
+    from avkeras.serving.inference_graph import inference_graph, write_graph
     from avkeras.serving.signatures import serving_module
 
     model = av.models.AudiovisualTransformer(classes=17, dims={"video": 4096, "audio": 128}, attention="softmax")
-    x = clips(1000 if what == "batch" else 1)
-    if what == "one":
+    x = clips(1000 if what in ("batch", "served") else 1)
+    if what in ("one", "served"):
         module, signatures, _ = serving_module(model, embedders={})
+        parts = [
+            {name: tf.constant(value[start : start + BATCH]) for name, value in x.items()}
+            for start in range(0, len(x["audio"]), BATCH)
+        ]
         answer = signatures["serving_default"]
-        return lambda: (module, answer(**{name: tf.constant(value) for name, value in x.items()}))
+        return lambda: (module, [answer(**part)["probabilities"].numpy() for part in parts])
+    if what == "library":
+        folder = Path(tempfile.mkdtemp(), "graph")
+        write_graph(inference_graph(model), folder)
+        answer = load_session(folder).signatures["serving_default"]
+        return lambda: answer(**x)
     if what == "call":
         return lambda: np.asarray(model(x, training=False))
     return lambda: model.predict(x, batch_size=BATCH, verbose=0)
@@ -55,7 +69,7 @@ def pytorch_call(what, threads):
     if threads:
         torch.set_num_threads(threads)
     model = AudiovisualTransformer().eval()
-    x = clips(1000 if what == "batch" else 1)
+    x = clips(1000 if what in ("batch", "served") else 1)
     names = ("video", "audio", "video_mask", "audio_mask")
 
     def call():

@@ -5,8 +5,8 @@
 
 What is timed: `batch`, 1000 clips by `model.predict`, and `served`, by the exported model in batches of 200; `one`, a
 clip by its signature, and `library`, the same by TensorFlow's C library, as `avkeras.load` has it; `call` and
-`predict`, a clip by `model(x)` and `model.predict(x)`. PyTorch's best practice: in inference mode, 1000 clips in batches
-of 200, from arrays to arrays. Both take turns, each in a process of its own.
+`predict`, a clip by `model(x)` and `model.predict(x)`. PyTorch's best practice: in inference mode, 1000 clips in
+batches of 200, from arrays to arrays. Both take turns, each in a process of its own.
 """
 
 import argparse

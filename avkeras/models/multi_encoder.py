@@ -276,9 +276,8 @@ class MultiEncoder(SequenceModel):
 
         Example:
             >>> model = MultiEncoder(classes=10, visual_dims={"openl3": 512}).with_encoder_weights()
-            >>> clips = {"audio": np.zeros((1, 512, 64), "float32")}
-            >>> model.predict(clips, verbose=0)["encoder_weights"].tolist()
-            [[1.0, 0.0]]
+            >>> {name: output.shape for name, output in model.output.items()}
+            {'clip': (None, 10), 'frame': (None, None, 10), 'encoder_weights': (None, 2)}
         """
         found = self.get_layer("stream_weights").output
         weights = found[0] if isinstance(found, tuple | list) else found

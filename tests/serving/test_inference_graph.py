@@ -65,7 +65,11 @@ def agree(found, wanted, tolerance):
         np.testing.assert_allclose(found[name], value, atol=tolerance)
 
 
-@pytest.mark.parametrize("name", [*MODELS, *SYSTEMS])
+QUICK = ("gccaps", "crnn_2020")  # with a loop over capsules, and over frames in time
+NAMED = [*MODELS, *QUICK, *(pytest.param(name, marks=pytest.mark.slow) for name in SYSTEMS if name not in QUICK)]
+
+
+@pytest.mark.parametrize("name", NAMED)
 def test_it_answers_as_the_model(name, tmp_path):
     model = shaken(built(name))
     write_graph(inference_graph(model), tmp_path / "graph")
@@ -98,10 +102,11 @@ def test_a_graph_has_neither_functions_nor_variables_and_other_lengths_fit(tmp_p
             agree(signature(**given), named_answers(model(given, training=False)), 2e-5)
 
 
-@pytest.mark.parametrize("front_end", [MULTI_ENCODER, *(find_system(name).front_end for name in SYSTEMS)])
+FRONT_ENDS = {name: find_system(name).front_end for name in SYSTEMS if find_system(name).front_end}
+
+
+@pytest.mark.parametrize("front_end", [MULTI_ENCODER, *dict.fromkeys(FRONT_ENDS.values())])
 def test_levels_are_those_of_the_front_end(front_end, tmp_path):
-    if front_end is None:
-        pytest.skip("this system takes embeddings")
     model = MODELS["softmax"]()
     write_graph(with_levels(inference_graph(model), front_end), tmp_path / "graph")
     signature = load_session(tmp_path / "graph").signatures["levels"]

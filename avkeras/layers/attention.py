@@ -99,6 +99,7 @@ class MultiHeadAttention(SequenceLayer):
         self.attention = attention
         self.dropout = dropout
         self.epsilon = epsilon
+        self.constant_weights = False  # whether a graph is being written that holds the weights as constants
         self.attention_dropout = Dropout(dropout, name="attention_dropout", dtype=self.dtype_policy)
 
     def build(self, query_shape, value_shape=None):
@@ -124,9 +125,9 @@ class MultiHeadAttention(SequenceLayer):
     def call(self, query, value=None, padding_mask=None, return_attention_scores=False, training=False):
         """Attends from `query` to `value`."""
         value = query if value is None else value
-        # To fold the maps costs as much for one clip as for a batch: it pays in training only.
+        # To fold the maps costs as much for one clip as for a batch: it pays in training, and where it is done once.
         scores_of, output_of = kernels.plain_scores, kernels.plain_output
-        if training:
+        if training or self.constant_weights:
             scores_of, output_of = kernels.folded_scores, kernels.folded_output
 
         # Q K^T / sqrt(key_dim), and what a subclass knows of positions: (batch, queries, keys, heads).

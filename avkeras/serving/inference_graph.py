@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,7 +46,9 @@ def inference_graph(model: keras.Model) -> Any:
     Args:
         model: see `answer_function`.
     """
-    inputs, outputs, graph = _frozen(answer_function(model).get_concrete_function(**input_specs(model)))
+    with _constant_weights(model):
+        function = answer_function(model).get_concrete_function(**input_specs(model))
+    inputs, outputs, graph = _frozen(function)
     unmasked = {name: one for name, one in inputs.items() if not is_mask(name)}
     signatures = {"serving_default": (inputs, outputs), "embeddings": (unmasked, outputs)}
     described = _described(graph, signatures)
@@ -135,6 +138,19 @@ def named_answers(found: Any, convert: Callable = lambda value: value) -> dict[s
     if not isinstance(found, Mapping):
         return {"probabilities": convert(found)}
     return {name if name == WEIGHTS else f"{name}_probabilities": convert(value) for name, value in found.items()}
+
+
+@contextmanager
+def _constant_weights(model: keras.Model) -> Iterator[None]:
+    """Tells layers that their weights will be constants: what they work out of weights alone is then done once."""
+    layers = [layer for layer in model._flatten_layers() if hasattr(layer, "constant_weights")]
+    for layer in layers:
+        layer.constant_weights = True
+    try:
+        yield
+    finally:
+        for layer in layers:
+            layer.constant_weights = False
 
 
 def _frozen(function: Any) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor], tf.Graph]:

@@ -131,7 +131,7 @@ def test_what_a_store_refuses_fails_one_clip(manifest, tmp_path, monkeypatch):
         return np.full((1, 2), 1e6 if len(waveform) > 33_000 else 1.0)
 
     embedder = Embedder(spec, too_large, fingerprint="loud")
-    monkeypatch.setattr("avkeras.features.embedders.load_embedder", lambda name: embedder)
+    monkeypatch.setattr("avkeras.features.embedders.load_embedder", lambda name, runtime: embedder)
     (found,) = extract_manifest(manifest, embedders=["loud"], out=tmp_path / "o")
     errors = dict(found.summary.errors)
     assert errors["sound"] == "embeddings of sound are not finite in half precision"

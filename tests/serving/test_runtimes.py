@@ -14,9 +14,12 @@ from avkeras.commands import predict
 from avkeras.commands.parser import CommandParser
 from avkeras.datasets.demo.write import write_mp4
 from avkeras.errors import AvkerasError
+from avkeras.experiments.detection_scores import Tuning
 from avkeras.models.audiovisual_transformer import AudiovisualTransformer
+from avkeras.models.multi_encoder import MultiEncoder
 from avkeras.saved_models import runtimes
 from avkeras.saved_models.runtimes import NotForLibrary, with_runtime
+from avkeras.serving.export_detection import export_detection_model
 from avkeras.serving.export_tagging import export_model
 from avkeras.serving.predictor import load
 
@@ -90,6 +93,46 @@ def test_the_command_takes_either(folder, embedders, clips, capsys):
         answers.append(capsys.readouterr().out)
     assert answers[0] == answers[1]
     assert "Scream" in answers[0]
+
+
+def test_tensorflow_can_be_imported_after_the_library(folder, embedders, clips):
+    program = """
+import sys
+import avkeras as av
+load = lambda: av.load(sys.argv[1], embedders=sys.argv[2].split(","))
+first = load()
+answer = first.predict(sys.argv[3]).probabilities
+assert "tensorflow" not in sys.modules
+import tensorflow as tf
+assert float(tf.reduce_sum(tf.ones((3, 3)) @ tf.ones((3, 3)))) == 27
+other = load().predict(sys.argv[3]).probabilities
+assert max(abs(answer[name] - other[name]) for name in answer) < 2e-5
+assert first.predict(sys.argv[3]).probabilities.keys() == answer.keys()
+"""
+    names = ",".join(str(embedder.folder) for embedder in embedders.values())
+    subprocess.run([sys.executable, "-c", program, str(folder), names, str(clips[0])], check=True)
+
+
+def test_a_detection_model_finds_the_same_by_either(embedders, clips, tmp_path):
+    model = MultiEncoder(
+        classes=CLASSES, visual_dims={"colour": 6}, gate=True, blocks=1, dim=8, key_dim=8, filters=[2] * 6 + [8]
+    )
+    chosen = {name: (0.5,) * 3 for name in ("clip_thresholds", "segment_thresholds", "event_thresholds")}
+    chosen |= {"segment_filters": (1,) * 3, "event_filters": (7,) * 3, "psds_filters": {}}
+    tuning = Tuning(tuple(CLASSES), seconds_per_vector=0.1565, weight=0.4, weight_scores={}, **chosen)
+    visual = {"colour": embedders["video"]}
+    exported = export_detection_model(model, tmp_path / "1", tuning=tuning, embedders=visual)
+    found, wanted = (
+        load(exported, embedders=[embedders["video"].folder], runtime=runtime).predict(clips[0])
+        for runtime in ("library", "python")
+    )
+    # Levels of some 100 dB differ by a thousandth where sums are in another order.
+    np.testing.assert_allclose(found.log_mel, wanted.log_mel, atol=1e-3)
+    np.testing.assert_allclose(found.scores, wanted.scores, atol=1e-4)
+    assert found.notes == wanted.notes
+    for one, other in zip(found.encoder_weights, wanted.encoder_weights, strict=True):
+        assert one == pytest.approx(other, abs=1e-4)
+        assert sum(one.values()) == pytest.approx(1)
 
 
 def test_what_the_library_cannot_run_is_told_where_it_is_asked_for(embedders, tmp_path):

@@ -186,7 +186,9 @@ def _load_alone(name: str, folder: Path, spec: EmbedderSpec | None, optimised: b
     """Load an embedder that `export_embedder` wrote, whose signature is its call, into TensorFlow's C library."""
     if spec is None or not (folder / SPEC_FILE).is_file():
         raise NotForLibrary(f"{name}: {folder} was not written by avkeras")
-    signature = load_session(folder, name, optimised=optimised).signatures["serving_default"]
+    signature = load_session(folder, name, optimised=optimised).signatures.get("serving_default")
+    if signature is None or len(signature.inputs) != 1:
+        raise NotForLibrary(f"{name}: {folder} has no signature serving_default of one array")
     (given,), outputs = signature.inputs, signature.outputs
     output = f"output_{spec.output}" if isinstance(spec.output, int) else spec.output
     if output is None and len(outputs) == 1:

@@ -57,7 +57,7 @@ def load_session(folder: str | Path, name: str | None = None, *, optimised: bool
 
 
 class Session:
-    """A SavedModel that is loaded; `signatures` has its functions, `unrestored` the variables that got no value.
+    """A SavedModel that is loaded; `signatures` has its functions of arrays, `unrestored` variables that got no value.
 
     Args:
         folder: of the SavedModel.
@@ -86,11 +86,11 @@ class Session:
         weakref.finalize(self, _close, library, session, graph)
         self._library, self._session = library, session
         self.unrestored = _unrestored(described)
-        self.signatures = {
-            name: Signature(self, _places(library, graph, one, _INPUTS), _places(library, graph, one, _OUTPUTS))
-            for name, one in entries(described, _SIGNATURES).items()
-            if not name.startswith("__saved_model")
-        }
+        self.signatures = {}
+        for name, signature in entries(described, _SIGNATURES).items():
+            inputs, outputs = (_places(library, graph, signature, number) for number in (_INPUTS, _OUTPUTS))
+            if inputs is not None and outputs:
+                self.signatures[name] = Signature(self, inputs, outputs)
 
     def run(self, inputs: list[tuple[Place, np.ndarray]], outputs: list[Place]) -> list[np.ndarray]:
         """Returns the values of some outputs for those of the inputs; any number of threads may call it.
@@ -144,12 +144,15 @@ class Signature:
         return dict(zip(self.outputs, self._session.run(given, list(self.outputs.values())), strict=True))
 
 
-def _places(library: Any, graph: c_void_p, signature: memoryview, number: int) -> dict[str, Place]:
+def _places(library: Any, graph: c_void_p, signature: memoryview, number: int) -> dict[str, Place] | None:
+    """Returns the inputs or the outputs of a signature; None: one of them is no array of numbers."""
     found = {}
     for name, info in entries(signature, number).items():
         facts = dict(fields(info))
-        operation, _, index = str(facts[_INFO_NAME], "utf-8").rpartition(":")
+        operation, _, index = str(facts.get(_INFO_NAME, b""), "utf-8").rpartition(":")
         place = library.TF_GraphOperationByName(graph, operation.encode())
+        if place is None or facts.get(_INFO_TYPE) not in TYPES:
+            return None
         found[name] = Place(Port(place, int(index)), TYPES[facts[_INFO_TYPE]])
     return found
 

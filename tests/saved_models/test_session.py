@@ -94,6 +94,16 @@ def test_wrong_names_and_wrong_shapes_are_told(folder):
     assert signature(**inputs())["count"] == 5  # it goes on
 
 
+def test_a_signature_of_text_is_left_out(tmp_path):
+    import tensorflow as tf
+
+    module = tf.Module()
+    module.said = tf.function(lambda x: {"y": tf.strings.length(x)}, input_signature=[tf.TensorSpec([None], tf.string)])
+    module.same = tf.function(lambda x: {"y": x + 1}, input_signature=[tf.TensorSpec([None], tf.float32)])
+    tf.saved_model.save(module, str(tmp_path), signatures={"said": module.said, "same": module.same})
+    assert list(load_session(tmp_path).signatures) == ["same"]
+
+
 def test_what_cannot_be_loaded_is_named(tmp_path):
     (tmp_path / "saved_model.pb").write_bytes(b"nothing")
     with pytest.raises(AvkerasError, match=r"mine: .* cannot be loaded as a SavedModel"):

@@ -38,8 +38,9 @@ def avkeras_call(what, threads):
         tf.config.threading.set_intra_op_parallelism_threads(threads)
         tf.config.threading.set_inter_op_parallelism_threads(threads)
     import avkeras as av
+    from avkeras.saved_models.frozen_graph import write_graph
     from avkeras.saved_models.session import load_session
-    from avkeras.serving.inference_graph import inference_graph, write_graph
+    from avkeras.serving.inference_graph import inference_graph
     from avkeras.serving.signatures import serving_module
 
     model = av.models.AudiovisualTransformer(classes=17, dims={"video": 4096, "audio": 128}, attention="softmax")

@@ -25,6 +25,7 @@ from avkeras.features.embedder import Embedder
 from avkeras.features.embedder_specs import SPEC_FILE, EmbedderSpec, read_spec
 from avkeras.features.registry import EMBEDDERS, KNOWN
 from avkeras.features.saved_model import fingerprint, one_output
+from avkeras.saved_models.frozen_graph import PLACE
 from avkeras.saved_models.runtimes import NotForLibrary
 from avkeras.saved_models.session import load_session
 
@@ -186,7 +187,8 @@ def _load_alone(name: str, folder: Path, spec: EmbedderSpec | None, optimised: b
     """Load an embedder that `export_embedder` wrote, whose signature is its call, into TensorFlow's C library."""
     if spec is None or not (folder / SPEC_FILE).is_file():
         raise NotForLibrary(f"{name}: {folder} was not written by avkeras")
-    signature = load_session(folder, name, optimised=optimised).signatures.get("serving_default")
+    place = folder / PLACE if (folder / PLACE).is_dir() else folder
+    signature = load_session(place, name, optimised=optimised).signatures.get("serving_default")
     if signature is None or len(signature.inputs) != 1:
         raise NotForLibrary(f"{name}: {folder} has no signature serving_default of one array")
     (given,), outputs = signature.inputs, signature.outputs

@@ -15,10 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 from avkeras.errors import AvkerasError
 from avkeras.features.embedder_specs import SPEC_FILE, EmbedderSpec
+from avkeras.saved_models.frozen_graph import PLACE, described, frozen, optimised, write_graph
 from avkeras.saved_models.operations import graph_hashes
 
 if TYPE_CHECKING:
     import tensorflow as tf
+
+_LARGE = 64 * 2**20  # bytes of weights
 
 
 def export_embedder(
@@ -68,6 +71,7 @@ def export_embedder(
         with tempfile.TemporaryDirectory(prefix=f".{directory.name}-", dir=directory.parent) as scratch:
             written = Path(scratch, "model")
             tf.saved_model.save(module, str(written), signatures=signatures)
+            _write_library(signatures["serving_default"], written)
             text = json.dumps(dataclasses.asdict(spec), indent=2) + "\n"
             (written / SPEC_FILE).write_text(text, encoding="utf-8")
             if overwrite and directory.exists():
@@ -76,6 +80,21 @@ def export_embedder(
     except OSError as error:
         raise AvkerasError(f"{directory}: the SavedModel cannot be written: {error.strerror or error}") from error
     return directory
+
+
+def _write_library(function: Any, folder: Path) -> None:
+    """Writes the graph that TensorFlow's C library runs, but for large models, whose weights it would hold again."""
+    import tensorflow as tf
+
+    if sum(variable.shape.num_elements() * variable.dtype.size for variable in function.variables) > _LARGE:
+        return
+    (given,) = function.structured_input_signature[0]
+    found = function.structured_outputs
+    names = (
+        sorted(found) if isinstance(found, Mapping) else [f"output_{at}" for at in range(len(tf.nest.flatten(found)))]
+    )
+    inputs, outputs, graph = frozen(function, specs={"inputs": given}, outputs=names)
+    write_graph(optimised(described(graph, {"serving_default": (inputs, outputs)})), folder / PLACE)
 
 
 def _rename(written: Path, directory: Path) -> None:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from avkeras.errors import AvkerasError
 from avkeras.features.extract_detection import MULTI_ENCODER, most_frames
+from avkeras.saved_models.frozen_graph import is_mask
 from avkeras.serving.export_tagging import described
-from avkeras.serving.inference_graph import is_mask
 from avkeras.serving.saved_model_folder import refuse_existing, write_saved_model
 from avkeras.serving.signatures import serving_module
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from avkeras.errors import AvkerasError
 from avkeras.evaluation.decisions import Decision
-from avkeras.serving.inference_graph import is_mask
+from avkeras.saved_models.frozen_graph import is_mask
 from avkeras.serving.saved_model_folder import DESCRIPTION, EXTRA, refuse_existing, write_saved_model
 from avkeras.serving.signatures import serving_module
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import avkeras
 from avkeras.errors import AvkerasError
-from avkeras.serving.inference_graph import LIBRARY, write_graph
+from avkeras.saved_models.frozen_graph import PLACE, write_graph
 from avkeras.serving.model_card import CARD, model_card
 from avkeras.serving.warm_up import write_warm_up
 
@@ -56,8 +56,8 @@ def write_saved_model(
         with tempfile.TemporaryDirectory(prefix=f".{directory.name}-", dir=directory.parent) as scratch:
             written = Path(scratch, "model")
             tf.saved_model.save(module, str(written), signatures=signatures)
+            write_graph(graph, written / PLACE)
             extra = written / EXTRA
-            write_graph(graph, extra / LIBRARY)
             (extra / CLASSES).write_text("".join(f"{name}\n" for name in description["classes"]), encoding="utf-8")
             text = json.dumps(description, indent=2, ensure_ascii=False) + "\n"
             (extra / DESCRIPTION).write_text(text, encoding="utf-8")

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from avkeras.errors import AvkerasError
-from avkeras.serving.inference_graph import graph_function, inference_graph, input_specs, is_mask, with_levels
+from avkeras.saved_models.frozen_graph import is_mask
+from avkeras.serving.inference_graph import graph_function, inference_graph, input_specs, with_levels
 
 if TYPE_CHECKING:
     import keras

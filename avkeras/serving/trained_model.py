@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 from avkeras.errors import AvkerasError
 from avkeras.runs.files import read_json, read_rows
 from avkeras.runs.run_folder import CONFIG_FILE, INPUTS_FILE, read_config
+from avkeras.saved_models.frozen_graph import PLACE
 from avkeras.saved_models.runtimes import NotForLibrary
 from avkeras.saved_models.session import load_session
 from avkeras.serving.export_tagging import read_description
-from avkeras.serving.inference_graph import LIBRARY, answer_function, input_specs, named_answers
-from avkeras.serving.saved_model_folder import EXTRA
+from avkeras.serving.inference_graph import answer_function, input_specs, named_answers
 
 if TYPE_CHECKING:
     import keras
@@ -153,8 +153,8 @@ def _exported(directory: Path, runtime: str) -> TrainedModel:
     if runtime == "library":
         if description["bundled"]:
             raise NotForLibrary(f"{directory}: bundles its embedders")
-        if not is_saved_model(graph := directory / EXTRA / LIBRARY):
-            raise NotForLibrary(f"{directory}: has no {EXTRA}/{LIBRARY}; export it again")
+        if not is_saved_model(graph := directory / PLACE):
+            raise NotForLibrary(f"{directory}: has no {PLACE}; export it again")
         signatures = load_session(graph).signatures
         log_mel = functools.partial(_levels, signatures["levels"]) if "levels" in signatures else None
         answer = signatures["serving_default"]

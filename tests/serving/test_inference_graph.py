@@ -6,8 +6,9 @@ import pytest
 from avkeras.features.extract_detection import MULTI_ENCODER
 from avkeras.models.audiovisual_transformer import AudiovisualTransformer
 from avkeras.models.multi_encoder import MultiEncoder
+from avkeras.saved_models.frozen_graph import write_graph
 from avkeras.saved_models.session import load_session
-from avkeras.serving.inference_graph import inference_graph, named_answers, with_levels, write_graph
+from avkeras.serving.inference_graph import inference_graph, named_answers, with_levels
 from avkeras.systems.registry import NAMES, find_system
 
 WIDE = {"video": 6, "audio": 5}

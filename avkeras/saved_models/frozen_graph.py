@@ -1,0 +1,114 @@
+"""Functions as graphs that TensorFlow's C library loads in a fraction of the time: without functions and variables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+# Where such a graph lies beside a SavedModel: TensorFlow takes no notice of this folder.
+PLACE = "assets.extra/library"
+# Passes of TensorFlow's optimiser that suit one kind of processor: who runs the graph lets them run.
+_LEFT_TO_RUNNING = ("remapping", "layout_optimizer")
+
+
+def is_mask(name: str) -> bool:
+    """Tells whether a model's input is a mask, which may be left out."""
+    return name.endswith("_mask")
+
+
+def frozen(
+    function: Any, *, specs: Mapping[str, tf.TensorSpec], outputs: Sequence[str]
+) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor], tf.Graph]:
+    """Returns named inputs and outputs of a graph that does what a function does, and the graph.
+
+    The values of variables are constants in it. A mask that is not given is one of ones.
+
+    Args:
+        function: concrete.
+        specs: of its inputs, by name.
+        outputs: names for what it gives, in TensorFlow's order.
+    """
+    import tensorflow as tf
+    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+    constant = convert_variables_to_constants_v2(function)
+    graph, inputs = tf.Graph(), {}
+    with graph.as_default():
+        for name in sorted(specs, key=is_mask):
+            shape, dtype = specs[name].shape, specs[name].dtype
+            if is_mask(name):
+                ones = tf.ones(tf.shape(inputs[name.removesuffix("_mask")])[:2], dtype)
+                inputs[name] = tf.compat.v1.placeholder_with_default(ones, shape, name=name)
+            else:
+                inputs[name] = tf.compat.v1.placeholder(dtype, shape, name=name)
+        found = tf.import_graph_def(
+            constant.graph.as_graph_def(),
+            input_map={one.name: inputs[one.op.name] for one in constant.inputs},
+            return_elements=[one.name for one in constant.outputs],
+            name="model",
+        )
+        named = {name: tf.identity(one, name=name) for name, one in zip(outputs, found, strict=True)}
+    return inputs, named, graph
+
+
+def described(graph: tf.Graph, signatures: Mapping[str, tuple[Mapping[str, tf.Tensor], ...]]) -> Any:
+    """Returns a graph and its signatures as a `MetaGraphDef`.
+
+    Args:
+        graph: the graph.
+        signatures: by name, inputs and outputs by their names.
+    """
+    import tensorflow as tf
+    from tensorflow.core.protobuf import meta_graph_pb2
+
+    found = meta_graph_pb2.MetaGraphDef(graph_def=graph.as_graph_def())
+    found.meta_info_def.tags.append("serve")
+    found.meta_info_def.tensorflow_version = tf.__version__
+    for name, (inputs, outputs) in signatures.items():
+        signature = found.signature_def[name]
+        signature.method_name = "tensorflow/serving/predict"
+        for named, tensors in ((signature.inputs, inputs), (signature.outputs, outputs)):
+            for key, tensor in tensors.items():
+                shape = tensor.shape.as_proto()
+                info = meta_graph_pb2.TensorInfo(
+                    name=tensor.name, dtype=tensor.dtype.as_datatype_enum, tensor_shape=shape
+                )
+                named[key].CopyFrom(info)
+    return found
+
+
+def optimised(graph: Any) -> Any:
+    """Returns a `MetaGraphDef` with what can be worked out now worked out.
+
+    Args:
+        graph: that it describes.
+    """
+    from tensorflow.core.protobuf import config_pb2, rewriter_config_pb2
+    from tensorflow.python.grappler import tf_optimizer
+
+    config = config_pb2.ConfigProto()
+    passes = config.graph_options.rewrite_options
+    passes.meta_optimizer_iterations = rewriter_config_pb2.RewriterConfig.TWO
+    for name in _LEFT_TO_RUNNING:
+        setattr(passes, name, rewriter_config_pb2.RewriterConfig.OFF)
+    passes.memory_optimization = rewriter_config_pb2.RewriterConfig.NO_MEM_OPT
+    graph.graph_def.CopyFrom(tf_optimizer.OptimizeGraph(config, graph))
+    return graph
+
+
+def write_graph(graph: Any, folder: Path) -> None:
+    """Writes a graph as a SavedModel for `avkeras.saved_models`.
+
+    Args:
+        graph: a `MetaGraphDef`.
+        folder: that is made.
+    """
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    saved = saved_model_pb2.SavedModel(saved_model_schema_version=1, meta_graphs=[graph])
+    folder.mkdir(parents=True)
+    (folder / "saved_model.pb").write_bytes(saved.SerializeToString(deterministic=True))

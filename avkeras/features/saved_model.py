@@ -83,10 +83,14 @@ def export_embedder(
 
 
 def _write_library(function: Any, folder: Path) -> None:
-    """Writes the graph that TensorFlow's C library runs, but for large models, whose weights it would hold again."""
+    """Writes the graph that TensorFlow's C library runs.
+
+    Not of large models, whose weights it would hold again, nor of those with resources that are no variables.
+    """
     import tensorflow as tf
 
-    if sum(variable.shape.num_elements() * variable.dtype.size for variable in function.variables) > _LARGE:
+    size = sum(variable.shape.num_elements() * variable.dtype.size for variable in function.variables)
+    if size > _LARGE or len(function.captured_inputs) > len(function.variables):
         return
     (given,) = function.structured_input_signature[0]
     found = function.structured_outputs

@@ -397,3 +397,30 @@ def test_the_scripts_write_a_model_or_say_what_is_missing(stand_in, tmp_path, mo
         with pytest.raises(SystemExit, match=message):
             run(script, "--out", tmp_path / "out", option, tmp_path / "absent")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_model_with_a_table_is_written_without_a_graph_for_the_library(tmp_path):
+    import tensorflow as tf
+
+    keys, values = tf.constant([0, 1], tf.int64), tf.constant([0.5, 2.0])
+    module = tf.Module()
+    module.table = tf.lookup.StaticHashTable(tf.lookup.KeyValueTensorInitializer(keys, values), 0.0)
+    module.weight = tf.Variable(tf.ones((3, 4)))
+
+    def call(pictures):
+        return tf.reduce_mean(pictures, (1, 2)) @ module.weight * module.table.lookup(tf.constant([1], tf.int64))
+
+    spec = EmbedderSpec("tabled", "video", 4, size=(8, 8))
+    folder = export_embedder(call, tmp_path / "tabled", spec=spec, tracked=module)
+    assert not (folder / "assets.extra").exists()
+    np.testing.assert_allclose(load_embedder(folder)(np.ones((2, 8, 8, 3), "float32")), 6.0)
+
+
+def test_a_small_model_is_written_with_a_graph_that_gives_the_same(embedders, tmp_path):
+    folder = embedders["video"].folder
+    assert (folder / "assets.extra" / "library" / "saved_model.pb").is_file()
+    pictures = np.random.default_rng(0).random((5, 8, 12, 3), "float32")
+    for optimised in (False, True):
+        alone = load_embedder(folder, runtime="library", optimised=optimised)
+        assert alone.fingerprint == embedders["video"].fingerprint
+        np.testing.assert_allclose(alone(pictures), embedders["video"](pictures), rtol=1e-5, atol=1e-6)

@@ -66,7 +66,7 @@ def export(
     """
     directory = Path(directory)
     if isinstance(model, Predictor):
-        folder, embedders = model.folder, list(model.embedders.values())
+        folder, embedders = model.folder, loadable_embedders(model)
         if model.kind == "pretrained":
             raise AvkerasError(f"{folder}: is a pretrained tagger, a SavedModel already; export a run")
     else:
@@ -81,6 +81,16 @@ def export(
         return _export_detection(folder, directory, _repeated(results, cell), embedders, overwrite)
     folder = system_folder(folder, system)
     return _export_tagging(folder, directory, _repeated(results, cell), bundle, embedders, overwrite)
+
+
+def loadable_embedders(predictor: Predictor) -> list[Embedder | Path]:
+    """Returns the embedders of a predictor; the folders of those that TensorFlow's library runs, as they hold no module.
+
+    Args:
+        predictor: whose embedders are to be bundled.
+    """
+    found = predictor.embedders.values()
+    return [one.folder if one.module is None and one.folder is not None else one for one in found]
 
 
 def _repeated(results: str | Path | None, cell: str | None) -> list[dict[str, Any]]:
@@ -113,7 +123,7 @@ def _export_tagging(
     from avkeras.serving.export_tagging import export_model
 
     config, facts = read_config(folder.parent), system_facts(folder)
-    used = load(folder, embedders=embedders).embedders if bundle else _described(facts["embedders"])
+    used = load(folder, embedders=embedders, runtime="python").embedders if bundle else _described(facts["embedders"])
     result = read_json(folder / RESULT_FILE)
     metadata = {
         "experiment": experiment_line(config) or "audio tagging (Boes and Van hamme, 2019)",

@@ -173,3 +173,18 @@ def test_the_library_is_taken_where_tensorflow_is_not_imported_and_the_log_says_
     with pytest.raises(NotForLibrary, match="this TensorFlow brings no C library along"):
         with_runtime(lambda runtime: runtime, "library")
     assert with_runtime(lambda runtime: runtime, None) == "python"
+
+
+def test_embedders_that_the_library_runs_are_loaded_anew_to_be_bundled(folder, embedders):
+    program = """
+import sys
+import avkeras as av
+from avkeras.serving.export_run import loadable_embedders
+predictor = av.load(sys.argv[1], embedders=sys.argv[2].split(","))
+assert all(one.module is None for one in predictor.embedders.values())
+given = loadable_embedders(predictor)
+again = av.load(sys.argv[1], embedders=given, runtime="python")
+assert all(one.module is not None for one in again.embedders.values())
+"""
+    names = ",".join(str(embedder.folder) for embedder in embedders.values())
+    subprocess.run([sys.executable, "-c", program, str(folder), names], check=True)

@@ -84,7 +84,7 @@ def export(
 
 
 def loadable_embedders(predictor: Predictor) -> list[Embedder | Path]:
-    """Returns the embedders of a predictor; the folders of those that TensorFlow's library runs, as they hold no module.
+    """Returns the embedders of a predictor, or folders of those that TensorFlow's library runs: they hold no module.
 
     Args:
         predictor: whose embedders are to be bundled.

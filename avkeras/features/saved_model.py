@@ -94,9 +94,8 @@ def _write_library(function: Any, folder: Path) -> None:
         return
     (given,) = function.structured_input_signature[0]
     found = function.structured_outputs
-    names = (
-        sorted(found) if isinstance(found, Mapping) else [f"output_{at}" for at in range(len(tf.nest.flatten(found)))]
-    )
+    named = isinstance(found, Mapping)
+    names = sorted(found) if named else [f"output_{number}" for number, _ in enumerate(tf.nest.flatten(found))]
     inputs, outputs, graph = frozen(function, specs={"inputs": given}, outputs=names)
     write_graph(optimised(described(graph, {"serving_default": (inputs, outputs)})), folder / PLACE)
 

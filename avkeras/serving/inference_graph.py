@@ -26,13 +26,18 @@ def answer_function(model: keras.Model) -> Any:
     """
     import tensorflow as tf
 
-    whole = model.with_encoder_weights() if hasattr(model, "with_encoder_weights") else model
+    whole = answering_model(model)
 
     @tf.function(autograph=False)
     def answer(**inputs):
         return named_answers(whole(inputs, training=False))
 
     return answer
+
+
+def answering_model(model: keras.Model) -> keras.Model:
+    """Returns a model whose outputs are all that it answers: of one that weighs encoders, their weights too."""
+    return model.with_encoder_weights() if hasattr(model, "with_encoder_weights") else model
 
 
 def inference_graph(model: keras.Model) -> Any:

@@ -16,7 +16,7 @@ from avkeras.saved_models.frozen_graph import PLACE
 from avkeras.saved_models.runtimes import NotForLibrary
 from avkeras.saved_models.session import load_session
 from avkeras.serving.export_tagging import read_description
-from avkeras.serving.inference_graph import answer_function, input_specs, named_answers
+from avkeras.serving.inference_graph import answer_function, answering_model, input_specs, named_answers
 
 if TYPE_CHECKING:
     import keras
@@ -193,7 +193,7 @@ def _answer_of(model: keras.Model) -> Callable:
     import keras
 
     if keras.backend.backend() != "tensorflow":
-        whole = model.with_encoder_weights() if hasattr(model, "with_encoder_weights") else model
+        whole = answering_model(model)
         return lambda **inputs: named_answers(whole(inputs, training=False), keras.ops.convert_to_numpy)
     answer = answer_function(model).get_concrete_function(**input_specs(model))
     return _holding(answer, model)

@@ -2,13 +2,14 @@
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from avkeras.features.extract_detection import MULTI_ENCODER
 from avkeras.models.audiovisual_transformer import AudiovisualTransformer
 from avkeras.models.multi_encoder import MultiEncoder
 from avkeras.saved_models.frozen_graph import write_graph
 from avkeras.saved_models.session import load_session
-from avkeras.serving.inference_graph import inference_graph, named_answers, with_levels
+from avkeras.serving.inference_graph import graph_function, inference_graph, input_specs, named_answers, with_levels
 from avkeras.systems.registry import NAMES, find_system
 
 WIDE = {"video": 6, "audio": 5}
@@ -66,6 +67,15 @@ def agree(found, wanted, tolerance):
         np.testing.assert_allclose(found[name], value, atol=tolerance)
 
 
+def reloaded(model, graph, folder):
+    """The function that TensorFlow loads of a SavedModel that holds the graph."""
+    module = tf.Module()
+    module.answer = graph_function(graph)
+    tf.saved_model.save(module, folder, signatures=module.answer.get_concrete_function(**input_specs(model)))
+    answer = tf.saved_model.load(folder).signatures["serving_default"]
+    return lambda **given: answer(**{name: tf.constant(value) for name, value in given.items()})
+
+
 QUICK = ("gccaps", "crnn_2020")  # with a loop over capsules, and over frames in time
 NAMED = [*MODELS, *QUICK, *(pytest.param(name, marks=pytest.mark.slow) for name in SYSTEMS if name not in QUICK)]
 
@@ -73,7 +83,8 @@ NAMED = [*MODELS, *QUICK, *(pytest.param(name, marks=pytest.mark.slow) for name 
 @pytest.mark.parametrize("name", NAMED)
 def test_it_answers_as_the_model(name, tmp_path):
     model = shaken(built(name))
-    write_graph(inference_graph(model), tmp_path / "graph")
+    graph = inference_graph(model)
+    write_graph(graph, tmp_path / "graph")
     signatures = load_session(tmp_path / "graph").signatures
     whole = model.with_encoder_weights() if hasattr(model, "with_encoder_weights") else model
     # Sums in another order: of float32, and of eight bits of mantissa.
@@ -81,7 +92,9 @@ def test_it_answers_as_the_model(name, tmp_path):
     front_end = find_system(name).front_end if name in SYSTEMS else MULTI_ENCODER
     frames = 16 if name in ("softmax", "mixed") or front_end is None else front_end.frames
     given = clips(model, frames)
-    agree(signatures["serving_default"](**given), named_answers(whole(given, training=False)), tolerance)
+    wanted = named_answers(whole(given, training=False))
+    agree(signatures["serving_default"](**given), wanted, tolerance)
+    agree(reloaded(model, graph, tmp_path / "saved")(**given), wanted, tolerance)
     given = {
         key: np.ones_like(value) if key.endswith("_mask") else np.nan_to_num(value) for key, value in given.items()
     }

@@ -117,10 +117,8 @@ def test_there_is_no_attention_to_draw(demo, trained, tmp_path):
         load(values.out).predict(tmp_path / "gone.wav")
 
 
-SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in ("gated_crnn", "cnn_transformer")]
-
-
-@pytest.mark.parametrize("name", ["cnn_gru", *SLOW])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["cnn_gru", "gated_crnn", "cnn_transformer"])
 def test_every_other_system_trains_and_answers(demo, name, tmp_path):
     values, report = run(demo, tmp_path, name, epochs=1, steps_per_epoch=2, decision="class_wise")
     (result,) = report.results

@@ -22,6 +22,7 @@ MODELS = {
         classes=3, visual_dims={"video": 6}, filters=[2] * 6 + [8], block="conformer", gate=True, **FEW
     ),
 }
+SMALL = {"crnn_2020": {"filters": 2, "units": 4}}
 SYSTEMS = [name for names in NAMES.values() for name in names]
 
 
@@ -30,7 +31,7 @@ def built(name):
         return MODELS[name]()
     system = find_system(name)
     widths = {"video": 6} if system.task == "detection" else WIDE
-    return system.build(classes=3, **system.options | ({"dims": widths} if system.embeds else {}))
+    return system.build(classes=3, **system.options | SMALL.get(name, {}) | ({"dims": widths} if system.embeds else {}))
 
 
 def shaken(model):

@@ -19,6 +19,7 @@ from avkeras.training.mean_teacher import MeanTeacher
 from avkeras.training.rectified_adam import RectifiedAdam
 
 CLASSES, FRAMES, DIM = 3, 6, 5
+HALF = ("mixed_float16", "mixed_bfloat16")
 TERMS = ("weak_bce", "strong_bce", "clip_consistency", "frame_consistency")
 
 
@@ -204,7 +205,7 @@ def make_fusing_data(size=6):
     return x, y
 
 
-@pytest.mark.parametrize("policy", ["float32", pytest.param("mixed_bfloat16", marks=pytest.mark.slow), "mixed_float16"])
+@pytest.mark.parametrize("policy", ["float32", *(pytest.param(name, marks=pytest.mark.slow) for name in HALF)])
 def test_a_teacher_equal_to_the_student_agrees_exactly_whatever_fusion_weight_is_drawn(policy):
     """One draw per batch, the same for student and teacher (2022, section 3.2.2)."""
     model = make_model(keras.optimizers.SGD(0.0), student=make_fusing_student(policy))

@@ -9,6 +9,7 @@ from keras import ops
 from avkeras.layers.noisy_levels import NoisyLevels
 from avkeras.models.array_batches import cut_for_fit
 from avkeras.models.sequence_model import default_compiler
+from avkeras.training.one_pass import in_one_pass
 from avkeras.training.ramp_up import ramp_up
 
 # As in `avkeras.data.labels.SUPERVISION_CODES`, which numpy code uses: 0 says that no target of the clip may be used.
@@ -133,6 +134,13 @@ class MeanTeacher(keras.Model):
     def compile_from_config(self, config):
         """Compiles a loaded model as it was compiled when it was saved."""
         self.compile(**keras.saving.deserialize_keras_object(config))
+
+    def make_train_function(self, force=False):
+        """Makes what runs the steps of an epoch, as Keras does; TensorFlow gets ready for the first one sooner."""
+        if self.train_function is None or force:
+            super().make_train_function(force=force)
+            self.train_function = in_one_pass(self.train_function)
+        return self.train_function
 
     def call(self, inputs, training=False):
         """Returns the student's probabilities."""

@@ -125,9 +125,8 @@ class MultiHeadAttention(SequenceLayer):
     def call(self, query, value=None, padding_mask=None, return_attention_scores=False, training=False):
         """Attends from `query` to `value`."""
         value = query if value is None else value
-        # To fold the maps costs as much for one clip as for a batch: it pays in training, and where it is done once.
         scores_of, output_of = kernels.plain_scores, kernels.plain_output
-        if training or self.constant_weights:
+        if training or self._folding_pays(value):
             scores_of, output_of = kernels.folded_scores, kernels.folded_output
 
         # Q K^T / sqrt(key_dim), and what a subclass knows of positions: (batch, queries, keys, heads).
@@ -150,6 +149,14 @@ class MultiHeadAttention(SequenceLayer):
         output = output_of(dropped, value, (self.value_kernel, self.value_bias), self.output_kernel)
         output = output + ops.cast(self.output_bias, output.dtype)
         return (output, ops.transpose(weights, (0, 2, 1, 3))) if return_attention_scores else output
+
+    def _folding_pays(self, value):
+        """Returns whether the maps of a head are folded: at a price that is the same for one clip and for a batch.
+
+        It is paid once where weights are constants. A batch whose size is not known yet is taken for a large one.
+        """
+        sizes = value.shape[:2]
+        return self.constant_weights or None in sizes or sizes[0] * sizes[1] > self.key_dim
 
     def _add_positions(self, scores, query):
         """Returns the scores with what the positions of queries and keys add: here nothing."""

@@ -252,3 +252,9 @@ def test_a_file_whose_name_begins_as_an_option_does_gets_a_hint(tmp_path, monkey
     with pytest.raises(SystemExit):
         main(["predict", "a.wav", "-clip.wav", "--model", "m"])
     assert "write ./-clip.wav" in capsys.readouterr().err
+
+
+def test_it_runs_as_a_module():
+    command = [sys.executable, "-m", "avkeras", "--version"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=RECIPES.parent)
+    assert (done.returncode, done.stdout.split()[0]) == (0, "avkeras"), done.stderr

@@ -97,7 +97,26 @@ def test_the_fastest_is_kept_if_it_gains_more_than_noise(monkeypatch, plain, kep
     found = measure_settings.measure_settings("conformer", progress=lambda name, seconds: seen.append(name))
     assert label(found.values) == kept
     assert settings_of("conformer") == found
-    assert seen == [label(values) for values in candidates("conformer")]
+    first, again = seen[: len(candidates("conformer"))], seen[len(candidates("conformer")) :]
+    assert first == [label(values) for values in candidates("conformer")]
+    assert again == [name for name in first if name == "as TensorFlow does" or found.seconds[name] <= 0.8 * 1.15]
+
+
+def test_a_candidate_that_was_slow_once_is_timed_again(monkeypatch):
+    machine(monkeypatch)
+    times = {label(values): iter([2.0, 2.0]) for values in candidates("transformer")}
+    times["as TensorFlow does"] = iter([1.0, 0.9])
+    times["TF_ENABLE_ONEDNN_OPTS=1"] = iter([1.1, 0.6])
+
+    def run(command, *, env, **_):
+        values = {name: env[name] for name in VARIABLES if name in env}
+        return SimpleNamespace(returncode=0, stdout=f"{next(times[label(values)])}\n", stderr="")
+
+    monkeypatch.setattr(measure_settings.subprocess, "run", run)
+    found = measure_settings.measure_settings("transformer")
+    assert found.values == {"TF_ENABLE_ONEDNN_OPTS": "1"}
+    assert found.seconds["TF_ENABLE_ONEDNN_OPTS=1"] == 0.6
+    assert found.seconds["as TensorFlow does"] == 0.9
 
 
 def test_a_candidate_that_fails_is_named(monkeypatch):
@@ -125,5 +144,5 @@ def test_the_command_measures_keeps_and_shows(cache):
         [sys.executable, "-c", program, "doctor", "--measure", "tagging"], capture_output=True, text=True, timeout=600
     )
     assert (cache / machine_settings.FILE).is_file(), done.stderr[-2000:]
-    assert done.stderr.count(" ms a step ") == len(candidates("tagging"))
+    assert len(candidates("tagging")) < done.stderr.count(" ms a step ") <= 2 * len(candidates("tagging"))
     assert f"settings tagging              {label(settings_of('tagging').values)}, measured here" in done.stdout

@@ -35,6 +35,7 @@ ORDER = (
     "tables",
     "commands",
     "cli",
+    "__main__",
 )
 FILES = {
     ".".join(("avkeras", *path.relative_to(ROOT).with_suffix("").parts)).removesuffix(".__init__"): path

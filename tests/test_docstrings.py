@@ -49,7 +49,13 @@ def trained(tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize("example", [pytest.param(example, id=example.name) for example in examples()])
+def case(example):
+    """An example as a case; those that write a large network, which `tests/features` builds too, are slow."""
+    large = example.name.endswith(("efficientat.write", "efficientnet_lite0.write"))
+    return pytest.param(example, id=example.name, marks=[pytest.mark.slow] if large else [])
+
+
+@pytest.mark.parametrize("example", [case(example) for example in examples()])
 def test_example(example, media, trained, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     source = "".join(one.source for one in example.examples)

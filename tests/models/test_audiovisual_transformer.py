@@ -312,7 +312,7 @@ def test_one_batch_can_be_learnt():
     assert model.evaluate(dataset(), verbose=0) < 0.1 < 0.5 < history["loss"][0] + 0.5
 
 
-@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+@pytest.mark.parametrize("policy", ["mixed_float16", pytest.param("mixed_bfloat16", marks=pytest.mark.slow)])
 def test_mixed_precision(policy):
     model, full = AudiovisualTransformer(**ONE_BLOCK, dtype=policy), AudiovisualTransformer(**ONE_BLOCK)
     full.set_weights(model.get_weights())

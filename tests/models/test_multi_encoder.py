@@ -21,6 +21,8 @@ SMALL = {
 }
 VISUAL = {"openl3": 5, "tce": 7}
 BLOCKS = ("transformer", "conformer")
+# Where what is tested lies outside the blocks.
+ONE_BLOCK = ("transformer", pytest.param("conformer", marks=pytest.mark.slow))
 FUSIONS = ({"gate": True}, {"modality_dropout": 0.3}, {"absent_token": True})
 LATE = ({"late_fusion": "logits"}, {"late_fusion": "probabilities"}, {"tied_encoders": True})
 ALL_OF_THEM = {name: value for fusion in FUSIONS for name, value in fusion.items()}
@@ -121,7 +123,7 @@ def answers(model, clips):
     return {name: np.asarray(output) for name, output in model(clips).items()}
 
 
-@pytest.mark.parametrize("block", BLOCKS)
+@pytest.mark.parametrize("block", ONE_BLOCK)
 def test_late_fusion_weighs_what_the_decoders_answer(block):
     clips, shares = make_clips(("openl3", "tce")), {"audio": 0.5, "openl3": 0.25, "tce": 0.25}
     by_logits = small_model(block, ("openl3", "tce"), late_fusion="logits", name="model")
@@ -170,7 +172,7 @@ def test_late_fusion_leaves_clips_without_video_out_of_the_statistics_of_its_dec
         assert np.abs(found["both"][path] - start[path]).max() > 1e-4
 
 
-@pytest.mark.parametrize("block", BLOCKS)
+@pytest.mark.parametrize("block", ONE_BLOCK)
 def test_tied_encoders_are_one_encoder_of_all_inputs(block):
     tied, apart = (small_model(block, tied_encoders=there, name="model") for there in (True, False))
     names = [{layer.name for layer in model.layers} for model in (tied, apart)]
@@ -373,7 +375,7 @@ def test_refuses_what_does_not_fit():
             small_model(**values)
 
 
-@pytest.mark.parametrize("block", BLOCKS)
+@pytest.mark.parametrize("block", ONE_BLOCK)
 def test_refuses_clips_that_are_too_long(block):
     model = small_model(block)
     for name, too_long in (("audio", make_clips(frames=33)), ("openl3", make_clips(steps=9))):

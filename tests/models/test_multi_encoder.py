@@ -375,7 +375,7 @@ def test_refuses_what_does_not_fit():
             small_model(**values)
 
 
-@pytest.mark.parametrize("block", ONE_BLOCK)
+@pytest.mark.parametrize("block", BLOCKS)
 def test_refuses_clips_that_are_too_long(block):
     model = small_model(block)
     for name, too_long in (("audio", make_clips(frames=33)), ("openl3", make_clips(steps=9))):

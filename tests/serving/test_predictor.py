@@ -215,7 +215,8 @@ def test_a_file_that_hangs_or_crashes_decoding_costs_itself_alone(predictor, cli
     )
     assert hangs.error == "nothing came of decoding it for 1 s: given up"
     assert crashes.error == "decoding it ended the decoding process (signal SIGKILL): damaged or too large"
-    assert before.probabilities == between.probabilities == after.probabilities
+    for again in (between, after):  # within rounding: threads may add the parts of a sum in another order
+        assert again.probabilities == pytest.approx(before.probabilities, abs=1e-6)
     assert before.error == between.error == after.error == ""
     with pytest.raises(MediaError, match="nothing came of decoding it for 1 s"):
         predictor.predict(clip.with_name("hangs.mp4"))

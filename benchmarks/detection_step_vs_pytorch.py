@@ -33,18 +33,13 @@ def make_batch(size):
     }
 
 
-def set_threads(threads):
-    import tensorflow as tf
-
-    # Convolutions and matrix products are large here: threads inside operations, one operation at a time.
-    tf.config.threading.set_intra_op_parallelism_threads(threads)
-    tf.config.threading.set_inter_op_parallelism_threads(1)
-
-
 def avkeras_step(options):
-    set_threads(options.threads)
-    import keras
     import tensorflow as tf
+
+    # As `avkeras.runs.machine_settings` has it on two cores: operations side by side, the student's and the teacher's.
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(options.threads)
+    import keras
 
     from avkeras.models.multi_encoder import MultiEncoder
     from avkeras.training.mean_teacher import MeanTeacher
@@ -87,9 +82,12 @@ def compare(options):
 
 def frontend(options):
     """Times the student's forward and backward and the teacher's forward pass through the front end, by kind."""
-    set_threads(options.threads)
-    import keras
     import tensorflow as tf
+
+    # One operation at a time, which its time can be told of.
+    tf.config.threading.set_intra_op_parallelism_threads(options.threads)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+    import keras
 
     from avkeras.layers.conv_frontend import ConvFrontend
 

@@ -130,8 +130,7 @@ def main():
     step()
     wall = fastest(step, options.rounds)
     speed, stream = ceilings()
-    if options.model == "tagging":  # operations have one thread, and run side by side
-        speed *= options.threads
+    lanes, speed = options.threads, options.threads * speed  # operations have one thread, and run side by side
     seconds, work, moved, counts, rest = (Counter() for _ in range(5))
     for operation, taken, shapes in profiled(step):
         kind = next((kind for kind, names in KINDS.items() if operation in names), None)
@@ -146,7 +145,6 @@ def main():
             kind = "operations without inputs"
         seconds[kind] += taken
         counts[kind] += 1
-    lanes = options.threads if options.model == "tagging" else 1
     print(processor())
     print(
         f"{options.model}, {options.threads} threads: a step of {1e3 * wall:.0f} ms; ceilings: {speed / 1e9:.0f} "
@@ -158,7 +156,6 @@ def main():
         cells = ["", "", ""]
         if kind in work:
             rate = work[kind] / taken
-            # One of several operations that run side by side has its part of the ceiling.
             cells = [f"{work[kind] / 1e9:.1f} GFLOP", f"{rate / 1e9:.0f} GFLOP/s", f"{rate * lanes / speed:.0%}"]
         elif moved[kind]:
             rate = moved[kind] / taken

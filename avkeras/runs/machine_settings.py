@@ -79,12 +79,12 @@ def keep_settings(model: str, values: Mapping[str, str], seconds: Mapping[str, f
 def rule(model: str) -> dict[str, str]:
     """Returns what is set where nothing was measured.
 
-    * The 2019 model's operations are small: on one or two cores, threads inside them cost more than they give.
+    * On one or two cores, operations run side by side, such as the student's beside the teacher's: threads inside them
+      cost more than they give.
     * The 2022 models' convolutions gain by oneDNN wherever there is AVX2; without AVX-512 VNNI TensorFlow has it off.
     """
-    if model == "tagging":
-        return {"TF_NUM_INTRAOP_THREADS": "1"} if (os.cpu_count() or 1) <= 2 else {}
-    return {"TF_ENABLE_ONEDNN_OPTS": "1"} if "avx2" in processor()[1] else {}
+    threads = {"TF_NUM_INTRAOP_THREADS": "1"} if (os.cpu_count() or 1) <= 2 else {}
+    return threads | ({"TF_ENABLE_ONEDNN_OPTS": "1"} if model != "tagging" and "avx2" in processor()[1] else {})
 
 
 def candidates(model: str) -> list[dict[str, str]]:

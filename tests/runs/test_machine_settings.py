@@ -40,7 +40,10 @@ def machine(monkeypatch, *, flags=("avx2",), cores=2):
 def test_the_rule_knows_cores_and_processor(monkeypatch):
     machine(monkeypatch)
     assert rule("tagging") == {"TF_NUM_INTRAOP_THREADS": "1"}
-    assert rule("transformer") == rule("conformer") == {"TF_ENABLE_ONEDNN_OPTS": "1"}
+    both = {"TF_NUM_INTRAOP_THREADS": "1", "TF_ENABLE_ONEDNN_OPTS": "1"}
+    assert rule("transformer") == rule("conformer") == both
+    machine(monkeypatch, cores=4)
+    assert [rule(model) for model in MODELS] == [{}, {"TF_ENABLE_ONEDNN_OPTS": "1"}, {"TF_ENABLE_ONEDNN_OPTS": "1"}]
     machine(monkeypatch, flags=("asimd",), cores=16)
     assert [rule(model) for model in MODELS] == [{}, {}, {}]
     for model in MODELS:

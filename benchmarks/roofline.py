@@ -6,9 +6,9 @@
 
 A step of the model as the other benchmarks time it is profiled; the table gives for each kind of operation its share of
 the threads' time, what it calculates, and that as a share of a ceiling measured in the same process: of the speed of a
-4096 x 4096 matrix product for convolutions and matrix products, of the speed at which two large arrays are added for
-all else, whose work is to read and write (it is taken to write as much as its largest input; what stays in caches goes
-beyond that ceiling). What is left are operations without inputs, compiled loops, and waiting.
+4096 x 4096 matrix product for convolutions and matrix products, of the speed at which two arrays of 4 MB are added for
+all else, whose work is to read and write (it is taken to write as much as its largest input; what is smaller stays in
+nearer caches). What is left are operations without inputs, compiled loops, and waiting.
 """
 
 import argparse
@@ -109,14 +109,14 @@ def fastest(call, rounds=5):
 
 
 def ceilings():
-    """Returns floating-point operations and bytes in a second, with the threads that operations have here."""
+    """Returns floating-point operations and bytes in a second, by one thread, as operations have here."""
     import tensorflow as tf
 
-    side, long = 4096, 1 << 25
+    side, long = 4096, 1 << 20
     square, one, other = tf.random.normal((side, side)), tf.random.normal((long,)), tf.random.normal((long,))
     product = tf.function(partial(tf.matmul, square, square), autograph=False)
     total = tf.function(partial(tf.add, one, other), autograph=False)
-    return 2 * side**3 / fastest(product, rounds=2), 3 * 4 * long / fastest(total)
+    return 2 * side**3 / fastest(product, rounds=2), 3 * 4 * long / fastest(total, rounds=50)
 
 
 def main():
@@ -130,7 +130,7 @@ def main():
     step()
     wall = fastest(step, options.rounds)
     speed, stream = ceilings()
-    lanes, speed = options.threads, options.threads * speed  # operations have one thread, and run side by side
+    lanes = options.threads  # operations have one thread, and run side by side
     seconds, work, moved, counts, rest = (Counter() for _ in range(5))
     for operation, taken, shapes in profiled(step):
         kind = next((kind for kind, names in KINDS.items() if operation in names), None)
@@ -147,8 +147,8 @@ def main():
         counts[kind] += 1
     print(processor())
     print(
-        f"{options.model}, {options.threads} threads: a step of {1e3 * wall:.0f} ms; ceilings: {speed / 1e9:.0f} "
-        f"GFLOP/s, {stream / 1e9:.1f} GB/s"
+        f"{options.model}, {options.threads} threads: a step of {1e3 * wall:.0f} ms; ceilings of a thread: "
+        f"{speed / 1e9:.0f} GFLOP/s, {stream / 1e9:.1f} GB/s"
     )
     print("| kind | operations | ms | share of the step | work | speed | share of the ceiling |")
     print("|---|---|---|---|---|---|---|")
@@ -156,10 +156,10 @@ def main():
         cells = ["", "", ""]
         if kind in work:
             rate = work[kind] / taken
-            cells = [f"{work[kind] / 1e9:.1f} GFLOP", f"{rate / 1e9:.0f} GFLOP/s", f"{rate * lanes / speed:.0%}"]
+            cells = [f"{work[kind] / 1e9:.1f} GFLOP", f"{rate / 1e9:.0f} GFLOP/s", f"{rate / speed:.0%}"]
         elif moved[kind]:
             rate = moved[kind] / taken
-            cells = [f"{moved[kind] / 1e9:.2f} GB", f"{rate / 1e9:.1f} GB/s", f"{rate * lanes / stream:.0%}"]
+            cells = [f"{moved[kind] / 1e9:.2f} GB", f"{rate / 1e9:.1f} GB/s", f"{rate / stream:.0%}"]
         print(f"| {kind} | {counts[kind]} | {1e3 * taken:.0f} | {taken / (lanes * wall):.0%} | {' | '.join(cells)} |")
     left = lanes * wall - sum(seconds.values())
     print(f"| compiled loops, and waiting | | {1e3 * left:.0f} | {left / (lanes * wall):.0%} | | | |")

@@ -48,4 +48,5 @@ def test_what_the_user_sets_is_kept():
 def test_a_graph_gives_what_it_gave():
     values = np.random.default_rng(0).normal(size=(64, 64)).astype("float32")
     function = tf.function(lambda x: tf.nn.relu(x @ values) + 2 * (x @ values))
-    np.testing.assert_allclose(in_one_pass(function)(values), function(values), rtol=1e-6)
+    # Sums of 64 products, which another processor may add in another order where operations are joined.
+    np.testing.assert_allclose(in_one_pass(function)(values), function(values), rtol=1e-5, atol=1e-4)

@@ -17,6 +17,7 @@ from .feed_forward import FeedForward as FeedForward
 from .fusion import MultiEncoderAttention as MultiEncoderAttention
 from .gated_convolution import GatedConvolution as GatedConvolution
 from .instances import InstancePooling as InstancePooling, SplitRegions as SplitRegions
+from .layer_norm import LayerNormalization as LayerNormalization
 from .length_limit import LengthLimit as LengthLimit
 from .masking import Aggregation as Aggregation, CleanInput as CleanInput, StandIn as StandIn
 from .nearest_frames import NearestFrames as NearestFrames

@@ -8,6 +8,7 @@ import keras
 from avkeras.layers.convolution_module import ConvolutionModule
 from avkeras.layers.dropout import Dropout
 from avkeras.layers.feed_forward import FeedForward
+from avkeras.layers.layer_norm import LayerNormalization
 from avkeras.layers.one_trace import one_trace
 from avkeras.layers.relative_attention import (
     RelativeMultiEncoderAttention,
@@ -94,7 +95,7 @@ class _Block(SequenceLayer):
         )
 
     def _norm(self, name):
-        return keras.layers.LayerNormalization(epsilon=self.layer_norm_epsilon, name=name, dtype=self.dtype_policy)
+        return LayerNormalization(epsilon=self.layer_norm_epsilon, name=name, dtype=self.dtype_policy)
 
     def _build_shared(self, shape):
         for part in (

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import keras
 from keras import ops
 
-from avkeras.layers import kernels
+from avkeras.layers import loops
 from avkeras.layers.batch_norm import MaskedBatchNormalization
 from avkeras.layers.dropout import Dropout
 from avkeras.layers.sequence_layer import SequenceLayer
@@ -116,20 +116,20 @@ class ConvFrontend(SequenceLayer):
         """Runs all stacks."""
         if padding_mask is None:
             padding_mask = ops.ones(ops.shape(inputs)[:2], dtype="bool")
-        x = kernels.silence(inputs[..., None], padding_mask)
+        x = loops.silence(inputs[..., None], padding_mask)
         stacks = zip(self.convolutions, self.norms, self.dropouts, self.pooling, strict=True)
         for index, (convolution, norm, dropout, pool) in enumerate(stacks):
             x = norm(convolution(x), padding_mask=padding_mask, training=training)
             # The activation, dropout, average pooling.
             if self.gates:
                 x = dropout(self.gates[index](x) * ops.sigmoid(x), training=training)
-                x, padding_mask = kernels.average(kernels.silence(x, padding_mask), padding_mask, pool)
+                x, padding_mask = loops.average(loops.silence(x, padding_mask), padding_mask, pool)
             elif training:
-                x, padding_mask = kernels.drop_and_average(
+                x, padding_mask = loops.drop_and_average(
                     x, padding_mask, dropout.draw_seeds(), rate=dropout.rate, pool=pool
                 )
             else:
-                x, padding_mask = kernels.average(kernels.silence(ops.relu(x), padding_mask), padding_mask, pool)
+                x, padding_mask = loops.average(loops.silence(ops.relu(x), padding_mask), padding_mask, pool)
         return x[:, :, 0], padding_mask
 
     def compute_output_spec(self, inputs, padding_mask=None, training=False):

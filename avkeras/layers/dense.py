@@ -2,7 +2,9 @@
 
 import keras
 
-from avkeras.layers.kernels import linear
+from avkeras.layers import kernels
+
+_WIDE = 1024  # inputs that come from an embedder, not from a block
 
 
 @keras.saving.register_keras_serializable(package="avkeras")
@@ -30,7 +32,8 @@ class Dense(keras.layers.Dense):
 
     def call(self, inputs, training=None):
         """Maps the last axis."""
-        x = linear(inputs, self.kernel)
+        product = kernels.linear_in_halves if training and inputs.shape[-1] >= _WIDE else kernels.linear
+        x = product(inputs, self.kernel)
         if self.use_bias:
             x = keras.ops.add(x, self.bias)
         return x if self.activation is None else self.activation(x)

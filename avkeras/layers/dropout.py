@@ -5,7 +5,7 @@ import math
 import keras
 from keras import ops
 
-from avkeras.layers.kernels import hash_words
+from avkeras.layers.loops import hash_words
 from avkeras.layers.sequence_layer import SequenceLayer
 
 _HALF_LEVELS = 1 << 16

@@ -1,19 +1,11 @@
 """What is computed otherwise than the formula says, for speed: each form stands beside the plain one that it equals.
 
-Layers say what they compute; how it is done fast stands here and nowhere else. Reordered products serve every backend;
-what needs an operation or the compiler of TensorFlow is used there only, and the plain form elsewhere.
+Layers say what they compute; how it is done fast stands here, and in `loops`, and nowhere else. Reordered products
+serve every backend; what needs an operation of TensorFlow is used there only, and the plain form elsewhere.
 """
-
-import functools
-import math
 
 import keras
 from keras import ops
-
-# Odd multipliers and shifts that mix the bits of a 32-bit word.
-_MULTIPLIERS = (-1640531527, -2048144789, -1028477387)
-_SHIFTS = (15, 13)
-LEVELS = 1 << 32
 
 
 def on_tensorflow() -> bool:
@@ -34,12 +26,56 @@ def checked_length(inputs, most: int, message: str):
 # --- maps of frames
 
 
+def clean(frames, padding_mask):
+    """Gives `plain_clean`; TensorFlow copies no batch that has no padding. For training: it branches."""
+    if not on_tensorflow():
+        return plain_clean(frames, padding_mask)
+    return ops.cond(ops.all(padding_mask), lambda: frames, lambda: plain_clean(frames, padding_mask))
+
+
+def plain_clean(frames, padding_mask):
+    """Sets padded frames of `(batch, frames, dim)` to 0, whatever they hold."""
+    return ops.where(padding_mask[..., None], frames, ops.zeros_like(frames))
+
+
 def linear(frames, kernel):
     """Maps the last axis of frames by `kernel` `(dim, width)`, as one product of two matrices.
 
     `ops.matmul` gives the same by a dozen more operations of TensorFlow where sizes are known at run time only.
     """
     flat = ops.matmul(ops.reshape(frames, (-1, frames.shape[-1])), kernel)
+    return ops.reshape(flat, (*_sizes(frames)[:-1], kernel.shape[-1]))
+
+
+def times_transposed(one, other):
+    """Multiplies by the transpose of the last two axes; TensorFlow's gradient then has no transpose of its own."""
+    if not on_tensorflow():
+        return ops.matmul(one, ops.swapaxes(other, -1, -2))
+    import tensorflow as tf
+
+    return tf.matmul(one, other, transpose_b=True)
+
+
+def linear_in_halves(frames, kernel):
+    """Gives `linear`; the kernel's gradient is the sum of two halves of the frames, for two threads of TensorFlow.
+
+    The map of wide inputs is the first of a model, so its gradient is the last: nothing else is left to run beside it.
+    """
+    if not on_tensorflow():
+        return linear(frames, kernel)
+    import tensorflow as tf
+
+    @ops.custom_gradient
+    def run(flat, kernel):
+        def gradient(upstream):
+            half = ops.shape(flat)[0] // 2
+            pairs = ((flat[:half], upstream[:half]), (flat[half:], upstream[half:]))
+            first, second = (ops.matmul(ops.transpose(each), other) for each, other in pairs)
+            return ops.matmul(upstream, ops.transpose(kernel)), first + second
+
+        return ops.matmul(flat, kernel), gradient
+
+    flat = run(ops.reshape(frames, (-1, frames.shape[-1])), tf.convert_to_tensor(kernel))
     return ops.reshape(flat, (*_sizes(frames)[:-1], kernel.shape[-1]))
 
 
@@ -78,9 +114,9 @@ def folded_scores(query, value, query_map, key_map, scale):
     (batch, queries, width), keys, heads = ops.shape(query), ops.shape(value)[1], query_map[0].shape[0]
     # A product per head, side by side: nothing to transpose, and small ones run at the same time.
     pairs = zip(_heads(*key_map), _heads(*(part * scale for part in query_map)), strict=True)
-    folded = ops.concatenate([ops.matmul(key, ops.transpose(query)) for key, query in pairs], axis=1)
+    folded = ops.concatenate([times_transposed(key, query) for key, query in pairs], axis=1)
     folded = ops.reshape(linear(value, ops.cast(folded, value.dtype)), (batch, keys * heads, width))
-    return ops.reshape(ops.matmul(query, ops.transpose(folded, (0, 2, 1))), (batch, queries, keys, heads))
+    return ops.reshape(times_transposed(query, folded), (batch, queries, keys, heads))
 
 
 def plain_output(weights, value, value_map, output_kernel):
@@ -156,153 +192,40 @@ def batch_norm(inputs, gamma, beta, epsilon):
     return ops.reshape(output, ops.shape(inputs)), mean, biased
 
 
-# --- dropout
+# --- layer normalisation
 
 
-def keep_mask(shape, seeds, rate: float):
-    """Returns which values dropout keeps, boolean, for seeds of `Dropout.draw_seeds`: one hashed word per value."""
-    word = ops.reshape(ops.arange(math.prod(shape), dtype="int32"), shape)
-    return hash_words(word, seeds) >= round(rate * LEVELS) - LEVELS // 2
+def plain_layer_norm(inputs, gamma, beta, epsilon):
+    """Normalises the last axis, in float32 at least."""
+    return ops.cast(ops.layer_normalization(inputs, gamma, beta, axis=-1, epsilon=epsilon), inputs.dtype)
 
 
-def keep_scale(rate: float) -> float:
-    """Returns what the values that dropout keeps are multiplied by."""
-    return LEVELS / (LEVELS - round(rate * LEVELS))
+def layer_norm(inputs, gamma, beta, epsilon):
+    """Gives `plain_layer_norm`, on TensorFlow with a gradient of half the passes over the data.
 
-
-def hash_words(word, seeds):
-    """Mixes the bits of int32 words with two seeds."""
-    first, second = ops.unstack(seeds, 2)
-    word = ops.bitwise_xor(word, first) * _MULTIPLIERS[0] + second
-    for shift, multiplier in zip(_SHIFTS, _MULTIPLIERS[1:], strict=True):
-        word = ops.bitwise_xor(word, ops.right_shift(word, shift)) * multiplier
-    return word
-
-
-# --- what follows a convolution of the front end
-
-
-def plain_drop_and_average(x, padding_mask, seeds, *, rate, pool):
-    """ReLU, dropout and the average of the real ones of every `pool` frames and bands, of which padded ones are 0."""
-    if rate:
-        kept = keep_mask(ops.shape(x), seeds, rate)
-        x = ops.where(kept, x, ops.zeros_like(x)) * ops.cast(keep_scale(rate), x.dtype)
-    return average(silence(ops.relu(x), padding_mask), padding_mask, pool)
-
-
-def drop_and_average(x, padding_mask, seeds, *, rate, pool):
-    """Gives `plain_drop_and_average`; in a graph of TensorFlow it is one loop over the data there and one back."""
+    With h = (x - mean) r, r the reciprocal deviation, the gradient of x is r (g dy - mean(g dy) - h mean(g dy h)), of
+    which the means are products of matrices.
+    """
     if not on_tensorflow():
-        return plain_drop_and_average(x, padding_mask, seeds, rate=rate, pool=pool)
-    frames = _sum_neighbours(ops.cast(padding_mask, "float32"), pool[0], axis=1)
-    bands = _sum_neighbours(ops.ones((ops.shape(x)[2],), "float32"), pool[1], axis=0)
-    scale = keep_scale(rate) / (ops.maximum(frames, 1.0)[..., None] * bands)
-    rest = (padding_mask, scale, seeds)
+        return plain_layer_norm(inputs, gamma, beta, epsilon)
+    import tensorflow as tf
+
+    dim, dtype = inputs.shape[-1], keras.backend.result_type(inputs.dtype, "float32")
 
     @ops.custom_gradient
-    def run(x):
-        def gradient(*args, upstream=None):
-            upstream = args[0] if upstream is None else upstream
-            return one_loop(_backward, x, upstream, *rest, rate=rate, pool=pool)
+    def run(x, gamma, beta):
+        centred = x - ops.mean(x, axis=-1, keepdims=True)
+        scale = ops.rsqrt(ops.mean(ops.square(centred), axis=-1, keepdims=True) + epsilon)
+        normal = centred * scale
 
-        return one_loop(_forward, x, *rest, rate=rate, pool=pool), gradient
+        def gradient(upstream):
+            along = upstream * normal
+            means = [linear(each, ops.reshape(gamma / dim, (dim, 1))) for each in (upstream, along)]
+            flat = [ops.reshape(each, (-1, dim)) for each in (upstream, along)]
+            to_x = (upstream * gamma - means[0] - normal * means[1]) * scale
+            return to_x, ops.sum(flat[1], axis=0), ops.sum(flat[0], axis=0)
 
-    return run(x), frames > 0
+        return normal * gamma + beta, gradient
 
-
-def silence(x, padding_mask):
-    """Sets padded frames of `(batch, frames, bands, channels)` to 0."""
-    return ops.where(padding_mask[:, :, None, None], x, ops.zeros_like(x))
-
-
-def average(x, padding_mask, pool):
-    """Averages the real ones of every `pool` frames and bands; padded frames are 0.
-
-    The last average may be of fewer, as in `drop_and_average`; the pooling of Keras would leave out some of the first.
-    """
-    bands = ops.shape(x)[2]
-    x = _filled(_filled(x, pool[0], axis=1), pool[1], axis=2)
-    x = ops.average_pool(x, pool, pool, data_format="channels_last")
-    share = 1.0
-    if bands % pool[1]:
-        share = ops.reshape(_sum_neighbours(ops.ones((bands,)), pool[1], axis=0) / pool[1], (1, 1, -1, 1))
-    if pool[0] > 1:
-        real = _sum_neighbours(ops.cast(padding_mask, "float32"), pool[0], axis=1) / pool[0]
-        padding_mask = real > 0
-        share = share * ops.where(padding_mask, real, 1.0)[..., None, None]
-    return (x if isinstance(share, float) else x * ops.cast(1 / share, x.dtype)), padding_mask
-
-
-def _forward(x, padding_mask, scale, seeds, *, rate, pool):
-    wide = keras.backend.result_type(x.dtype, "float32")
-    kept = ops.where(_passes(x, padding_mask, seeds, rate), ops.cast(x, wide), ops.zeros((), wide))
-    total = _sum_neighbours(_sum_neighbours(kept, pool[0], axis=1), pool[1], axis=2)
-    return ops.cast(total * scale[..., None], x.dtype)
-
-
-def _backward(x, upstream, padding_mask, scale, seeds, *, rate, pool):
-    wide = keras.backend.result_type(x.dtype, "float32")
-    gradient = ops.repeat(ops.repeat(ops.cast(upstream, wide) * scale[..., None], pool[0], axis=1), pool[1], axis=2)
-    gradient = gradient[:, : ops.shape(x)[1], : ops.shape(x)[2]]
-    return ops.cast(ops.where(_passes(x, padding_mask, seeds, rate), gradient, ops.zeros((), wide)), x.dtype)
-
-
-def _passes(x, padding_mask, seeds, rate):
-    """Returns which values neither the mask nor ReLU nor dropout sets to 0."""
-    passes = ops.logical_and(x > 0, padding_mask[:, :, None, None])
-    return ops.logical_and(passes, keep_mask(ops.shape(x), seeds, rate)) if rate else passes
-
-
-def _sum_neighbours(x, length, *, axis):
-    """Sums every `length` neighbours along `axis`; the last sum may be of fewer."""
-    x = _filled(x, length, axis=axis)
-    parts = [x[(slice(None),) * axis + (slice(start, None, length),)] for start in range(length)]
-    return functools.reduce(ops.add, parts)
-
-
-def _filled(x, length, *, axis):
-    """Puts zeros at the end of `axis` until it is a multiple of `length`."""
-    shape = list(ops.shape(x))
-    missing = -shape[axis] % length
-    if isinstance(missing, int) and missing == 0:
-        return x
-    shape[axis] = missing
-    return ops.concatenate([x, ops.zeros(shape, x.dtype)], axis=axis)
-
-
-def one_loop(function, *tensors, **values):
-    """Runs a chain of elementwise operations, on TensorFlow in a graph as one loop over the data.
-
-    TensorFlow makes one pass over the memory per operation, and memory is what a CPU has least of. There the chain is
-    compiled by XLA, once per function, values and shapes, in a fraction of a second. Use it in training only: an
-    exported model should need no compiler.
-
-    Args:
-        function: `function(*tensors, **values)`, a plain function of a module, in `keras.ops` alone, without variables.
-        *tensors: its tensors.
-        **values: hashable values that it is compiled for.
-
-    Returns:
-        What `function` returns.
-
-    Example:
-        >>> one_loop(ops.maximum, ops.ones((2,)), ops.zeros((2,))).numpy().tolist()
-        [1.0, 1.0]
-    """
-    if not on_tensorflow():
-        return function(*tensors, **values)
-    import tensorflow as tf
-
-    if tf.executing_eagerly():
-        return function(*tensors, **values)
-    tensors = [tf.convert_to_tensor(tensor) for tensor in tensors]
-    signature = tuple((tensor.dtype, tensor.shape.rank and tuple(tensor.shape)) for tensor in tensors)
-    return _compiled(function, tuple(sorted(values.items())), signature)(*tensors)
-
-
-@functools.cache
-def _compiled(function, values, signature):
-    """Returns the compiled function; one per signature, so that nothing is traced anew."""
-    import tensorflow as tf
-
-    return tf.function(functools.partial(function, **dict(values)), jit_compile=True, autograph=False)
+    tensors = (ops.cast(tf.convert_to_tensor(each), dtype) for each in (inputs, gamma, beta))
+    return ops.cast(run(*tensors), inputs.dtype)

@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from avkeras.layers import kernels
 from avkeras.layers.sequence_layer import SequenceLayer
 
 
@@ -27,12 +28,13 @@ class CleanInput(SequenceLayer):
         ([[[0.0, 0.0, 0.0], [0.0, 0.0, 0.0]]], [False])
     """
 
-    def call(self, inputs, padding_mask=None):
+    def call(self, inputs, padding_mask=None, training=False):
         """Cleans one input."""
         if padding_mask is None:
-            padding_mask = ops.ones(ops.shape(inputs)[:2], dtype="bool")
-        padding_mask = ops.cast(padding_mask, "bool")
-        clean = ops.where(padding_mask[..., None], inputs, ops.zeros_like(inputs))
+            clean, padding_mask = ops.convert_to_tensor(inputs), ops.ones(ops.shape(inputs)[:2], dtype="bool")
+        else:
+            padding_mask = ops.cast(padding_mask, "bool")
+            clean = (kernels.clean if training else kernels.plain_clean)(inputs, padding_mask)
         return clean, padding_mask, ops.any(padding_mask, axis=1)
 
     def get_config(self):

@@ -9,6 +9,7 @@ from avkeras.layers.attention import MultiHeadAttention
 from avkeras.layers.dropout import Dropout
 from avkeras.layers.feed_forward import FeedForward
 from avkeras.layers.fusion import MultiEncoderAttention
+from avkeras.layers.layer_norm import LayerNormalization
 from avkeras.layers.one_trace import one_trace
 from avkeras.layers.sequence_layer import SequenceLayer
 
@@ -61,7 +62,7 @@ class _Block(SequenceLayer):
         }
 
     def _norm(self, name):
-        return keras.layers.LayerNormalization(epsilon=self.layer_norm_epsilon, name=name, dtype=self.dtype_policy)
+        return LayerNormalization(epsilon=self.layer_norm_epsilon, name=name, dtype=self.dtype_policy)
 
     def _build_shared(self, shape):
         for part in (self.self_attention, self.self_attention_norm, self.feed_forward, self.feed_forward_norm):

@@ -9,6 +9,7 @@ from keras import ops
 
 from avkeras.layers.class_token import ClassToken
 from avkeras.layers.conformer import ConformerDecoderBlock, ConformerEncoderBlock
+from avkeras.layers.layer_norm import LayerNormalization
 from avkeras.layers.positions import LearnedPositions
 from avkeras.layers.transformer import TransformerDecoderBlock, TransformerEncoderBlock
 
@@ -143,4 +144,4 @@ class Stacks:
     def _norm(self, name: str) -> Callable:
         if self.block == "conformer" or not self.final_norm:
             return lambda x: x
-        return keras.layers.LayerNormalization(epsilon=self.layer_norm_epsilon, name=f"{name}_norm", dtype=self.dtype)
+        return LayerNormalization(epsilon=self.layer_norm_epsilon, name=f"{name}_norm", dtype=self.dtype)

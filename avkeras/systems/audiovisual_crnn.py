@@ -60,6 +60,7 @@ def build(
     import keras
 
     from avkeras.layers.conv_frontend import ConvFrontend
+    from avkeras.layers.layer_norm import LayerNormalization
     from avkeras.layers.masking import CleanInput
     from avkeras.layers.nearest_frames import NearestFrames
 
@@ -79,7 +80,7 @@ def build(
         clean = CleanInput(name=f"{name}_clean", dtype=dtype)
         embedded, real, _ = clean(inputs[name], inputs[f"{name}_mask"])
         embedded = keras.layers.Dense(width, name=f"{name}_map", dtype=dtype)(embedded)
-        embedded = keras.layers.LayerNormalization(epsilon=1e-6, name=f"{name}_norm", dtype=dtype)(embedded)
+        embedded = LayerNormalization(epsilon=1e-6, name=f"{name}_norm", dtype=dtype)(embedded)
         nearest = NearestFrames(absent_token=absent_token, name=f"{name}_frames", dtype=dtype)
         streams.append(nearest(embedded, x, padding_mask=real))
     if dims:

@@ -85,6 +85,7 @@ def build_encoder(
     from avkeras.layers.class_token import ClassToken
     from avkeras.layers.conv_frontend import ConvFrontend
     from avkeras.layers.dropout import Dropout
+    from avkeras.layers.layer_norm import LayerNormalization
     from avkeras.layers.positions import SinusoidalPositions
 
     inputs, levels, mask = spectrogram_input(FRONT_END, masked=True)
@@ -100,7 +101,7 @@ def build_encoder(
     vectors = x.shape[1]
     x, token_mask = ClassToken(name="class_token", dtype=dtype)(x, padding_mask=mask)
     x = layers.Dense(dim, name="input_map", dtype=dtype)(x)
-    x = layers.LayerNormalization(epsilon=1e-5, name="input_norm", dtype=dtype)(x)
+    x = LayerNormalization(epsilon=1e-5, name="input_norm", dtype=dtype)(x)
     x = Dropout(dropout, name="input_dropout", dtype=dtype)(x)
     x = layers.Rescaling(dim**0.5, name="input_scale", dtype=dtype)(layers.ReLU(name="input_relu", dtype=dtype)(x))
     x = SinusoidalPositions(name="positions", dtype=dtype)(x)
@@ -108,7 +109,7 @@ def build_encoder(
     for number in range(1, blocks + 1):
         x = block(f"block_{number}")(x, padding_mask=token_mask)
     if final_norm:
-        x = layers.LayerNormalization(epsilon=1e-5, name="final_norm", dtype=dtype)(x)
+        x = LayerNormalization(epsilon=1e-5, name="final_norm", dtype=dtype)(x)
     found = layers.Dense(classes, activation="sigmoid", name="probabilities", dtype="float32")(x)
     token = layers.Cropping1D((0, vectors), name="token", dtype="float32")(found)
     clip = layers.Reshape((classes,), name="clip_probabilities", dtype="float32")(token)

@@ -99,7 +99,7 @@ class MultiHeadAttention(SequenceLayer):
         self.attention = attention
         self.dropout = dropout
         self.epsilon = epsilon
-        self.constant_weights = False  # whether a graph is being written that holds the weights as constants
+        self.in_serving_graph = False  # whether the graph for serving is being written: weights are constants
         self.attention_dropout = Dropout(dropout, name="attention_dropout", dtype=self.dtype_policy)
 
     def build(self, query_shape, value_shape=None):
@@ -156,7 +156,7 @@ class MultiHeadAttention(SequenceLayer):
         It is paid once where weights are constants. A batch whose size is not known yet is taken for a large one.
         """
         sizes = value.shape[:2]
-        return self.constant_weights or None in sizes or sizes[0] * sizes[1] > self.key_dim
+        return self.in_serving_graph or None in sizes or sizes[0] * sizes[1] > self.key_dim
 
     def _add_positions(self, scores, query):
         """Returns the scores with what the positions of queries and keys add: here nothing."""

@@ -27,7 +27,7 @@ def checked_length(inputs, most: int, message: str):
 
 
 def clean(frames, padding_mask):
-    """Gives `plain_clean`; TensorFlow copies no batch that has no padding. For training: it branches."""
+    """Gives `plain_clean`; TensorFlow copies no batch that has no padding."""
     if not on_tensorflow():
         return plain_clean(frames, padding_mask)
     return ops.cond(ops.all(padding_mask), lambda: frames, lambda: plain_clean(frames, padding_mask))

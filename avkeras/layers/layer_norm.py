@@ -7,7 +7,7 @@ from avkeras.layers import kernels
 
 @keras.saving.register_keras_serializable(package="avkeras")
 class LayerNormalization(keras.layers.LayerNormalization):
-    """`keras.layers.LayerNormalization`, faster in training on a CPU (2019, section 3.2.5; 2022, section 2.1.1).
+    """`keras.layers.LayerNormalization`, faster in training on a CPU (2019, section 3.2.7; 2022, section 2.1.1).
 
     Both papers' blocks normalise after or before every sublayer; the values are those of Keras' own.
 

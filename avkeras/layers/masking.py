@@ -28,13 +28,17 @@ class CleanInput(SequenceLayer):
         ([[[0.0, 0.0, 0.0], [0.0, 0.0, 0.0]]], [False])
     """
 
-    def call(self, inputs, padding_mask=None, training=False):
+    def __init__(self, **kwargs) -> None:
+        super().__init__(**kwargs)
+        self.in_serving_graph = False  # whether the graph for serving is being written, which does not branch
+
+    def call(self, inputs, padding_mask=None):
         """Cleans one input."""
         if padding_mask is None:
             clean, padding_mask = ops.convert_to_tensor(inputs), ops.ones(ops.shape(inputs)[:2], dtype="bool")
         else:
             padding_mask = ops.cast(padding_mask, "bool")
-            clean = (kernels.clean if training else kernels.plain_clean)(inputs, padding_mask)
+            clean = (kernels.plain_clean if self.in_serving_graph else kernels.clean)(inputs, padding_mask)
         return clean, padding_mask, ops.any(padding_mask, axis=1)
 
     def get_config(self):

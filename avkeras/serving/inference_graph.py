@@ -49,7 +49,7 @@ def inference_graph(model: keras.Model) -> Any:
     Args:
         model: see `answer_function`.
     """
-    with _constant_weights(model):
+    with _in_serving_graph(model):
         function = answer_function(model).get_concrete_function(**input_specs(model))
     specs, names = function.structured_input_signature[1], sorted(function.structured_outputs)
     inputs, outputs, graph = frozen(function, specs=specs, outputs=names)
@@ -124,13 +124,13 @@ def named_answers(found: Any, convert: Callable = lambda value: value) -> dict[s
 
 
 @contextmanager
-def _constant_weights(model: keras.Model) -> Iterator[None]:
-    """Tells layers that their weights will be constants: what they work out of weights alone is then done once."""
-    layers = [layer for layer in model._flatten_layers() if hasattr(layer, "constant_weights")]
+def _in_serving_graph(model: keras.Model) -> Iterator[None]:
+    """Tells layers what they are called for: what they work out of weights alone is done once there; none branches."""
+    layers = [layer for layer in model._flatten_layers() if hasattr(layer, "in_serving_graph")]
     for layer in layers:
-        layer.constant_weights = True
+        layer.in_serving_graph = True
     try:
         yield
     finally:
         for layer in layers:
-            layer.constant_weights = False
+            layer.in_serving_graph = False

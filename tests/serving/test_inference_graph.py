@@ -114,7 +114,7 @@ def test_a_graph_has_neither_functions_nor_variables_and_other_lengths_fit(tmp_p
     for node in nodes.values():
         if node.op in ("MatMul", "BatchMatMulV2"):
             assert not all(nodes[name.split(":")[0]].op == "Const" for name in node.input[:2])
-    assert not any(getattr(layer, "constant_weights", False) for layer in model._flatten_layers())
+    assert not any(getattr(layer, "in_serving_graph", False) for layer in model._flatten_layers())
     write_graph(described, tmp_path / "graph")
     signature = load_session(tmp_path / "graph").signatures["serving_default"]
     for frames in (1, 7, 30):

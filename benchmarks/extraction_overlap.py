@@ -14,9 +14,9 @@ Both halves compute on the CPU, so they overlap only where there are cores for b
 worker) has the first core and the network (one thread) the second, in all three measurements; the ratio whole / slower
 half would be 1 with perfect overlap, and (decoding + network) / slower half with none. Cores of one machine share
 caches and memory, so each half is also measured while the other one runs in a process of its own on the other core:
-what the machine allows, without anything of ours between the halves. `--cores all`: as many workers
-as cores, TensorFlow's own threads; here nothing can be won once both halves keep all cores busy, so the ratio to the
-processor time of the halves shared by all cores is printed too.
+what the machine allows, without anything of ours between the halves. `--cores all`: as many workers as cores,
+TensorFlow's threads as `avkeras extract` sets them; here nothing can be won once both halves keep all cores busy, so
+the ratio to the processor time of the halves shared by all cores is printed too.
 """
 
 import argparse
@@ -139,6 +139,10 @@ def main():
     parser.add_argument("--half", choices=("decoding alone", "network alone"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    if options.cores == "all":
+        from avkeras.runs.machine_settings import apply_extraction_settings
+
+        apply_extraction_settings()
     import tensorflow as tf
 
     from avkeras.features.clip_pipeline import ClipPipeline

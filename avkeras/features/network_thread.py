@@ -1,8 +1,10 @@
 """A network in a thread of its own, which gathers pictures of many clips into full batches."""
 
+import os
 import queue
 import threading
-from concurrent.futures import CancelledError, Future
+from collections.abc import Callable
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,34 +18,49 @@ _WAITING_PARTS = 4  # that decoding may be ahead of the network
 _WAITING_BATCHES = 4  # of pictures of different sizes, before batches that are not full are embedded
 
 
+def calls_at_a_time() -> int:
+    """Returns how many calls of a network run side by side: two where each of its operations has one thread alone."""
+    alone = os.environ.get("TF_NUM_INTRAOP_THREADS") == "1"
+    return 2 if alone and len(os.sched_getaffinity(0)) > 1 else 1
+
+
 class _Part:
     """Pictures of one clip, and the rows that they have become so far."""
 
     def __init__(self, pictures: np.ndarray, rows: Future) -> None:
         self.pictures = pictures
-        self.found = []
+        self.found: dict[int, np.ndarray] = {}  # by the first of their pictures: batches may end in any order
         self.taken = 0
         self.rows = rows
+        self._lock = threading.Lock()
 
-    def take(self, count: int) -> np.ndarray:
+    def take(self, count: int) -> range:
         self.taken += count
-        return self.pictures[self.taken - count : self.taken]
+        return range(self.taken - count, self.taken)
 
-    def give(self, rows: np.ndarray) -> None:
-        self.found.append(rows)
-        if sum(map(len, self.found)) == len(self.pictures):
-            self.rows.set_result(np.concatenate(self.found))
+    def give(self, start: int, rows: np.ndarray) -> None:
+        with self._lock:
+            self.found[start] = rows
+            if sum(map(len, self.found.values())) == len(self.pictures):
+                self.rows.set_result(np.concatenate([self.found[start] for start in sorted(self.found)]))
+
+    def fail(self, error: Exception) -> None:
+        with self._lock:
+            if not self.rows.done():
+                self.rows.set_exception(error)
 
 
 class NetworkThread:
     """Runs one embedder on what other threads decode, while they decode on.
 
-    Pictures of one size, whichever clips they come from, go through the network in batches of `BATCH_PICTURES`; a
-    batch that is not full is filled with black ones. The network therefore sees one shape only: nothing is traced or
-    tuned anew, and a picture's row does not depend on how many others were at hand, which it else would in the last
-    bits. A waveform goes through the network by itself, since TF Hub's contract for sound is one `(samples,)` a call.
+    Pictures of one size, whichever clips they come from, go through the network in batches of `BATCH_PICTURES`, halves
+    of that where two calls run side by side; a batch that is not full is filled with black ones. The network therefore
+    sees one shape only: nothing is traced or tuned anew, and a picture's row does not depend on how many others were at
+    hand, which it else would in the last bits. A waveform goes through the network by itself, since TF Hub's contract
+    for sound is one `(samples,)` a call.
 
-    Rows are half precision, as stores keep them. What decoding may be ahead is bounded: `submit` waits.
+    Rows are half precision, as stores keep them. What decoding may be ahead is bounded: `submit` waits. Where
+    TensorFlow has one thread for each operation, two more threads call the network, side by side.
 
     Args:
         embedder: of sound or of pictures.
@@ -54,6 +71,10 @@ class NetworkThread:
         self._queue = queue.Queue(maxsize=_WAITING_PARTS)
         self._waiting: dict[tuple[int, ...], list[_Part]] = {}  # by the size of the pictures
         self._stopped = False
+        calls = calls_at_a_time()
+        self._batch = BATCH_PICTURES // calls  # so that calls side by side take the memory of one
+        self._callers = ThreadPoolExecutor(calls, f"network {embedder.spec.name} call") if calls > 1 else None
+        self._free = threading.Semaphore(calls)
         self._thread = threading.Thread(target=self._run, name=f"network {embedder.spec.name}", daemon=True)
         self._thread.start()
 
@@ -85,6 +106,8 @@ class NetworkThread:
         """Ends the thread, after `stop` and when nobody is in `submit`."""
         self._queue.put(None)
         self._thread.join()
+        if self._callers is not None:
+            self._callers.shutdown()
 
     def _run(self) -> None:
         while (item := self._queue.get()) is not None:
@@ -94,12 +117,20 @@ class NetworkThread:
             elif array is None:
                 self._embed_waiting(least=1)
             elif self.embedder.spec.modality == "audio":
-                self._embed_sound(array, rows)
+                self._call(self._embed_sound, array, rows)
             else:
                 self._waiting.setdefault(array.shape[1:], []).append(_Part(array, rows))
-                self._embed_waiting(least=BATCH_PICTURES)
-                if sum(map(_left, self._waiting.values())) > _WAITING_BATCHES * BATCH_PICTURES:
+                self._embed_waiting(least=self._batch)
+                if sum(map(_left, self._waiting.values())) > _WAITING_BATCHES * self._batch:
                     self._embed_waiting(least=1)
+
+    def _call(self, call: Callable, *values) -> None:
+        """Calls now, or in the next caller that is free: what waits for one is no more than `submit` allows."""
+        if self._callers is None:
+            call(*values)
+            return
+        self._free.acquire()
+        self._callers.submit(call, *values).add_done_callback(lambda _: self._free.release())
 
     def _embed_sound(self, piece: np.ndarray, rows: Future) -> None:
         try:
@@ -111,35 +142,36 @@ class NetworkThread:
         """Embeds batches as long as so many pictures of a size are left."""
         for size, parts in list(self._waiting.items()):
             while _left(parts) >= least:
-                taken, room = [], BATCH_PICTURES
+                taken, room = [], self._batch
                 while parts and room:
                     count = min(room, _left(parts[:1]))
                     taken.append((parts[0], parts[0].take(count)))
                     room -= count
                     if not _left(parts[:1]):
                         parts.pop(0)
-                self._embed_batch(taken)
+                self._call(self._embed_batch, taken)
             if not parts:
                 del self._waiting[size]
 
-    def _embed_batch(self, taken: list[tuple[_Part, np.ndarray]]) -> None:
-        taken = [(part, pictures) for part, pictures in taken if not part.rows.done()]  # it failed in another batch
+    def _embed_batch(self, taken: list[tuple[_Part, range]]) -> None:
+        taken = [(part, places) for part, places in taken if not part.rows.done()]  # it failed in another batch
         if not taken:
             return
-        batch = np.zeros((BATCH_PICTURES, *taken[0][1].shape[1:]), np.float32)
-        ends = np.cumsum([len(pictures) for _, pictures in taken])
-        np.divide(np.concatenate([pictures for _, pictures in taken]), np.float32(255), out=batch[: ends[-1]])
+        pictures = [part.pictures[places.start : places.stop] for part, places in taken]
+        batch = np.zeros((self._batch, *pictures[0].shape[1:]), np.float32)
+        ends = np.cumsum([len(each) for each in pictures])
+        np.divide(np.concatenate(pictures), np.float32(255), out=batch[: ends[-1]])
         try:
             rows = _half(self.embedder(batch))
         except Exception as error:  # is that of one clip perhaps: the others are tried without it
             if len(taken) == 1:
-                taken[0][0].rows.set_exception(error)
+                taken[0][0].fail(error)
             else:
                 for one in taken:
                     self._embed_batch([one])
             return
-        for (part, _), found in zip(taken, np.split(rows, ends), strict=False):  # the last split is the filling
-            part.give(found)
+        for (part, places), found in zip(taken, np.split(rows, ends), strict=False):  # the last split is the filling
+            part.give(places.start, found)
 
 
 def _left(parts: list[_Part]) -> int:

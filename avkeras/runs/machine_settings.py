@@ -56,9 +56,21 @@ def apply_settings(model: str) -> dict[str, str]:
     Args:
         model: one of `MODELS`.
     """
+    return _apply(settings_of(model).values)
+
+
+def apply_extraction_settings() -> dict[str, str]:
+    """Sets the environment for networks that embed clips, as `apply_settings` does; by rule, as nothing is measured.
+
+    On one or two cores two calls of a network run side by side (`avkeras.features.network_thread`), one thread in each.
+    """
+    return _apply(_one_thread_each())
+
+
+def _apply(values: Mapping[str, str]) -> dict[str, str]:
     if "tensorflow" in sys.modules:
         return {}
-    values = {name: value for name, value in settings_of(model).values.items() if name not in os.environ}
+    values = {name: value for name, value in values.items() if name not in os.environ}
     os.environ.update(values)
     return values
 
@@ -83,8 +95,12 @@ def rule(model: str) -> dict[str, str]:
       cost more than they give.
     * The 2022 models' convolutions gain by oneDNN wherever there is AVX2; without AVX-512 VNNI TensorFlow has it off.
     """
-    threads = {"TF_NUM_INTRAOP_THREADS": "1"} if (os.cpu_count() or 1) <= 2 else {}
-    return threads | ({"TF_ENABLE_ONEDNN_OPTS": "1"} if model != "tagging" and "avx2" in processor()[1] else {})
+    onednn = {"TF_ENABLE_ONEDNN_OPTS": "1"} if model != "tagging" and "avx2" in processor()[1] else {}
+    return _one_thread_each() | onednn
+
+
+def _one_thread_each() -> dict[str, str]:
+    return {"TF_NUM_INTRAOP_THREADS": "1"} if (os.cpu_count() or 1) <= 2 else {}
 
 
 def candidates(model: str) -> list[dict[str, str]]:

@@ -15,6 +15,7 @@ from avkeras.runs import machine_settings
 from avkeras.runs.machine_settings import (
     MODELS,
     VARIABLES,
+    apply_extraction_settings,
     apply_settings,
     candidates,
     keep_settings,
@@ -83,6 +84,16 @@ def test_only_what_the_user_left_open_is_set_and_only_before_tensorflow_is_there
     assert apply_settings("tagging") == {"TF_ENABLE_ONEDNN_OPTS": "0"}
     assert (os.environ["TF_NUM_INTRAOP_THREADS"], os.environ["TF_ENABLE_ONEDNN_OPTS"]) == ("3", "0")
     monkeypatch.delenv("TF_ENABLE_ONEDNN_OPTS")
+
+
+@pytest.mark.parametrize(("cores", "wanted"), [(2, {"TF_NUM_INTRAOP_THREADS": "1"}), (8, {})])
+def test_extraction_has_a_rule_of_its_own(monkeypatch, cores, wanted):
+    machine(monkeypatch, cores=cores)
+    monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", "")
+    monkeypatch.delenv("TF_NUM_INTRAOP_THREADS")
+    monkeypatch.delitem(sys.modules, "tensorflow", raising=False)
+    assert apply_extraction_settings() == wanted
+    assert os.environ.get("TF_NUM_INTRAOP_THREADS") == wanted.get("TF_NUM_INTRAOP_THREADS")
 
 
 @pytest.mark.parametrize(("plain", "kept"), [(1.0, "TF_ENABLE_ONEDNN_OPTS=1"), (0.82, "as TensorFlow does")])

@@ -9,6 +9,7 @@ from keras import ops
 from avkeras.layers.noisy_levels import NoisyLevels
 from avkeras.models.array_batches import cut_for_fit
 from avkeras.models.sequence_model import default_compiler
+from avkeras.training.moving_average import move
 from avkeras.training.one_pass import in_one_pass
 from avkeras.training.ramp_up import ramp_up
 
@@ -223,12 +224,12 @@ class MeanTeacher(keras.Model):
 
     def update_teacher(self):
         """Moves every trainable weight of the teacher towards the student's: one step of the moving average."""
-        share = 1 - self.decay
+        share = ops.convert_to_tensor(1 - self.decay, self.student.variable_dtype)  # once for all weights
         if self.warm_up:
-            share = ops.maximum(share, 1 / (ops.cast(self.steps.value, "float32") + 2))
+            share = ops.maximum(share, 1 / (ops.cast(self.steps.value, share.dtype) + 2))
         for student, teacher in zip(self.student.weights, self.teacher.weights, strict=True):
             if student.trainable:
-                teacher.assign_sub(share * (teacher - student))
+                move(teacher, student, share)
 
     def _random_states(self):
         weights = {id(weight) for weight in self.weights}

@@ -10,8 +10,7 @@ def in_one_pass(function: Callable) -> Callable:
     """Returns a `tf.function` so that TensorFlow's optimiser goes over its graph once, not twice.
 
     Large steps begin seconds earlier: the second pass finds next to nothing in them. Where there is no GPU, passes
-    are left out that reckon with its memory, its layouts and its recurrent layers, and one for loops, which a step of
-    these models does not have. Results are the same.
+    are left out that reckon with its memory, its layouts and its recurrent layers. Results are the same.
 
     Args:
         function: that Keras made for the steps of an epoch; of another backend, it is returned as it is.
@@ -49,6 +48,6 @@ def _once(executor: str | None, settings: bytes):
     passes.meta_optimizer_iterations = rewriter_config_pb2.RewriterConfig.ONE
     if not tf.config.list_physical_devices("GPU"):
         passes.memory_optimization = rewriter_config_pb2.RewriterConfig.NO_MEM_OPT
-        for idle in ("layout_optimizer", "loop_optimization", "implementation_selector"):
+        for idle in ("layout_optimizer", "implementation_selector"):
             setattr(passes, idle, rewriter_config_pb2.RewriterConfig.OFF)
     return context.FunctionCallOptions(executor_type=executor, config_proto=config)

@@ -4,11 +4,11 @@
     python benchmarks/roofline.py transformer --batch 32
     python benchmarks/roofline.py conformer --batch 32
 
-A step of the model as the other benchmarks time it is profiled; the table gives for each kind of operation its share of
-the threads' time, what it calculates, and that as a share of a ceiling measured in the same process: of the speed of a
-4096 x 4096 matrix product for convolutions and matrix products, of the speed at which two arrays of 4 MB are added for
-all else, whose work is to read and write (it is taken to write as much as its largest input; what is smaller stays in
-nearer caches). What is left are operations without inputs, compiled loops, and waiting.
+Some steps of the model as the other benchmarks time it are profiled (which makes them slower); the table gives for each
+kind of operation its share of the threads' time, what it calculates, and that as a share of a ceiling measured in the
+same process: of the speed of a 4096 x 4096 matrix product for convolutions and matrix products, of the speed at which
+two arrays of 4 MB are added for all else, whose work is to read and write (it is taken to write as much as its largest
+input; what is smaller stays in nearer caches). What is left are operations without inputs, compiled loops, and waiting.
 """
 
 import argparse
@@ -71,8 +71,8 @@ def work_of(kind, shapes):
     return 2 * int(np.prod(first)) * int(np.prod(second)) // (summed * int(np.prod(second[:-2])))
 
 
-def profiled(step):
-    """Returns the operations of a step: name, seconds, and types and shapes of inputs."""
+def profiled(step, count):
+    """Returns the seconds of a step, the median of `count`, and the operations of all: name, seconds, shapes."""
     import tensorflow as tf
     from tensorflow.tsl.profiler.protobuf import xplane_pb2
 
@@ -81,7 +81,7 @@ def profiled(step):
         with tf.profiler.experimental.Profile(
             folder, options=tf.profiler.experimental.ProfilerOptions(host_tracer_level=3)
         ):
-            step()
+            times = [seconds(step) for _ in range(count)]
         space = xplane_pb2.XSpace()
         space.ParseFromString(next(Path(folder).rglob("*.xplane.pb")).read_bytes())
     for plane in space.planes:
@@ -96,16 +96,17 @@ def profiled(step):
             )
             if operation not in CALLS:
                 found.append((operation, event.duration_ps * 1e-12, shapes_of(shapes)))
-    return found
+    return float(np.median(times)), found
+
+
+def seconds(call):
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start
 
 
 def fastest(call, rounds=5):
-    times = []
-    for _ in range(rounds + 1):
-        start = time.perf_counter()
-        call()
-        times.append(time.perf_counter() - start)
-    return min(times[1:])
+    return min([seconds(call) for _ in range(rounds + 1)][1:])
 
 
 def ceilings():
@@ -128,31 +129,30 @@ def main():
     options = parser.parse_args()
     step = training_step(options)
     step()
-    wall = fastest(step, options.rounds)
+    alone = fastest(step, options.rounds)
     speed, stream = ceilings()
     lanes = options.threads  # operations have one thread, and run side by side
-    seconds, work, moved, counts, rest = (Counter() for _ in range(5))
-    for operation, taken, shapes in profiled(step):
+    spent, work, moved, counts, rest = (Counter() for _ in range(5))
+    wall, found = profiled(step, options.rounds)
+    for operation, taken, shapes in ((name, taken / options.rounds, shapes) for name, taken, shapes in found):
         kind = next((kind for kind, names in KINDS.items() if operation in names), None)
         if kind is None and shapes:
             kind = "reading and writing"
-            sizes = [SIZE.get(one, 0) * int(np.prod(shape)) for one, shape in shapes]
+            sizes = [SIZE.get(one, 0) * int(np.prod(shape)) / options.rounds for one, shape in shapes]
             moved[kind] += sum(sizes) + max(sizes)
             rest[operation] += taken
         elif kind is not None:
-            work[kind] += work_of(kind, shapes)
+            work[kind] += work_of(kind, shapes) / options.rounds
         else:
             kind = "operations without inputs"
-        seconds[kind] += taken
+        spent[kind] += taken
         counts[kind] += 1
     print(processor())
-    print(
-        f"{options.model}, {options.threads} threads: a step of {1e3 * wall:.0f} ms; ceilings of a thread: "
-        f"{speed / 1e9:.0f} GFLOP/s, {stream / 1e9:.1f} GB/s"
-    )
+    print(f"{options.model}, {options.threads} threads: a step of {1e3 * wall:.0f} ms ({1e3 * alone:.0f} unprofiled)")
+    print(f"ceilings of a thread: {speed / 1e9:.0f} GFLOP/s, {stream / 1e9:.1f} GB/s")
     print("| kind | operations | ms | share of the step | work | speed | share of the ceiling |")
     print("|---|---|---|---|---|---|---|")
-    for kind, taken in seconds.most_common():
+    for kind, taken in spent.most_common():
         cells = ["", "", ""]
         if kind in work:
             rate = work[kind] / taken
@@ -160,8 +160,9 @@ def main():
         elif moved[kind]:
             rate = moved[kind] / taken
             cells = [f"{moved[kind] / 1e9:.2f} GB", f"{rate / 1e9:.1f} GB/s", f"{rate / stream:.0%}"]
-        print(f"| {kind} | {counts[kind]} | {1e3 * taken:.0f} | {taken / (lanes * wall):.0%} | {' | '.join(cells)} |")
-    left = lanes * wall - sum(seconds.values())
+        share, count = taken / (lanes * wall), counts[kind] // options.rounds
+        print(f"| {kind} | {count} | {1e3 * taken:.0f} | {share:.0%} | {' | '.join(cells)} |")
+    left = lanes * wall - sum(spent.values())
     print(f"| compiled loops, and waiting | | {1e3 * left:.0f} | {left / (lanes * wall):.0%} | | | |")
     most = ", ".join(f"{name} {1e3 * taken:.0f}" for name, taken in rest.most_common(8))
     print(f"of reading and writing, ms: {most}")

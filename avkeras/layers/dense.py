@@ -32,8 +32,11 @@ class Dense(keras.layers.Dense):
 
     def call(self, inputs, training=None):
         """Maps the last axis."""
+        x = self.affine(inputs, training=training)
+        return x if self.activation is None else self.activation(x)
+
+    def affine(self, inputs, *, training=None):
+        """Returns the map without its activation."""
         product = kernels.linear_in_halves if training and inputs.shape[-1] >= _WIDE else kernels.linear
         x = product(inputs, self.kernel)
-        if self.use_bias:
-            x = keras.ops.add(x, self.bias)
-        return x if self.activation is None else self.activation(x)
+        return keras.ops.add(x, self.bias) if self.use_bias else x

@@ -2,9 +2,12 @@
 
 import keras
 
+from avkeras.layers import loops
 from avkeras.layers.dense import Dense
 from avkeras.layers.dropout import Dropout
 from avkeras.layers.sequence_layer import SequenceLayer
+
+_WIDE = 256  # from where a loop over the data of its own pays for its call
 
 
 @keras.saving.register_keras_serializable(package="avkeras")
@@ -55,8 +58,13 @@ class FeedForward(SequenceLayer):
 
     def call(self, inputs, training=False):
         """Maps every frame by itself."""
-        hidden = self.hidden_dropout(self.hidden_map(inputs), training=training)
-        return self.output_dropout(self.output_map(hidden), training=training)
+        return self.output_dropout(self.output_map(self._hidden(inputs, training)), training=training)
+
+    def _hidden(self, inputs, training):
+        if training and self.dropout and self.activation == "swish" and self.hidden_dim >= _WIDE:
+            seeds = self.hidden_dropout.draw_seeds()
+            return loops.swish_and_drop(self.hidden_map.affine(inputs), seeds, rate=self.dropout)
+        return self.hidden_dropout(self.hidden_map(inputs), training=training)
 
     def compute_output_shape(self, input_shape):
         """Returns `(batch, frames, output_dim)`."""

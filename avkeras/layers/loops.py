@@ -1,4 +1,4 @@
-"""Elementwise work as one loop over the data: dropout by a hash, and what follows a convolution of the front end.
+"""Elementwise work as one loop over the data: dropout by a hash, after swish or a convolution of the front end.
 
 As in `kernels`, each fast form stands beside the plain one that it equals; other backends than TensorFlow use that.
 """
@@ -15,6 +15,7 @@ from avkeras.layers.kernels import on_tensorflow
 _MULTIPLIERS = (-1640531527, -2048144789, -1028477387)
 _SHIFTS = (15, 13)
 LEVELS = 1 << 32
+HALF_LEVELS = 1 << 16
 
 
 # --- dropout
@@ -38,6 +39,72 @@ def hash_words(word, seeds):
     for shift, multiplier in zip(_SHIFTS, _MULTIPLIERS[1:], strict=True):
         word = ops.bitwise_xor(word, ops.right_shift(word, shift)) * multiplier
     return word
+
+
+def paired_mask(shape, seeds, rate: float):
+    """Gives a mask as `keep_mask` with 16 bits per value: a hashed word serves a value of either half of them."""
+    size, threshold = math.prod(shape), _threshold(rate)
+    word = hash_words(ops.arange((size + 1) // 2, dtype="int32"), seeds)
+    kept = ops.concatenate([word >= threshold, ops.left_shift(word, 16) >= threshold])
+    return ops.reshape(kept[:size], shape)
+
+
+def paired_scale(rate: float) -> float:
+    """Returns what the values that a `paired_mask` keeps are multiplied by."""
+    return HALF_LEVELS / (HALF_LEVELS - round(rate * HALF_LEVELS))
+
+
+def _threshold(rate):
+    return (round(rate * HALF_LEVELS) - HALF_LEVELS // 2) * HALF_LEVELS
+
+
+def _paired_mask_by_place(shape, seeds, rate):
+    """Gives `paired_mask` place by place, as a loop over the data has it."""
+    size = math.prod(shape)
+    place, half = ops.arange(size, dtype="int32"), (size + 1) // 2
+    word = hash_words(ops.where(place < half, place, place - half), seeds)
+    return ops.reshape(ops.where(place < half, word, ops.left_shift(word, 16)) >= _threshold(rate), shape)
+
+
+# --- swish and dropout
+
+
+def plain_swish_and_drop(x, seeds, *, rate):
+    """Swish, then dropout by `paired_mask`."""
+    kept = ops.cast(paired_mask(ops.shape(x), seeds, rate), x.dtype) * ops.cast(paired_scale(rate), x.dtype)
+    return ops.silu(x) * kept
+
+
+def swish_and_drop(x, seeds, *, rate):
+    """Gives `plain_swish_and_drop`; in a graph of TensorFlow it is one loop over the data there and one back."""
+    if not on_tensorflow():
+        return plain_swish_and_drop(x, seeds, rate=rate)
+
+    @ops.custom_gradient
+    def run(x):
+        def gradient(upstream):
+            return one_loop(_drop_and_differentiate, x, upstream, seeds, rate=rate)
+
+        return one_loop(_swish_and_drop, x, seeds, rate=rate), gradient
+
+    return run(x)
+
+
+def _swish_and_drop(x, seeds, *, rate):
+    wide = ops.cast(x, keras.backend.result_type(x.dtype, "float32"))
+    return ops.cast(_dropped(wide * ops.sigmoid(wide), seeds, rate), x.dtype)
+
+
+def _drop_and_differentiate(x, upstream, seeds, *, rate):
+    wide = ops.cast(x, keras.backend.result_type(x.dtype, "float32"))
+    share = ops.sigmoid(wide)
+    upstream = _dropped(ops.cast(upstream, wide.dtype), seeds, rate)
+    return ops.cast(upstream * (share * (1 + wide * (1 - share))), x.dtype)
+
+
+def _dropped(x, seeds, rate):
+    kept = _paired_mask_by_place(ops.shape(x), seeds, rate)
+    return ops.where(kept, x * paired_scale(rate), ops.zeros_like(x))
 
 
 # --- what follows a convolution of the front end

@@ -20,6 +20,16 @@ def test_one_loop_drops_and_averages_as_the_operations_do(rate, pool):
     assert_same(fast, plain, draw(3, 5, 6, 2))
 
 
+@pytest.mark.parametrize("shape", [(3, 5, 6), (3, 5, 7)])
+@pytest.mark.parametrize("rate", [0.1, 0.5])
+def test_one_loop_is_swish_and_dropout(rate, shape):
+    seeds = tf.constant([3, -9])
+    fast, plain = (
+        lambda x, form=form: form(x, seeds, rate=rate) for form in (loops.swish_and_drop, loops.plain_swish_and_drop)
+    )
+    assert_same(fast, plain, draw(*shape))
+
+
 def scaled_sum(first, second, *, factor):
     return (first + second) * factor
 

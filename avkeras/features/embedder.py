@@ -26,7 +26,8 @@ class Embedder:
 
     Args:
         spec: what it takes and gives.
-        function: TensorFlow callable from a waveform or a batch of pictures to `(frames, dim)`.
+        function: TensorFlow callable from a waveform or a batch of pictures to `(frames, dim)`; extraction
+            may call it from two threads at once.
         fingerprint: names what computes the embeddings; changes whenever they may change.
         module: the object that holds the weights. A `tf.Module` that calls `function` and is saved must hold it too.
         folder: that it was loaded from.

@@ -28,6 +28,7 @@ PROGRAMS = (
         ["--block", "conformer", "--batch", "32"],
         ["--block", "conformer", "--batch", "16", "--rounds", "5"],
     ),
+    ("roofline.py", ["tagging"], ["tagging"]),
     ("inference_vs_pytorch.py", [], ["--rounds", "7"]),
     ("first_answer.py", [], ["--rounds", "2"]),
     ("evaluate_vs_tools.py", [], ["--repeats", "1"]),

@@ -53,11 +53,10 @@ class _Part:
 class NetworkThread:
     """Runs one embedder on what other threads decode, while they decode on.
 
-    Pictures of one size, whichever clips they come from, go through the network in batches of `BATCH_PICTURES`, halves
-    of that where two calls run side by side; a batch that is not full is filled with black ones. The network therefore
-    sees one shape only: nothing is traced or tuned anew, and a picture's row does not depend on how many others were at
-    hand, which it else would in the last bits. A waveform goes through the network by itself, since TF Hub's contract
-    for sound is one `(samples,)` a call.
+    Pictures of one size, whichever clips they come from, go through the network in batches of `BATCH_PICTURES`; a
+    batch that is not full is filled with black ones. The network therefore sees one shape only: nothing is traced or
+    tuned anew, and a picture's row does not depend on how many others were at hand, which it else would in the last
+    bits. A waveform goes through the network by itself, since TF Hub's contract for sound is one `(samples,)` a call.
 
     Rows are half precision, as stores keep them. What decoding may be ahead is bounded: `submit` waits. Where
     TensorFlow has one thread for each operation, two more threads call the network, side by side.
@@ -72,7 +71,6 @@ class NetworkThread:
         self._waiting: dict[tuple[int, ...], list[_Part]] = {}  # by the size of the pictures
         self._stopped = False
         calls = calls_at_a_time()
-        self._batch = BATCH_PICTURES // calls  # so that calls side by side take the memory of one
         self._callers = ThreadPoolExecutor(calls, f"network {embedder.spec.name} call") if calls > 1 else None
         self._free = threading.Semaphore(calls)
         self._thread = threading.Thread(target=self._run, name=f"network {embedder.spec.name}", daemon=True)
@@ -120,8 +118,8 @@ class NetworkThread:
                 self._call(self._embed_sound, array, rows)
             else:
                 self._waiting.setdefault(array.shape[1:], []).append(_Part(array, rows))
-                self._embed_waiting(least=self._batch)
-                if sum(map(_left, self._waiting.values())) > _WAITING_BATCHES * self._batch:
+                self._embed_waiting(least=BATCH_PICTURES)
+                if sum(map(_left, self._waiting.values())) > _WAITING_BATCHES * BATCH_PICTURES:
                     self._embed_waiting(least=1)
 
     def _call(self, call: Callable, *values) -> None:
@@ -142,7 +140,7 @@ class NetworkThread:
         """Embeds batches as long as so many pictures of a size are left."""
         for size, parts in list(self._waiting.items()):
             while _left(parts) >= least:
-                taken, room = [], self._batch
+                taken, room = [], BATCH_PICTURES
                 while parts and room:
                     count = min(room, _left(parts[:1]))
                     taken.append((parts[0], parts[0].take(count)))
@@ -158,7 +156,7 @@ class NetworkThread:
         if not taken:
             return
         pictures = [part.pictures[places.start : places.stop] for part, places in taken]
-        batch = np.zeros((self._batch, *pictures[0].shape[1:]), np.float32)
+        batch = np.zeros((BATCH_PICTURES, *pictures[0].shape[1:]), np.float32)
         ends = np.cumsum([len(each) for each in pictures])
         np.divide(np.concatenate(pictures), np.float32(255), out=batch[: ends[-1]])
         try:

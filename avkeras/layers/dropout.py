@@ -1,10 +1,14 @@
 """Dropout whose masks come from an integer hash: the same statistics, a fraction of the time on a CPU."""
 
+import math
+
 import keras
 from keras import ops
 
-from avkeras.layers.loops import HALF_LEVELS, paired_mask, paired_scale
+from avkeras.layers.loops import hash_words
 from avkeras.layers.sequence_layer import SequenceLayer
+
+_HALF_LEVELS = 1 << 16
 
 
 @keras.saving.register_keras_serializable(package="avkeras")
@@ -13,8 +17,8 @@ class Dropout(SequenceLayer):
 
     A random generator makes one number per value, and these models are small enough to feel it. Here it makes two
     seeds per call; a hash of (seeds, position) gives 16 bits per value, so the rate is exact to 1 / 65536. In the
-    front end and after swish, where there is more to do on large tensors, a compiled loop does it all; here a call of
-    one costs more than it saves.
+    front end and after swish, where there is more to do on large tensors, a compiled loop does it all, by a word per
+    value (`loops.keep_mask`), which is faster there; here a call of one costs more than it saves.
 
     Args:
         rate: share of values set to zero, in [0, 1).
@@ -35,7 +39,7 @@ class Dropout(SequenceLayer):
 
     def __init__(self, rate: float, *, seed: int | None = None, **kwargs) -> None:
         super().__init__(**kwargs)
-        if not 0 <= round(rate * HALF_LEVELS) < HALF_LEVELS or rate < 0:
+        if not 0 <= round(rate * _HALF_LEVELS) < _HALF_LEVELS or rate < 0:
             raise ValueError(f"rate must be in [0, 1), not {rate}")
         self.rate = rate
         self.seed = seed
@@ -47,8 +51,18 @@ class Dropout(SequenceLayer):
         """Drops values when `training`."""
         if self.rate == 0 or not training:
             return inputs
-        kept = ops.cast(paired_mask(ops.shape(inputs), self.draw_seeds(), self.rate), inputs.dtype)
-        return inputs * (kept * ops.cast(paired_scale(self.rate), inputs.dtype))
+        dropped = round(self.rate * _HALF_LEVELS)
+        scale = _HALF_LEVELS / (_HALF_LEVELS - dropped)
+        return inputs * (ops.cast(self._keep(inputs, dropped), inputs.dtype) * ops.cast(scale, inputs.dtype))
+
+    def _keep(self, inputs, dropped):
+        """Draws 16 bits per value, two values from each hashed word; True where they are not below `dropped`."""
+        shape = ops.shape(inputs)
+        size = math.prod(shape)
+        word = hash_words(ops.arange((size + 1) // 2, dtype="int32"), self.draw_seeds())
+        threshold = (dropped - _HALF_LEVELS // 2) * _HALF_LEVELS
+        keep = ops.concatenate([word >= threshold, ops.left_shift(word, 16) >= threshold])
+        return ops.reshape(keep[:size], shape)
 
     def draw_seeds(self):
         """Draws the two seeds of a mask; zeros if nothing is ever dropped."""

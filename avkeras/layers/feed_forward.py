@@ -7,7 +7,7 @@ from avkeras.layers.dense import Dense
 from avkeras.layers.dropout import Dropout
 from avkeras.layers.sequence_layer import SequenceLayer
 
-_WIDE = 256  # from where a loop over the data of its own pays for its call
+_WIDE = 256  # a loop pays for its call with maps of 512 values, not with those of 128
 
 
 @keras.saving.register_keras_serializable(package="avkeras")

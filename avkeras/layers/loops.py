@@ -15,7 +15,6 @@ from avkeras.layers.kernels import on_tensorflow
 _MULTIPLIERS = (-1640531527, -2048144789, -1028477387)
 _SHIFTS = (15, 13)
 LEVELS = 1 << 32
-HALF_LEVELS = 1 << 16
 
 
 # --- dropout
@@ -32,6 +31,10 @@ def keep_scale(rate: float) -> float:
     return LEVELS / (LEVELS - round(rate * LEVELS))
 
 
+def _dropped(x, seeds, rate):
+    return ops.where(keep_mask(ops.shape(x), seeds, rate), x * keep_scale(rate), ops.zeros_like(x))
+
+
 def hash_words(word, seeds):
     """Mixes the bits of int32 words with two seeds."""
     first, second = ops.unstack(seeds, 2)
@@ -41,38 +44,12 @@ def hash_words(word, seeds):
     return word
 
 
-def paired_mask(shape, seeds, rate: float):
-    """Gives a mask as `keep_mask` with 16 bits per value: a hashed word serves a value of either half of them."""
-    size, threshold = math.prod(shape), _threshold(rate)
-    word = hash_words(ops.arange((size + 1) // 2, dtype="int32"), seeds)
-    kept = ops.concatenate([word >= threshold, ops.left_shift(word, 16) >= threshold])
-    return ops.reshape(kept[:size], shape)
-
-
-def paired_scale(rate: float) -> float:
-    """Returns what the values that a `paired_mask` keeps are multiplied by."""
-    return HALF_LEVELS / (HALF_LEVELS - round(rate * HALF_LEVELS))
-
-
-def _threshold(rate):
-    return (round(rate * HALF_LEVELS) - HALF_LEVELS // 2) * HALF_LEVELS
-
-
-def _paired_mask_by_place(shape, seeds, rate):
-    """Gives `paired_mask` place by place, as a loop over the data has it."""
-    size = math.prod(shape)
-    place, half = ops.arange(size, dtype="int32"), (size + 1) // 2
-    word = hash_words(ops.where(place < half, place, place - half), seeds)
-    return ops.reshape(ops.where(place < half, word, ops.left_shift(word, 16)) >= _threshold(rate), shape)
-
-
 # --- swish and dropout
 
 
 def plain_swish_and_drop(x, seeds, *, rate):
-    """Swish, then dropout by `paired_mask`."""
-    kept = ops.cast(paired_mask(ops.shape(x), seeds, rate), x.dtype) * ops.cast(paired_scale(rate), x.dtype)
-    return ops.silu(x) * kept
+    """Swish, then dropout by `keep_mask`."""
+    return _dropped(ops.silu(x), seeds, rate)
 
 
 def swish_and_drop(x, seeds, *, rate):
@@ -102,19 +79,12 @@ def _drop_and_differentiate(x, upstream, seeds, *, rate):
     return ops.cast(upstream * (share * (1 + wide * (1 - share))), x.dtype)
 
 
-def _dropped(x, seeds, rate):
-    kept = _paired_mask_by_place(ops.shape(x), seeds, rate)
-    return ops.where(kept, x * paired_scale(rate), ops.zeros_like(x))
-
-
 # --- what follows a convolution of the front end
 
 
 def plain_drop_and_average(x, padding_mask, seeds, *, rate, pool):
     """ReLU, dropout and the average of the real ones of every `pool` frames and bands, of which padded ones are 0."""
-    if rate:
-        kept = keep_mask(ops.shape(x), seeds, rate)
-        x = ops.where(kept, x, ops.zeros_like(x)) * ops.cast(keep_scale(rate), x.dtype)
+    x = _dropped(x, seeds, rate) if rate else x
     return average(silence(ops.relu(x), padding_mask), padding_mask, pool)
 
 

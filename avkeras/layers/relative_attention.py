@@ -82,7 +82,7 @@ class RelativeMultiHeadAttention(MultiHeadAttention):
         distance_map = ops.cast(ops.reshape(distance_map, (width, (distances + 1) * heads)), query.dtype)
         every = ops.reshape(ops.matmul(query, distance_map), (batch, queries * (distances + 1) * heads))
         start = (queries - 1) * heads
-        # `slice`, as the gradient of brackets takes TensorFlow four times as long.
+        # The gradient of `slice` takes TensorFlow a third of the time of that of brackets.
         shifted = ops.slice(every, (0, start), (batch, queries * distances * heads))
         shifted = ops.reshape(shifted, (batch, queries, distances * heads))
         shifted = ops.slice(shifted, (0, 0, 0), (batch, queries, keys * heads))

@@ -1,5 +1,6 @@
 """Pictures of many clips in full batches: one shape, every row to its clip, and one clip's failure is its own."""
 
+import threading
 from concurrent.futures import CancelledError
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 from avkeras.features.embedder import BATCH_PICTURES, Embedder
 from avkeras.features.embedder_specs import EmbedderSpec
 from avkeras.features.embedders import load_embedder
-from avkeras.features.network_thread import NetworkThread, calls_at_a_time
+from avkeras.features.network_thread import NetworkThread
 
 
 def visual(function, size=None, dim=3):
@@ -54,22 +55,40 @@ def test_clips_share_full_batches_of_one_shape_and_each_gets_its_rows(thread):
         rows = rows.result(timeout=10)
         assert rows.dtype == np.float16
         np.testing.assert_allclose(rows, np.full((count, 3), 10 * place / 255), rtol=1e-3)
-    batch = BATCH_PICTURES // calls_at_a_time()
-    assert shapes == [(batch, 4, 6, 3)] * -(-77 // batch)
+    assert shapes == [(BATCH_PICTURES, 4, 6, 3)] * -(-77 // BATCH_PICTURES)
+
+
+def test_two_calls_run_side_by_side_and_rows_keep_their_order(monkeypatch):
+    """Neither call ends before the other has begun, and the first ends last."""
+    monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", "1")
+    monkeypatch.setattr("os.sched_getaffinity", lambda process: {0, 1})
+    both, second = threading.Barrier(2, timeout=10), threading.Event()
+
+    def function(batch):
+        both.wait()
+        assert batch[0, 0, 0, 0] or second.wait(timeout=10)
+        if batch[0, 0, 0, 0]:
+            threading.Timer(0.2, second.set).start()
+        return batch.mean(axis=(1, 2))
+
+    network = NetworkThread(visual(function))
+    some = np.concatenate([pictures(BATCH_PICTURES), pictures(BATCH_PICTURES, 255)])
+    np.testing.assert_array_equal(network.submit(some).result(timeout=20)[:, 0], np.repeat([0, 1], BATCH_PICTURES))
+    network.stop()
+    network.join()
 
 
 def test_pictures_wait_for_their_batch_until_a_flush(thread):
     shapes = []
     network = thread(visual(means(shapes)))
-    batch = BATCH_PICTURES // calls_at_a_time()
-    rows = network.submit(pictures(batch - 1))
+    rows = network.submit(pictures(BATCH_PICTURES - 1))
     full = network.submit(pictures(1, size=(8, 8)))
     with pytest.raises(TimeoutError):
         rows.result(timeout=0.2)
     network.flush()
-    assert len(rows.result(timeout=10)) == batch - 1
+    assert len(rows.result(timeout=10)) == BATCH_PICTURES - 1
     assert len(full.result(timeout=10)) == 1
-    assert sorted(shapes) == [(batch, 4, 6, 3), (batch, 8, 8, 3)]
+    assert sorted(shapes) == [(BATCH_PICTURES, 4, 6, 3), (BATCH_PICTURES, 8, 8, 3)]
 
 
 def test_many_sizes_do_not_pile_up(thread):

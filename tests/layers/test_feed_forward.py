@@ -1,11 +1,12 @@
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 from layer_harness import check_layer
 
-from avkeras.layers import feed_forward
+from avkeras.layers import loops
 from avkeras.layers.feed_forward import FeedForward
+
+SWISH = loops.swish_and_drop
 
 
 @pytest.fixture
@@ -44,18 +45,17 @@ def test_dropout_follows_both_maps(dim, activation, value):
     np.testing.assert_allclose(np.unique(output.round(5)), [0, 4 * value], rtol=1e-5)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "mixed_float16"])
-def test_swish_and_dropout_in_one_loop_are_those_of_the_layers(frames, dtype, monkeypatch):
-    """With the same seeds of random numbers a wide map gives what activation and dropout by themselves do."""
+@pytest.mark.parametrize("dtype", ["float32", "mixed_float16", "mixed_bfloat16"])
+def test_wide_swish_and_dropout_are_one_loop_of_the_same_type(frames, dtype, monkeypatch):
     layer = FeedForward(hidden_dim=256, output_dim=12, activation="swish", dropout=0.5, dtype=dtype)
-    layer.build(frames.shape)
-    states = [part.seed_generator.state for part in (layer.hidden_dropout, layer.output_dropout)]
-    before, outputs = [keras.ops.copy(state) for state in states], []
-    for wide in (256, 512):
-        monkeypatch.setattr(feed_forward, "_WIDE", wide)
-        for state, value in zip(states, before, strict=True):
-            state.assign(value)
-        outputs.append(tf.function(lambda: layer(frames, training=True))())
-    assert outputs[0].dtype == outputs[1].dtype == layer.compute_dtype
-    tolerance = 1e-5 if dtype == "float32" else 1e-2  # sums of 256 products
-    np.testing.assert_allclose(*(tf.cast(each, "float32") for each in outputs), rtol=tolerance, atol=tolerance)
+    found = []
+
+    def swish_and_drop(x, seeds, *, rate):
+        found.append(x.dtype)
+        return SWISH(x, seeds, rate=rate)
+
+    monkeypatch.setattr(loops, "swish_and_drop", swish_and_drop)
+    assert layer(frames, training=True).dtype == layer.compute_dtype
+    assert found == [layer.compute_dtype]
+    layer(frames)
+    assert len(found) == 1

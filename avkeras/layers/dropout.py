@@ -18,7 +18,7 @@ class Dropout(SequenceLayer):
     A random generator makes one number per value, and these models are small enough to feel it. Here it makes two
     seeds per call; a hash of (seeds, position) gives 16 bits per value, so the rate is exact to 1 / 65536. In the
     front end and after swish, where there is more to do on large tensors, a compiled loop does it all, by a word per
-    value (`loops.keep_mask`), which is faster there; here a call of one costs more than it saves.
+    value (`loops.keep_mask`), so that no halves are to be joined; here a call of one costs more than it saves.
 
     Args:
         rate: share of values set to zero, in [0, 1).

@@ -34,6 +34,9 @@ def make_batch(size):
 
 
 def avkeras_step(options):
+    from avkeras.runs.machine_settings import apply_settings
+
+    apply_settings(options.block)  # oneDNN; threads are set here
     import tensorflow as tf
 
     # As `avkeras.runs.machine_settings` has it on two cores: operations side by side, the student's and the teacher's.

@@ -32,6 +32,10 @@ def clips(count):
 
 
 def avkeras_call(what, threads):
+    from avkeras.runs.machine_settings import apply_settings
+
+    if what in ("batch", "call", "predict"):  # a program's own; the exported model is used as TensorFlow is by itself
+        apply_settings("tagging")
     import tensorflow as tf
 
     if threads:

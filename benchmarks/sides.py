@@ -57,8 +57,9 @@ def take_turns(commands, *, rounds, threads=None, environment=None):
             sys.exit(f"{name} ended before it was ready")
         processes[name], first[name] = process, float(line.split()[1])
         process.send_signal(signal.SIGSTOP)
-    for _ in range(rounds):
-        for name, process in processes.items():
+    for turn in range(rounds):
+        # Every other round goes backwards: what a side runs after would else favour one of them.
+        for name, process in list(processes.items())[:: -1 if turn % 2 else 1]:
             process.send_signal(signal.SIGCONT)
             process.stdin.write("go\n")
             process.stdin.flush()

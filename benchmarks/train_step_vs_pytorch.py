@@ -28,6 +28,9 @@ def make_batch():
 
 
 def avkeras_step(threads):
+    from avkeras.runs.machine_settings import apply_settings
+
+    apply_settings("tagging")  # oneDNN; threads are set here
     import tensorflow as tf
 
     # Threads inside these small operations cost more than they give; operations side by side gain.

@@ -58,8 +58,7 @@ def run(options) -> None:
     from avkeras.features.extraction import extract_manifest
     from avkeras.runs.machine_settings import apply_extraction_settings
 
-    if options["cluster"] is None:
-        apply_extraction_settings()
+    apply_extraction_settings()
     names = ("embedders", "encoders", "out", "detection", "visual_frames", "workers", "cluster", "patience", "retry")
     values = {name: options[name] for name in names}
     with progress_bars() as step:

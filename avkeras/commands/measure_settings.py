@@ -27,7 +27,7 @@ def measure_settings(model: str, *, progress: Callable[[str, float], None] | Non
         AvkerasError: no candidate could be timed.
     """
     seconds = {}
-    everything = candidates(model)
+    everything = candidates()
     plain = everything[0]
     for values in everything:
         seconds[label(values)] = _time(model, values, progress)

@@ -9,6 +9,7 @@ from avkeras.errors import AvkerasError
 from avkeras.features.clip_pipeline import ClipPipeline
 from avkeras.features.clip_reading import ClipFeatures, ClipReader, failure_reason
 from avkeras.media.decoding_process import PATIENCE
+from avkeras.runs.machine_settings import kernel_settings
 
 # Of a call whose node or process died; a clip that ends its process each time is no reason to go on for ever.
 _RETRIES = 5
@@ -38,7 +39,9 @@ class ClusterPool:
         except ImportError as error:
             raise AvkerasError("cluster: needs Ray; pip install 'avkeras[cluster]'") from error
         try:
-            ray.init(address=address, log_to_driver=False, logging_level="ERROR")
+            # Nodes compute by the kernels that are set here, so that rows are the same to the last bit.
+            environment = {"env_vars": kernel_settings()}
+            ray.init(address=address, log_to_driver=False, logging_level="ERROR", runtime_env=environment)
         except (ConnectionError, ValueError, RuntimeError) as error:
             reason = " ".join(str(error).split())
             raise AvkerasError(f"cluster {address}: no Ray cluster can be reached there ({reason})") from error

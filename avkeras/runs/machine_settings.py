@@ -47,7 +47,7 @@ def settings_of(model: str) -> Settings:
         True
     """
     found = _kept().get(_key(model))
-    return Settings(found["values"], found["seconds"]) if found else Settings(rule(model), {})
+    return Settings(found["values"], found["seconds"]) if found else Settings(rule(), {})
 
 
 def apply_settings(model: str) -> dict[str, str]:
@@ -56,18 +56,23 @@ def apply_settings(model: str) -> dict[str, str]:
     Args:
         model: one of `MODELS`.
     """
-    return _apply(settings_of(model).values)
+    return _set(settings_of(model).values)
 
 
 def apply_extraction_settings() -> dict[str, str]:
-    """Sets the environment for networks that embed clips, as `apply_settings` does; by rule, as nothing is measured.
+    """Sets the environment for networks that embed clips, as `apply_settings` does; by `rule`, as nothing is measured.
 
     On one or two cores two calls of a network run side by side (`avkeras.features.network_thread`), one thread in each.
     """
-    return _apply(_one_thread_each())
+    return _set(rule())
 
 
-def _apply(values: Mapping[str, str]) -> dict[str, str]:
+def kernel_settings() -> dict[str, str]:
+    """Returns what this process has set that results depend on, by rounding; threads are each machine's own affair."""
+    return {name: os.environ[name] for name in ("TF_ENABLE_ONEDNN_OPTS",) if name in os.environ}
+
+
+def _set(values: Mapping[str, str]) -> dict[str, str]:
     if "tensorflow" in sys.modules:
         return {}
     values = {name: value for name, value in values.items() if name not in os.environ}
@@ -88,26 +93,23 @@ def keep_settings(model: str, values: Mapping[str, str], seconds: Mapping[str, f
     write_json(path, _kept() | {_key(model): {"values": dict(values), "seconds": dict(seconds)}})
 
 
-def rule(model: str) -> dict[str, str]:
+def rule() -> dict[str, str]:
     """Returns what is set where nothing was measured.
 
     * On one or two cores, operations run side by side, such as the student's beside the teacher's: threads inside them
       cost more than they give.
-    * The 2022 models' convolutions gain by oneDNN wherever there is AVX2; without AVX-512 VNNI TensorFlow has it off.
+    * oneDNN is on wherever there is AVX2; without AVX-512 VNNI TensorFlow has it off.
     """
-    onednn = {"TF_ENABLE_ONEDNN_OPTS": "1"} if model != "tagging" and "avx2" in processor()[1] else {}
-    return _one_thread_each() | onednn
+    threads = {"TF_NUM_INTRAOP_THREADS": "1"} if (os.cpu_count() or 1) <= 2 else {}
+    onednn = {"TF_ENABLE_ONEDNN_OPTS": "1"} if "avx2" in processor()[1] else {}
+    return threads | onednn
 
 
-def _one_thread_each() -> dict[str, str]:
-    return {"TF_NUM_INTRAOP_THREADS": "1"} if (os.cpu_count() or 1) <= 2 else {}
-
-
-def candidates(model: str) -> list[dict[str, str]]:
+def candidates() -> list[dict[str, str]]:
     """Returns the settings to choose from, the one without any first, the rule's second."""
     cores = str(os.cpu_count() or 1)
     threads = [{}, {"TF_NUM_INTRAOP_THREADS": "1"}, {"TF_NUM_INTRAOP_THREADS": cores, "TF_NUM_INTEROP_THREADS": "1"}]
-    everything = [{}, rule(model)]
+    everything = [{}, rule()]
     everything += [{"TF_ENABLE_ONEDNN_OPTS": value} | one for value in ("0", "1") for one in threads]
     return [one for place, one in enumerate(everything) if one not in everything[:place]]
 

@@ -46,10 +46,14 @@ def test_a_killed_node_loses_nothing_and_the_stores_are_those_of_one_machine(
     utils = pytest.importorskip("ray.cluster_utils")
     names = [str(next(embedder_cache.glob("vggish_stand_in-*"))), str(embedder_cache / "mean_colour")]
     options = {"embedders": names, "detection": True, "visual_frames": 16}
-    extract_manifest(manifest.path, out=tmp_path / "local", workers=1, **options)
     monkeypatch.setenv(
         "PYTHONPATH", os.pathsep.join([str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")])
     )
+    # oneDNN may round otherwise than TensorFlow's own kernels: nodes must take the side that is chosen here.
+    monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "1")
+    arguments = [str(manifest.path), "--embedders", *names, "--detection", "--visual-frames", "16", "--workers", "1"]
+    code = f"from avkeras.cli import main; main({['extract', *arguments, '--out', str(tmp_path / 'local')]!r})"
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
     cluster = utils.Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
     try:
         node = cluster.add_node(num_cpus=2)
@@ -112,6 +116,30 @@ def test_what_a_killed_node_was_at_is_run_again(tmp_path, monkeypatch):
             assert len(list(tmp_path.glob("*.*"))) == 5  # two of the three calls began twice
     finally:
         cluster.shutdown()
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # Ray's own
+def test_a_node_computes_by_the_kernels_that_are_set_here(monkeypatch):
+    utils = pytest.importorskip("ray.cluster_utils")
+    names = ("TF_ENABLE_ONEDNN_OPTS", "TF_NUM_INTRAOP_THREADS")
+
+    def settings():
+        """Returns what a node's process has, and whether TensorFlow could still read it."""
+        import os
+        import sys
+
+        return {name: os.environ.get(name) for name in names}, "tensorflow" in sys.modules
+
+    cluster = utils.Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+    try:
+        monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "1")
+        monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", "1")
+        with ClusterPool(cluster.address) as pool:
+            found = pool.submit(settings).result()
+    finally:
+        cluster.shutdown()
+    assert found == ({"TF_ENABLE_ONEDNN_OPTS": "1", "TF_NUM_INTRAOP_THREADS": None}, False)
 
 
 def test_no_cluster_is_one_line():

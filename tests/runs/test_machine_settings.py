@@ -29,7 +29,8 @@ from avkeras.runs.machine_settings import (
 def cache(tmp_path, monkeypatch):
     monkeypatch.setenv("AVKERAS_CACHE", str(tmp_path))
     for name in VARIABLES:
-        monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv(name, "")  # what a test leaves there is gone after it
+        monkeypatch.delenv(name)
     return tmp_path
 
 
@@ -40,18 +41,23 @@ def machine(monkeypatch, *, flags=("avx2",), cores=2):
 
 def test_the_rule_knows_cores_and_processor(monkeypatch):
     machine(monkeypatch)
-    assert rule("tagging") == {"TF_NUM_INTRAOP_THREADS": "1"}
-    both = {"TF_NUM_INTRAOP_THREADS": "1", "TF_ENABLE_ONEDNN_OPTS": "1"}
-    assert rule("transformer") == rule("conformer") == both
+    assert rule() == {"TF_NUM_INTRAOP_THREADS": "1", "TF_ENABLE_ONEDNN_OPTS": "1"}
     machine(monkeypatch, cores=4)
-    assert [rule(model) for model in MODELS] == [{}, {"TF_ENABLE_ONEDNN_OPTS": "1"}, {"TF_ENABLE_ONEDNN_OPTS": "1"}]
+    assert rule() == {"TF_ENABLE_ONEDNN_OPTS": "1"}
+    machine(monkeypatch, flags=("asimd",), cores=1)
+    assert rule() == {"TF_NUM_INTRAOP_THREADS": "1"}
     machine(monkeypatch, flags=("asimd",), cores=16)
-    assert [rule(model) for model in MODELS] == [{}, {}, {}]
-    for model in MODELS:
-        found = candidates(model)
-        assert found[0] == {}
-        assert rule(model) in found
-        assert len({label(values) for values in found}) == len(found)
+    assert rule() == {}
+
+
+@pytest.mark.parametrize("flags", [("avx2",), ("asimd",)])
+@pytest.mark.parametrize("cores", [2, 16])
+def test_candidates_have_the_rule_and_nothing_twice(monkeypatch, flags, cores):
+    machine(monkeypatch, flags=flags, cores=cores)
+    found = candidates()
+    assert found[0] == {}
+    assert rule() in found
+    assert len({label(values) for values in found}) == len(found)
 
 
 def test_what_was_measured_holds_for_this_processor_and_model_alone(monkeypatch):
@@ -61,9 +67,9 @@ def test_what_was_measured_holds_for_this_processor_and_model_alone(monkeypatch)
     assert settings_of("tagging").values == {"TF_NUM_INTRAOP_THREADS": "2"}
     assert settings_of("tagging").seconds == {"a": 0.2}
     assert settings_of("conformer").values == {}
-    assert settings_of("transformer").values == rule("transformer")
+    assert settings_of("transformer").values == rule()
     machine(monkeypatch, flags=("avx2", "avx512_vnni"))
-    assert settings_of("tagging").values == rule("tagging")
+    assert settings_of("tagging").values == rule()
     with pytest.raises(ValueError, match="gru is none of tagging, transformer, conformer"):
         settings_of("gru")
 
@@ -83,17 +89,15 @@ def test_only_what_the_user_left_open_is_set_and_only_before_tensorflow_is_there
     monkeypatch.delitem(sys.modules, "tensorflow")
     assert apply_settings("tagging") == {"TF_ENABLE_ONEDNN_OPTS": "0"}
     assert (os.environ["TF_NUM_INTRAOP_THREADS"], os.environ["TF_ENABLE_ONEDNN_OPTS"]) == ("3", "0")
-    monkeypatch.delenv("TF_ENABLE_ONEDNN_OPTS")
 
 
-@pytest.mark.parametrize(("cores", "wanted"), [(2, {"TF_NUM_INTRAOP_THREADS": "1"}), (8, {})])
-def test_extraction_has_a_rule_of_its_own(monkeypatch, cores, wanted):
-    machine(monkeypatch, cores=cores)
-    monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", "")
-    monkeypatch.delenv("TF_NUM_INTRAOP_THREADS")
+def test_extraction_takes_the_rule_whatever_was_measured_for_models(monkeypatch):
+    machine(monkeypatch)
+    for model in MODELS:
+        keep_settings(model, {"TF_NUM_INTRAOP_THREADS": "2", "TF_ENABLE_ONEDNN_OPTS": "0"}, {"a": 0.2})
     monkeypatch.delitem(sys.modules, "tensorflow", raising=False)
-    assert apply_extraction_settings() == wanted
-    assert os.environ.get("TF_NUM_INTRAOP_THREADS") == wanted.get("TF_NUM_INTRAOP_THREADS")
+    assert apply_extraction_settings() == rule()
+    assert {name: os.environ[name] for name in VARIABLES if name in os.environ} == rule()
 
 
 @pytest.mark.parametrize(("plain", "kept"), [(1.0, "TF_ENABLE_ONEDNN_OPTS=1"), (0.82, "as TensorFlow does")])
@@ -111,14 +115,14 @@ def test_the_fastest_is_kept_if_it_gains_more_than_noise(monkeypatch, plain, kep
     found = measure_settings.measure_settings("conformer", progress=lambda name, seconds: seen.append(name))
     assert label(found.values) == kept
     assert settings_of("conformer") == found
-    first, again = seen[: len(candidates("conformer"))], seen[len(candidates("conformer")) :]
-    assert first == [label(values) for values in candidates("conformer")]
+    first, again = seen[: len(candidates())], seen[len(candidates()) :]
+    assert first == [label(values) for values in candidates()]
     assert again == [name for name in first if name == "as TensorFlow does" or found.seconds[name] <= 0.8 * 1.15]
 
 
 def test_a_candidate_that_was_slow_once_is_timed_again(monkeypatch):
     machine(monkeypatch)
-    times = {label(values): iter([2.0, 2.0]) for values in candidates("transformer")}
+    times = {label(values): iter([2.0, 2.0]) for values in candidates()}
     times["as TensorFlow does"] = iter([1.0, 0.9])
     times["TF_ENABLE_ONEDNN_OPTS=1"] = iter([1.1, 0.6])
 
@@ -158,5 +162,5 @@ def test_the_command_measures_keeps_and_shows(cache):
         [sys.executable, "-c", program, "doctor", "--measure", "tagging"], capture_output=True, text=True, timeout=600
     )
     assert (cache / machine_settings.FILE).is_file(), done.stderr[-2000:]
-    assert len(candidates("tagging")) < done.stderr.count(" ms a step ") <= 2 * len(candidates("tagging"))
+    assert len(candidates()) < done.stderr.count(" ms a step ") <= 2 * len(candidates())
     assert f"settings tagging              {label(settings_of('tagging').values)}, measured here" in done.stdout

@@ -39,7 +39,7 @@ class ClusterPool:
         except ImportError as error:
             raise AvkerasError("cluster: needs Ray; pip install 'avkeras[cluster]'") from error
         try:
-            # Nodes compute by the kernels that are set here, so that rows are the same to the last bit.
+            # By the kernels that are set here: on like processors rows are then the same to the last bit.
             environment = {"env_vars": kernel_settings()}
             ray.init(address=address, log_to_driver=False, logging_level="ERROR", runtime_env=environment)
         except (ConnectionError, ValueError, RuntimeError) as error:

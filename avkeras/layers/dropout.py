@@ -5,7 +5,8 @@ import math
 import keras
 from keras import ops
 
-from avkeras.layers.loops import hash_words
+from avkeras.layers.kernels import on_pytorch
+from avkeras.layers.loops import dropped, hash_words
 from avkeras.layers.sequence_layer import SequenceLayer
 
 _HALF_LEVELS = 1 << 16
@@ -18,7 +19,8 @@ class Dropout(SequenceLayer):
     A random generator makes one number per value, and these models are small enough to feel it. Here it makes two
     seeds per call; a hash of (seeds, position) gives 16 bits per value, so the rate is exact to 1 / 65536. In the
     front end and after swish, where there is more to do on large tensors, a compiled loop does it all, by a word per
-    value (`loops.keep_mask`), so that no halves are to be joined; here a call of one costs more than it saves.
+    value (`loops.keep_mask`), so that no halves are to be joined; here a call of one costs more than it saves. PyTorch,
+    which makes a pass over the memory for every step of a hash, draws its bits (`pytorch_kernels.noise`).
 
     Args:
         rate: share of values set to zero, in [0, 1).
@@ -51,16 +53,18 @@ class Dropout(SequenceLayer):
         """Drops values when `training`."""
         if self.rate == 0 or not training:
             return inputs
-        dropped = round(self.rate * _HALF_LEVELS)
-        scale = _HALF_LEVELS / (_HALF_LEVELS - dropped)
-        return inputs * (ops.cast(self._keep(inputs, dropped), inputs.dtype) * ops.cast(scale, inputs.dtype))
+        if on_pytorch():
+            return dropped(inputs, self.draw_seeds(), self.rate)
+        least = round(self.rate * _HALF_LEVELS)
+        scale = _HALF_LEVELS / (_HALF_LEVELS - least)
+        return inputs * (ops.cast(self._keep(inputs, least), inputs.dtype) * ops.cast(scale, inputs.dtype))
 
-    def _keep(self, inputs, dropped):
-        """Draws 16 bits per value, two values from each hashed word; True where they are not below `dropped`."""
+    def _keep(self, inputs, least):
+        """Draws 16 bits per value, two values from each hashed word; True where they are not below `least`."""
         shape = ops.shape(inputs)
         size = math.prod(shape)
         word = hash_words(ops.arange((size + 1) // 2, dtype="int32"), self.draw_seeds())
-        threshold = (dropped - _HALF_LEVELS // 2) * _HALF_LEVELS
+        threshold = (least - _HALF_LEVELS // 2) * _HALF_LEVELS
         keep = ops.concatenate([word >= threshold, ops.left_shift(word, 16) >= threshold])
         return ops.reshape(keep[:size], shape)
 

@@ -1,16 +1,26 @@
 """What is computed otherwise than the formula says, for speed: each form stands beside the plain one that it equals.
 
 Layers say what they compute; how it is done fast stands here, and in `loops`, and nowhere else. Reordered products
-serve every backend; what needs an operation of TensorFlow is used there only, and the plain form elsewhere.
+serve every backend; what needs an operation of TensorFlow is used there only, what needs one of PyTorch stands in
+`pytorch_kernels`, and elsewhere the plain form is used.
 """
+
+import math
 
 import keras
 from keras import ops
+
+from avkeras.layers import pytorch_kernels
 
 
 def on_tensorflow() -> bool:
     """Returns whether the operations of TensorFlow are at hand."""
     return keras.backend.backend() == "tensorflow"
+
+
+def on_pytorch() -> bool:
+    """Returns whether the operations of PyTorch are at hand."""
+    return keras.backend.backend() == "torch"
 
 
 def checked_length(inputs, most: int, message: str):
@@ -27,8 +37,8 @@ def checked_length(inputs, most: int, message: str):
 
 
 def clean(frames, padding_mask):
-    """Gives `plain_clean`; TensorFlow copies no batch that has no padding."""
-    if not on_tensorflow():
+    """Gives `plain_clean`; TensorFlow and PyTorch copy no batch that has no padding."""
+    if not (on_tensorflow() or on_pytorch()):
         return plain_clean(frames, padding_mask)
     return ops.cond(ops.all(padding_mask), lambda: frames, lambda: plain_clean(frames, padding_mask))
 
@@ -167,6 +177,16 @@ def _per_head(frames, head_map):
     return ops.reshape(mapped, (*_sizes(mapped)[:-1], heads, width)) + bias
 
 
+# --- convolutional front end
+
+
+def average_pool(x, pool):
+    """Averages every `pool` frames and bands of `(batch, frames, bands, channels)`; Keras copies for PyTorch first."""
+    if on_pytorch():
+        return pytorch_kernels.average_pool(x, pool)
+    return ops.average_pool(x, pool, pool, data_format="channels_last")
+
+
 # --- batch normalisation
 
 
@@ -179,7 +199,9 @@ def plain_batch_norm(inputs, gamma, beta, epsilon):
 
 
 def batch_norm(inputs, gamma, beta, epsilon):
-    """Gives `plain_batch_norm`, on TensorFlow in two passes over the data rather than some ten."""
+    """Gives `plain_batch_norm`, on TensorFlow and PyTorch in two passes over the data rather than some ten."""
+    if on_pytorch() and math.prod(inputs.shape[:-1]) > 1:  # PyTorch refuses one value per channel
+        return pytorch_kernels.batch_norm(inputs, gamma, beta, epsilon)
     if not on_tensorflow() or keras.backend.standardize_dtype(gamma.dtype) != "float32":
         return plain_batch_norm(inputs, gamma, beta, epsilon)
     import tensorflow as tf

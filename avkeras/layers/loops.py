@@ -9,12 +9,13 @@ import math
 import keras
 from keras import ops
 
-from avkeras.layers.kernels import on_tensorflow
+from avkeras.layers import pytorch_kernels
+from avkeras.layers.kernels import average_pool, on_pytorch, on_tensorflow
 
 # Odd multipliers and shifts that mix the bits of a 32-bit word.
 _MULTIPLIERS = (-1640531527, -2048144789, -1028477387)
 _SHIFTS = (15, 13)
-LEVELS = 1 << 32
+_LEVELS = 1 << 32
 
 
 # --- dropout
@@ -23,15 +24,18 @@ LEVELS = 1 << 32
 def keep_mask(shape, seeds, rate: float):
     """Returns which values dropout keeps, boolean, for seeds of `Dropout.draw_seeds`: one hashed word per value."""
     word = ops.reshape(ops.arange(math.prod(shape), dtype="int32"), shape)
-    return hash_words(word, seeds) >= round(rate * LEVELS) - LEVELS // 2
+    return hash_words(word, seeds) >= round(rate * _LEVELS) - _LEVELS // 2
 
 
 def keep_scale(rate: float) -> float:
     """Returns what the values that dropout keeps are multiplied by."""
-    return LEVELS / (LEVELS - round(rate * LEVELS))
+    return _LEVELS / (_LEVELS - round(rate * _LEVELS))
 
 
-def _dropped(x, seeds, rate):
+def dropped(x, seeds, rate: float):
+    """Sets to 0 what `keep_mask` does not keep and scales the rest; PyTorch draws numbers sooner than it hashes."""
+    if on_pytorch():
+        return x * pytorch_kernels.noise(x, seeds, rate)
     return ops.where(keep_mask(ops.shape(x), seeds, rate), x * keep_scale(rate), ops.zeros_like(x))
 
 
@@ -49,7 +53,7 @@ def hash_words(word, seeds):
 
 def plain_swish_and_drop(x, seeds, *, rate):
     """Swish, then dropout by `keep_mask`."""
-    return _dropped(ops.silu(x), seeds, rate)
+    return dropped(ops.silu(x), seeds, rate)
 
 
 def swish_and_drop(x, seeds, *, rate):
@@ -69,13 +73,13 @@ def swish_and_drop(x, seeds, *, rate):
 
 def _swish_and_drop(x, seeds, *, rate):
     wide = ops.cast(x, keras.backend.result_type(x.dtype, "float32"))
-    return ops.cast(_dropped(wide * ops.sigmoid(wide), seeds, rate), x.dtype)
+    return ops.cast(dropped(wide * ops.sigmoid(wide), seeds, rate), x.dtype)
 
 
 def _drop_and_differentiate(x, upstream, seeds, *, rate):
     wide = ops.cast(x, keras.backend.result_type(x.dtype, "float32"))
     share = ops.sigmoid(wide)
-    upstream = _dropped(ops.cast(upstream, wide.dtype), seeds, rate)
+    upstream = dropped(ops.cast(upstream, wide.dtype), seeds, rate)
     return ops.cast(upstream * (share * (1 + wide * (1 - share))), x.dtype)
 
 
@@ -84,7 +88,7 @@ def _drop_and_differentiate(x, upstream, seeds, *, rate):
 
 def plain_drop_and_average(x, padding_mask, seeds, *, rate, pool):
     """ReLU, dropout and the average of the real ones of every `pool` frames and bands, of which padded ones are 0."""
-    x = _dropped(x, seeds, rate) if rate else x
+    x = dropped(x, seeds, rate) if rate else x
     return average(silence(ops.relu(x), padding_mask), padding_mask, pool)
 
 
@@ -109,7 +113,9 @@ def drop_and_average(x, padding_mask, seeds, *, rate, pool):
 
 
 def silence(x, padding_mask):
-    """Sets padded frames of `(batch, frames, bands, channels)` to 0."""
+    """Sets padded frames of `(batch, frames, bands, channels)` to 0; PyTorch copies no batch that has none."""
+    if on_pytorch() and bool(ops.all(padding_mask)):
+        return x
     return ops.where(padding_mask[:, :, None, None], x, ops.zeros_like(x))
 
 
@@ -120,7 +126,7 @@ def average(x, padding_mask, pool):
     """
     bands = ops.shape(x)[2]
     x = _filled(_filled(x, pool[0], axis=1), pool[1], axis=2)
-    x = ops.average_pool(x, pool, pool, data_format="channels_last")
+    x = average_pool(x, pool)
     share = 1.0
     if bands % pool[1]:
         share = ops.reshape(_sum_neighbours(ops.ones((bands,)), pool[1], axis=0) / pool[1], (1, 1, -1, 1))

@@ -3,14 +3,16 @@
 import keras
 from keras import ops
 
+from avkeras.training.foreach import adam_step, on_pytorch
+
 
 @keras.saving.register_keras_serializable(package="avkeras")
 class Adam(keras.optimizers.Adam):
     """Keras' Adam, to the letter, but TensorFlow updates each dense variable in one pass (2019, section 3.2.8).
 
     Keras writes the update as a dozen operations per variable; for models of many small variables they cost as much
-    as the model itself. Everything that the fused operation does not know (AMSGrad, sparse gradients, other backends)
-    is left to Keras.
+    as the model itself. PyTorch updates all of them by a few calls. What these operations do not know (AMSGrad, sparse
+    gradients) is left to Keras, and so is JAX.
 
     Args:
         *args: those of `keras.optimizers.Adam`.
@@ -33,6 +35,15 @@ class Adam(keras.optimizers.Adam):
             super().apply(grads, trainable_variables)
         finally:
             self._shared = None
+
+    def _backend_update_step(self, grads, trainable_variables, learning_rate):
+        """Updates all variables."""
+        if not on_pytorch(trainable_variables) or self.amsgrad:
+            super()._backend_update_step(grads, trainable_variables, learning_rate)
+            return
+        step = int(self.iterations) + 1
+        correction = (1 - self.beta_2**step) ** 0.5 / (1 - self.beta_1**step)
+        adam_step(self, grads, trainable_variables, float(learning_rate) * correction)
 
     def update_step(self, gradient, variable, learning_rate):
         """Updates one variable from its gradient."""

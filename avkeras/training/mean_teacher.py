@@ -9,7 +9,7 @@ from keras import ops
 from avkeras.layers.noisy_levels import NoisyLevels
 from avkeras.models.array_batches import cut_for_fit
 from avkeras.models.sequence_model import default_compiler
-from avkeras.training.moving_average import move
+from avkeras.training.moving_average import move_all
 from avkeras.training.one_pass import in_one_pass
 from avkeras.training.ramp_up import ramp_up
 
@@ -227,9 +227,9 @@ class MeanTeacher(keras.Model):
         share = ops.convert_to_tensor(1 - self.decay, self.student.variable_dtype)  # once for all weights
         if self.warm_up:
             share = ops.maximum(share, 1 / (ops.cast(self.steps.value, share.dtype) + 2))
-        for student, teacher in zip(self.student.weights, self.teacher.weights, strict=True):
-            if student.trainable:
-                move(teacher, student, share)
+        trained = [index for index, weight in enumerate(self.student.weights) if weight.trainable]
+        teacher, student = ([model.weights[index] for index in trained] for model in (self.teacher, self.student))
+        move_all(teacher, student, share)
 
     def _random_states(self):
         weights = {id(weight) for weight in self.weights}

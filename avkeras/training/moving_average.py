@@ -1,9 +1,27 @@
 """A step of an exponential moving average of weights."""
 
+from collections.abc import Sequence
+
 import keras
 from keras import ops
 
 from avkeras.layers.kernels import on_tensorflow
+from avkeras.training.foreach import move_together, on_pytorch
+
+
+def move_all(averages: Sequence[keras.Variable], values: Sequence[keras.Variable], share) -> None:
+    """Moves averages as `move` does one; PyTorch moves them all by one call.
+
+    Args:
+        averages: variables.
+        values: others, of their shapes.
+        share: in [0, 1], a number or a scalar tensor.
+    """
+    if on_pytorch(averages):
+        move_together(averages, values, share)
+        return
+    for average, value in zip(averages, values, strict=True):
+        move(average, value, share)
 
 
 def move(average: keras.Variable, value: keras.Variable, share) -> None:

@@ -6,6 +6,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from avkeras.training.foreach import adam_step, on_pytorch
+
 # A power of two, so that scaling by it rounds nothing, beside which the root of any sane gradient's square vanishes.
 _HUGE = 2.0**60
 
@@ -16,7 +18,7 @@ class RectifiedAdam(keras.optimizers.Optimizer):
 
     While the variance of the adaptive rate cannot be estimated (the first five steps, for the default `beta_2`), a step
     is one of bias-corrected momentum; from then on it is a step of Adam, shortened by the rectification term. On
-    TensorFlow both are one fused operation per variable.
+    TensorFlow both are one fused operation per variable, on PyTorch a few calls for all of them.
 
     Args:
         learning_rate: rate or schedule; the paper's is `ExponentialDecay(1e-3, decay_steps=10000, decay_rate=0.1)`.
@@ -63,6 +65,14 @@ class RectifiedAdam(keras.optimizers.Optimizer):
             super().apply(grads, trainable_variables)
         finally:
             self._shared = None
+
+    def _backend_update_step(self, grads, trainable_variables, learning_rate):
+        """Updates all variables."""
+        if not on_pytorch(trainable_variables):
+            super()._backend_update_step(grads, trainable_variables, learning_rate)
+            return
+        rectified, rate = self._rectified_rate(learning_rate)
+        adam_step(self, grads, trainable_variables, rate, divides=bool(rectified))
 
     def _rectification(self):
         """Returns whether this step is rectified, and the factor on the rate that its bias and variance call for."""

@@ -114,9 +114,11 @@ def drop_and_average(x, padding_mask, seeds, *, rate, pool):
 
 def silence(x, padding_mask):
     """Sets padded frames of `(batch, frames, bands, channels)` to 0; PyTorch copies no batch that has none."""
-    if on_pytorch() and bool(ops.all(padding_mask)):
-        return x
-    return ops.where(padding_mask[:, :, None, None], x, ops.zeros_like(x))
+
+    def silenced():
+        return ops.where(padding_mask[:, :, None, None], x, ops.zeros_like(x))
+
+    return ops.cond(ops.all(padding_mask), lambda: x, silenced) if on_pytorch() else silenced()
 
 
 def average(x, padding_mask, pool):

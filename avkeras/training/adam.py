@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from avkeras.training.foreach import adam_step, on_pytorch
+from avkeras.training.foreach import adam_step, can_update_together
 
 
 @keras.saving.register_keras_serializable(package="avkeras")
@@ -38,7 +38,7 @@ class Adam(keras.optimizers.Adam):
 
     def _backend_update_step(self, grads, trainable_variables, learning_rate):
         """Updates all variables."""
-        if not on_pytorch(trainable_variables) or self.amsgrad:
+        if not can_update_together(trainable_variables) or self.amsgrad:
             super()._backend_update_step(grads, trainable_variables, learning_rate)
             return
         step = int(self.iterations) + 1

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import keras
 
 
-def on_pytorch(variables: Sequence[keras.Variable]) -> bool:
+def can_update_together(variables: Sequence[keras.Variable]) -> bool:
     """Returns whether variables can be updated together: PyTorch's, all of one type."""
     return keras.backend.backend() == "torch" and len({variable.dtype for variable in variables}) == 1
 

@@ -6,7 +6,7 @@ import keras
 from keras import ops
 
 from avkeras.layers.kernels import on_tensorflow
-from avkeras.training.foreach import move_together, on_pytorch
+from avkeras.training.foreach import can_update_together, move_together
 
 
 def move_all(averages: Sequence[keras.Variable], values: Sequence[keras.Variable], share) -> None:
@@ -17,7 +17,7 @@ def move_all(averages: Sequence[keras.Variable], values: Sequence[keras.Variable
         values: others, of their shapes.
         share: in [0, 1], a number or a scalar tensor.
     """
-    if on_pytorch(averages):
+    if can_update_together(averages):
         move_together(averages, values, share)
         return
     for average, value in zip(averages, values, strict=True):

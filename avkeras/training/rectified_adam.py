@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from avkeras.training.foreach import adam_step, on_pytorch
+from avkeras.training.foreach import adam_step, can_update_together
 
 # A power of two, so that scaling by it rounds nothing, beside which the root of any sane gradient's square vanishes.
 _HUGE = 2.0**60
@@ -68,7 +68,7 @@ class RectifiedAdam(keras.optimizers.Optimizer):
 
     def _backend_update_step(self, grads, trainable_variables, learning_rate):
         """Updates all variables."""
-        if not on_pytorch(trainable_variables):
+        if not can_update_together(trainable_variables):
             super()._backend_update_step(grads, trainable_variables, learning_rate)
             return
         rectified, rate = self._rectified_rate(learning_rate)

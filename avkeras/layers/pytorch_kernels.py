@@ -16,7 +16,7 @@ def noise(x, seeds, rate: float):
     """
     import torch
 
-    first, second = (int(seed) for seed in seeds)
+    first, second = seeds.tolist()
     generator = torch.Generator(x.device).manual_seed((first << 32) + second)
     words = torch.empty((x.numel() + 3) // 4, dtype=torch.int64, device=x.device)  # bits for four values each
     words.random_(-(1 << 63), None, generator=generator)

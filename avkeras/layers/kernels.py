@@ -38,7 +38,7 @@ def checked_length(inputs, most: int, message: str):
 
 def clean(frames, padding_mask):
     """Gives `plain_clean`; TensorFlow and PyTorch copy no batch that has no padding."""
-    if not (on_tensorflow() or on_pytorch()):
+    if not (on_tensorflow() or (on_pytorch() and pytorch_kernels.runs_at_once())):
         return plain_clean(frames, padding_mask)
     return ops.cond(ops.all(padding_mask), lambda: frames, lambda: plain_clean(frames, padding_mask))
 

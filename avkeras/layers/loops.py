@@ -118,7 +118,9 @@ def silence(x, padding_mask):
     def silenced():
         return ops.where(padding_mask[:, :, None, None], x, ops.zeros_like(x))
 
-    return ops.cond(ops.all(padding_mask), lambda: x, silenced) if on_pytorch() else silenced()
+    if on_pytorch() and pytorch_kernels.runs_at_once():
+        return ops.cond(ops.all(padding_mask), lambda: x, silenced)
+    return silenced()
 
 
 def average(x, padding_mask, pool):

@@ -6,6 +6,13 @@ import keras
 _LEVELS = 1 << 16
 
 
+def runs_at_once() -> bool:
+    """Returns whether nothing is being compiled or exported: what is, can't branch on values."""
+    import torch
+
+    return not torch.compiler.is_compiling()
+
+
 def noise(x, seeds, rate: float):
     """Returns what dropout multiplies a tensor by: 0, or what makes up for the values that are lost.
 

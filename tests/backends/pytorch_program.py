@@ -10,6 +10,7 @@ from keras import ops
 
 from avkeras.layers import kernels, loops
 from avkeras.layers.dropout import Dropout
+from avkeras.models.audiovisual_transformer import AudiovisualTransformer
 from avkeras.training.adam import Adam
 from avkeras.training.moving_average import move, move_all
 from avkeras.training.rectified_adam import RectifiedAdam
@@ -65,6 +66,16 @@ def check_padding():
     np.testing.assert_array_equal(loops.silence(x, torch.ones_like(mask)), x)
     np.testing.assert_array_equal(kernels.clean(x[:, :, 0], mask), expected[:, :, 0])
     np.testing.assert_array_equal(kernels.clean(x[:, :, 0], torch.ones_like(mask)), x[:, :, 0])
+
+
+def check_export():
+    dims = {"audio": 6, "video": 7}
+    small = {"blocks": 1, "dim": 8, "num_heads": 2, "key_dim": 4, "hidden_dim": 8}
+    model = AudiovisualTransformer(classes=3, dims=dims, **small)
+    clips = {name: draw(2, 5, dim) for name, dim in dims.items()}
+    clips["video_mask"] = torch.arange(5) < torch.tensor([[5], [2]])
+    exported = torch.export.export(model.eval(), (clips,), strict=False).module()
+    np.testing.assert_allclose(exported(clips).detach(), model(clips).detach(), rtol=1e-5, atol=1e-6)
 
 
 def check_dropout():

@@ -209,14 +209,17 @@ def _evaluate(options, *, predictions, scores, operating_points, clip_probabilit
 
     filters = options.filters or 1
     classes, thresholds = options.classes, options.clip_threshold
+    boxes, done = None, []
     if tuning:
+        from avkeras.evaluation.score_files import load_scores, sizes_of
         from avkeras.experiments.detection_scores import Tuning
 
         chosen = Tuning.read(tuning)
         classes = classes or chosen.classes
-        filters = chosen.psds_filters if scores else 1
+        if scores:
+            scores = load_scores(scores, logits=options.logits, notes=done)
+            filters = {name: sizes_of(scores, chosen.classes, own) for name, own in chosen.psds_filters.items()}
         thresholds = dict(zip(chosen.classes, chosen.clip_thresholds, strict=True))
-    boxes, done = None, []
     if options.post_processing:
         from avkeras.evaluation.score_files import load_scores
         from avkeras.evaluation.tuned_events import tune_events

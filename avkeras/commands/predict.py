@@ -128,7 +128,7 @@ def _answer(prediction: "Prediction", predictor: "Predictor", form: str, options
     from avkeras.serving.event_tables import DELIMITERS, event_lines, found_events
 
     if form in DELIMITERS:
-        events = found_events(prediction, threshold=getattr(predictor.answer, "threshold", 0.5), top=options.top)
+        events = found_events(prediction, decision=predictor.answer.decision, top=options.top)
         sys.stderr.write(printable("".join(f"note: {prediction.path}: {note}\n" for note in prediction.notes)))
         return event_lines(prediction.path.name, events, form=form)
     figure, top = None, options.top

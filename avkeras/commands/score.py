@@ -32,7 +32,9 @@ def add_arguments(parser) -> None:
     parser.add_argument("--split", default="test", metavar="SPLIT", help="train, validation or test (default)")
     parser.add_argument("--targets", choices=TARGETS, default="heard", help="which classes count; default: those heard")
     parser.add_argument(
-        "--decision", choices=RULES, default="global", help="thresholds, chosen on validation clips; default: global"
+        "--decision",
+        choices=RULES,
+        help="thresholds, chosen on validation clips; default: global, or the model's own where there are none",
     )
     parser.add_argument("--threshold", type=float, metavar="P", help="one for all classes; nothing is chosen then")
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder for scores, classes and probabilities")

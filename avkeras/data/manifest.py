@@ -178,7 +178,7 @@ def write_manifest(path: str | Path, clips: Iterable[Clip], *, classes: Sequence
             _relative(clip.video, path.parent) if clip.video else "",
             clip.split,
             "|".join(clip.labels),
-            "|".join(f"{event.onset:g} {event.offset:g} {event.label}" for event in clip.events),
+            "|".join(f"{_seconds(event.onset)} {_seconds(event.offset)} {event.label}" for event in clip.events),
             clip.supervision,
             "|".join(clip.seen),
         )[: len(columns)]
@@ -308,6 +308,11 @@ def _parse_event(text: str) -> tuple[Event | None, str]:
     if not 0 <= onset < offset < float("inf"):
         return None, f"event '{text}' must have 0 <= onset < offset, in seconds"
     return Event(onset, offset, label), ""
+
+
+def _seconds(time: float) -> str:
+    """Returns the shortest text that is read as the same number."""
+    return repr(float(time)).removesuffix(".0")
 
 
 def _relative(file: Path, folder: Path) -> str:

@@ -249,8 +249,11 @@ def intersection_counts(
         )
     shape = (len(ground_truth), len(classes))
     correct, false = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
-    for index in references.present:
+    for index in range(len(classes)):
         own = np.flatnonzero(found.label == index)
+        if index not in references.present:  # nothing there that could be found
+            false[:, index] = np.bincount(found.clip[own], minlength=len(ground_truth))
+            continue
         own = own[np.lexsort((found.onset[own], found.clip[own]))]
         # Each clip is a point of its own: the counts of points are those of clips
         clips, row = np.unique(found.clip[own], return_inverse=True)

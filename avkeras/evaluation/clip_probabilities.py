@@ -5,6 +5,7 @@ from pathlib import Path
 
 from avkeras.errors import AvkerasError, ManifestError
 from avkeras.evaluation.clip_names import ClipNames
+from avkeras.evaluation.inputs import unknown_clips
 from avkeras.evaluation.text_tables import number, read_table
 
 NAME_COLUMNS = ("id", "filename")
@@ -53,6 +54,7 @@ def labels_of_probabilities(
     names: Sequence[str],
     *,
     thresholds: float | Mapping[str, float] = 0.5,
+    what: str = "the clip probabilities",
     notes: list[str] | None = None,
 ) -> list[tuple[str, ...]]:
     """Decide which classes are heard in each clip.
@@ -61,6 +63,7 @@ def labels_of_probabilities(
         probabilities: by clip and class, from `read_clip_probabilities`.
         names: of the clips; with and without folder and ending they are the same.
         thresholds: from which probability on a class counts as heard; one, or one per class.
+        what: names their file in messages.
         notes: gets what was interpreted, a line each; without it they are warnings.
 
     Returns:
@@ -78,7 +81,9 @@ def labels_of_probabilities(
         thresholds = dict.fromkeys(classes, thresholds)
     if missing := sorted(set(classes) - set(thresholds)):
         raise AvkerasError(f"no clip threshold for {', '.join(missing)}")
-    own, _ = ClipNames(names).adopt(probabilities, what="the clip probabilities", notes=notes)
+    own, unknown = ClipNames(names).adopt(probabilities, what=what, notes=notes)
     if missing := [name for name in names if name not in own]:
-        raise AvkerasError(f"clip probabilities are missing for {missing[0]} of the ground truth")
+        raise AvkerasError(f"{what}: probabilities are missing for {missing[0]} of the ground truth")
+    if unknown:
+        raise unknown_clips(unknown, what)
     return [tuple(label for label, value in own[name].items() if value >= thresholds[label]) for name in names]

@@ -10,6 +10,7 @@ from avkeras.evaluation.automatic_thresholds import automatic_class_thresholds
 from avkeras.evaluation.thresholds import best_class_thresholds, best_global_threshold, micro_f1
 
 RULES = ("global", "class_wise", "automatic", "capsule")
+UNTUNED = ("capsule",)  # of these, which choose nothing on validation clips
 CAPSULE_THRESHOLD = 0.35  # for all classes, as published; it is not tuned
 
 

@@ -124,7 +124,9 @@ def evaluate(
     if boxes is not None and scores is None:
         raise AvkerasError("boxes are made of scores, which are not given")
     notes: list[str] = []
+    heard_in = "the clip probabilities"
     if isinstance(clip_probabilities, str | Path):
+        heard_in = str(clip_probabilities)
         clip_probabilities = read_clip_probabilities(clip_probabilities, notes=notes)
     columns = tuple(next(iter(clip_probabilities.values()))) if clip_probabilities else ()
     inputs = gather(
@@ -142,7 +144,9 @@ def evaluate(
     if clip_probabilities:
         if lacking := sorted({event.label for events in inputs.truth for event in events} - set(columns)):
             raise AvkerasError(f"the clip probabilities have no column for {listed(lacking)} of the ground truth")
-        heard = labels_of_probabilities(clip_probabilities, inputs.names, thresholds=clip_thresholds, notes=notes)
+        heard = labels_of_probabilities(
+            clip_probabilities, inputs.names, thresholds=clip_thresholds, what=heard_in, notes=notes
+        )
         heard = [[label for label in labels if label in inputs.classes] for labels in heard]
     counts = {
         "clip": label_counts(labels_of(inputs.truth), heard, classes=inputs.classes),

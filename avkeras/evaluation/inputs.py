@@ -212,14 +212,22 @@ def _in_order(names, found: EventFile, what, notes):
     """Events of each clip in the order of the names; clips of other names are refused."""
     events, unknown = names.adopt(found.events, what=what, notes=notes)
     if unknown:
-        place = found.lines.get(unknown[0])
-        raise AvkerasError(
-            (f"{place}: " if place else f"{what}: ")
-            + f"{many(len(unknown), 'clip')} of which the ground truth knows nothing: {listed(unknown)}; if "
-            + ("it is" if len(unknown) == 1 else "they are")
-            + " to be scored as silent, list all clips with their durations"
-        )
+        raise unknown_clips(unknown, found.lines.get(unknown[0]) or what)
     return [tuple(events.get(name, ())) for name in names]
+
+
+def unknown_clips(unknown: Sequence[str], what: str) -> AvkerasError:
+    """Returns what to raise where a file has clips that the ground truth, durations and scores do not know.
+
+    Example:
+        >>> str(unknown_clips(["x"], "a.tsv:3"))[:64]
+        'a.tsv:3: 1 clip of which the ground truth knows nothing: x; if i'
+    """
+    verb = "it is" if len(unknown) == 1 else "they are"
+    return AvkerasError(
+        f"{what}: {many(len(unknown), 'clip')} of which the ground truth knows nothing: {listed(unknown)}; if {verb} "
+        "to be scored as silent, list all clips with their durations"
+    )
 
 
 def _events(source: EventSource, notes) -> EventFile:

@@ -94,8 +94,10 @@ class BestF1Figure:
         per_class, totals = [], np.zeros((2, len(weights)))
         for index, changes in enumerate(self.found.changes):
             ends = _candidates(changes, np.cumsum(changes.false_positives))
-            correct = _sums(changes, changes.correct, ends, weights)
-            false = _sums(changes, changes.false_positives, ends, weights)
+            # Above the highest threshold nothing is found
+            nothing = np.zeros((1, len(weights)))
+            correct = np.concatenate([nothing, _sums(changes, changes.correct, ends, weights)])
+            false = np.concatenate([nothing, _sums(changes, changes.false_positives, ends, weights)])
             claimed_and_true = references[:, index] + correct + false
             f1 = 2 * correct / np.maximum(claimed_and_true, 1)
             best = np.argmax(f1, axis=0), np.arange(len(weights))
@@ -154,9 +156,8 @@ class PsdsFigure:
         for column, crossing in enumerate(self._crossing(weights).T):
             if self.settings.alpha_ct and changes.cross_triggers[:, column].any():
                 effective += _sums(changes, changes.cross_triggers[:, column], ends, weights) * crossing
-        # As long as no item is gained or lost, only the fewest false positives matter
-        correct = np.cumsum(changes.correct)[ends]
-        starts = np.flatnonzero(np.append(True, correct[1:] != correct[:-1])[: len(ends)])
+        # As long as no item is gained or lost in any clip, only the fewest false positives matter
+        starts = np.flatnonzero(np.diff(_stretches(changes, ends), prepend=-1))
         effective = np.minimum.reduceat(effective, starts, axis=0) if len(ends) else effective
         ratio = _sums(changes, changes.correct, ends[starts], weights)
         ratio /= np.maximum(weights @ found.references[:, index], 1)
@@ -225,11 +226,15 @@ def _candidates(changes, cost):
     thresholds in which no item is gained or lost.
     """
     last = np.flatnonzero(changes.last_of_thresholds())
-    correct = np.cumsum(changes.correct)[last]
-    stretch = np.cumsum(np.append(0, correct[1:] != correct[:-1]))[: len(last)]
+    stretch = _stretches(changes, last)
     order = np.lexsort((cost[last], stretch))
     first = np.append(True, np.diff(stretch[order]) > 0)[: len(order)]
     return np.union1d(last[order[first]], last[:TRIED])
+
+
+def _stretches(changes, ends):
+    """Numbers, rising, that are equal for those of `ends` between which no item is gained or lost in any clip."""
+    return np.cumsum(changes.correct != 0)[ends]
 
 
 def _sums(changes, column, ends, weights):

@@ -107,6 +107,17 @@ def load_scores(folder: str | Path, *, logits: bool = False, notes: list[str] | 
     return ClipScores(classes, tables, places)
 
 
+def sizes_of(scores: ClipScores, classes: Sequence[str], sizes: Sequence[int]) -> tuple[int, ...]:
+    """Returns the sizes of median filters, given for `classes`, in the order of the scores' classes; 1 for others.
+
+    Example:
+        >>> sizes_of(ClipScores(("Dog", "Bus", "Cat"), {}, {}), ("Cat", "Dog"), (3, 5))
+        (5, 1, 3)
+    """
+    by_class = dict(zip(classes, sizes, strict=True))
+    return tuple(by_class.get(name, 1) for name in scores.classes)
+
+
 def segments_of(scores: ClipScores, *, classes: Sequence[str], filters: int | Sequence[int] = 1) -> SegmentScores:
     """Scores of clips as one sequence of segments, clip by clip, median-filtered before.
 

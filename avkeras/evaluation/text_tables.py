@@ -7,6 +7,7 @@ without one they are warnings, so nothing is guessed in silence.
 import codecs
 import csv
 import gzip
+import itertools
 import math
 import re
 import warnings
@@ -53,7 +54,8 @@ class TextTable:
     def columns(self, wanted: Sequence[str], defects: list[str]) -> Iterator[tuple[str, list[str]]]:
         """The wanted columns of each row with its place (`file:line`); rows that are too long are defects.
 
-        An editor may have cut empty fields at the end of a row: they are empty again.
+        An editor may have cut empty fields at the end of a row: they are empty again. A row of one field that holds
+        the numbers of others is a defect, too.
 
         Args:
             wanted: names of columns that are there.
@@ -64,6 +66,9 @@ class TextTable:
         for line, fields in self.rows:
             if len(fields) > width and any(fields[width:]):
                 defects.append(f"{self.path}:{line}: {len(fields)} fields, but the header has {width}")
+                continue
+            if len(fields) == 1 and _is_a_row(fields[0], width):
+                defects.append(f"{self.path}:{line}: {fields[0]!r} is one field; separate fields as the other rows do")
                 continue
             fields = fields + [""] * (width - len(fields))
             yield f"{self.path}:{line}", [fields[place] for place in places]
@@ -146,12 +151,7 @@ def read_table(
             say(notes, f"{path}: read with blanks between the fields")
     if separator != usual:
         say(notes, f"{path}: read with {_SEPARATORS[separator]} between the fields")
-    reader = csv.reader(lines, delimiter=separator)
-    rows = []
-    for row in reader:
-        fields = [field.strip() for field in row]
-        if any(fields):
-            rows.append((reader.line_num, fields))
+    rows = [(line, fields) for line, fields in _split(path, lines, separator) if any(fields)]
     header = None
     if rows:
         names = [name.lower() for name in rows[0][1]]
@@ -160,6 +160,29 @@ def read_table(
             # Names of classes keep their case
             header = tuple(new if new in known else old for new, old in zip(names, rows.pop(0)[1], strict=True))
     return TextTable(Path(path), header, rows)
+
+
+def _split(path: str | Path, lines: list[str], separator: str) -> Iterator[tuple[int, list[str]]]:
+    """Yields the number and the fields of each line; a quotation mark that is not closed in its line is refused."""
+    reader, line = csv.reader(lines, delimiter=separator, strict=True), 0
+    while True:
+        line += 1
+        try:
+            row = next(reader)
+        except StopIteration:
+            return
+        except csv.Error:
+            row = None
+        if row is None or reader.line_num > line:
+            what = "a field begins with a quotation mark, but does not end with one; take it out"
+            raise ManifestError([f"{path}:{line}: {what}"])
+        yield line, [field.strip() for field in row]
+
+
+def _is_a_row(field: str, width: int) -> bool:
+    """Returns whether a field is a row of `width` fields between blanks, two numbers in a row among them."""
+    parts = [number(part) for part in field.split()]
+    return len(parts) >= width > 2 and any(None not in pair for pair in itertools.pairwise(parts))
 
 
 def number(text: str) -> float | None:

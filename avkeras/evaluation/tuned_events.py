@@ -12,7 +12,7 @@ from avkeras.evaluation.inputs import EventSource, Inputs, gather
 from avkeras.evaluation.operating_points import best_psds_filters
 from avkeras.evaluation.postprocess import decode_events
 from avkeras.evaluation.psds import PSDS1
-from avkeras.evaluation.score_files import ClipScores, FrameScores, frames_of, load_scores, segments_of
+from avkeras.evaluation.score_files import ClipScores, FrameScores, frames_of, load_scores, segments_of, sizes_of
 from avkeras.evaluation.search import search_settings
 
 KINDS = ("median", "boxes", "hysteresis")
@@ -70,10 +70,7 @@ class TunedEvents:
         """Returns what `evaluate` takes as the filters of these scores."""
         if self.psds_filters is None:
             return 1
-        return {
-            name: tuple(sizes[self.classes.index(label)] if label in self.classes else 1 for label in scores.classes)
-            for name, sizes in self.psds_filters.items()
-        }
+        return {name: sizes_of(scores, self.classes, sizes) for name, sizes in self.psds_filters.items()}
 
     def boxes_by_class(self) -> dict[str, tuple[float, float, float]] | None:
         """Returns what `evaluate` takes as the settings of boxes."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from avkeras.evaluation.decisions import Decision
 from avkeras.experiments.detection_scores import Tuning
 from avkeras.features.extract_detection import MULTI_ENCODER, LogMelReader
 from avkeras.features.front_end import FrontEnd
@@ -36,6 +37,7 @@ class DetectionAnswer:
 
     def __init__(self, model: TrainedModel, *, embedders: Mapping[str, Embedder]) -> None:
         self.tuning = Tuning.of(model.facts["tuning"])
+        self.decision = Decision("class_wise", self.tuning.clip_thresholds)
         self.classes = self.tuning.classes
         self.embedders = dict(embedders)
         self.dims: dict[str, int] = dict(model.facts["inputs"])

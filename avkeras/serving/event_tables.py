@@ -4,30 +4,29 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 from collections.abc import Sequence
 
-import numpy as np
-
 from avkeras.data.manifest import Event
+from avkeras.evaluation.decisions import Decision
 from avkeras.serving.prediction import EventPrediction, Prediction
 
 DELIMITERS = {"audacity": "\t", "csv": ",", "tsv": "\t"}
 
 
-def found_events(
-    prediction: Prediction, *, threshold: float | Sequence[float] = 0.5, top: int | None = None
-) -> list[Event]:
+def found_events(prediction: Prediction, *, decision: Decision, top: int | None = None) -> list[Event]:
     """Returns the events of a clip; of a model that only tags, each of its windows with the classes in it.
 
     Args:
         prediction: of the clip.
-        threshold: of a model that only tags, one for all classes or one each: a class is in a window from there on.
+        decision: of a model that only tags, which classes are in a window.
         top: of a model that only tags: the likeliest so many classes of each window instead.
 
     Example:
         >>> from avkeras.serving.prediction import Window
         >>> windows = (Window(0.0, 10.0, {"Dog": 0.9, "Cat": 0.2}), Window(10.0, 14.5, {"Dog": 0.1, "Cat": 0.3}))
-        >>> found_events(Prediction(None, {"Dog": 0.9, "Cat": 0.3}, windows=windows), threshold=[0.5, 0.25])
+        >>> prediction = Prediction(None, {"Dog": 0.9, "Cat": 0.3}, windows=windows)
+        >>> found_events(prediction, decision=Decision("class_wise", [0.5, 0.25]))
         [Event(onset=0.0, offset=10.0, label='Dog'), Event(onset=10.0, offset=14.5, label='Cat')]
     """
     if isinstance(prediction, EventPrediction):
@@ -35,10 +34,8 @@ def found_events(
     found = []
     for start, end, probabilities in prediction.windows:
         if top is None:
-            thresholds = np.broadcast_to(threshold, len(probabilities))
-            labels = [
-                name for (name, value), least in zip(probabilities.items(), thresholds, strict=True) if value >= least
-            ]
+            (present,) = decision.decide([list(probabilities.values())])
+            labels = list(itertools.compress(probabilities, present))
         else:
             labels = likeliest(probabilities, top)
         found += [Event(start, end, label) for label in labels]

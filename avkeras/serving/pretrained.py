@@ -15,6 +15,7 @@ import numpy as np
 
 from avkeras.data.audioset import audioset_classes, yamnet_classes
 from avkeras.errors import AvkerasError
+from avkeras.evaluation.decisions import Decision
 from avkeras.features.embedders import cache_folder, hub_folder, load_embedder
 from avkeras.features.extract import WindowReader
 from avkeras.features.registry import EMBEDDERS, KNOWN
@@ -102,6 +103,7 @@ class PretrainedAnswer:
     def __init__(self, model: TrainedModel, *, embedders: Mapping[str, Embedder]) -> None:
         self.classes: tuple[str, ...] = tuple(model.facts["classes"])
         self.threshold: float = model.facts["threshold"]
+        self.decision = Decision("global", self.threshold)
         self.rows: int = model.facts["rows"]
         self.embedders = dict(embedders)
         self.reader = WindowReader(embedders["audio"], None)
@@ -129,7 +131,7 @@ class PretrainedAnswer:
         return Prediction(
             path,
             self._named(highest),
-            labels=tuple(self.classes[index] for index in np.flatnonzero(highest >= self.threshold)),
+            labels=tuple(self.classes[index] for index in np.flatnonzero(self.decision.decide(highest[None])[0])),
             windows=windows,
             notes=(f"tagged by {spec.name}, {len(self.classes)} classes of Audio Set, from its sound", *clip.notes),
             duration=clip.seconds,

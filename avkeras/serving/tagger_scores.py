@@ -10,7 +10,7 @@ from avkeras.data.class_maps import ClassMap, find_class_map
 from avkeras.data.labels import clip_targets
 from avkeras.data.manifest import SPLITS, Clip, Manifest
 from avkeras.errors import AvkerasError, MediaError
-from avkeras.evaluation.decisions import Decision, choose_decision
+from avkeras.evaluation.decisions import UNTUNED, Decision, choose_decision
 from avkeras.evaluation.tagging_figures import tagging_figures
 from avkeras.runs.files import write_json, write_rows
 from avkeras.serving.predictor import Predictor
@@ -61,14 +61,14 @@ def score_tagger(
     *,
     split: str = "test",
     classes: ClassMap | None = None,
-    decision: str = "global",
+    decision: str | None = None,
     threshold: float | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> TaggerScores:
     """Tags the clips of a split and scores what was found.
 
     The thresholds of the decision are chosen on the clips of `validation`, if there are some and they are not those
-    that are scored; otherwise 0.5 decides.
+    that are scored; otherwise the model's own decide, as in `predict`.
 
     Args:
         predictor: from `avkeras.load`.
@@ -76,12 +76,13 @@ def score_tagger(
         split: which of its clips.
         classes: which of the model's classes stand for those of the manifest; default: what
             `avkeras.data.find_class_map` finds.
-        decision: the rule, one of `avkeras.evaluation.decisions.RULES`.
+        decision: the rule, one of `avkeras.evaluation.decisions.RULES`; None: `global` where thresholds are chosen.
         threshold: one for all classes; nothing is chosen then.
         progress: called with (clips done, clips in all).
 
     Raises:
-        AvkerasError: there is no such split, no clip of it can be used, or the classes do not fit each other.
+        AvkerasError: there is no such split, no clip of it can be used, the classes do not fit each other, or the rule
+            that is asked for has thresholds to choose and there are no clips for it.
     """
     if split not in SPLITS:
         raise AvkerasError(f"split '{split}' is none of {', '.join(SPLITS)}")
@@ -90,8 +91,13 @@ def score_tagger(
     mapping = classes.only(manifest.classes) if classes else find_class_map(predictor.classes, manifest.classes)
     if mapping is not None:
         mapping.apply(np.zeros((1, len(predictor.classes))), predictor.classes)  # refused now, not after all clips
-    tuned = threshold is None and split != "validation" and bool(manifest.split("validation"))
+    tuned = threshold is None and decision not in UNTUNED and split != "validation"
     wanted = {name: _labelled(manifest, name) for name in (["validation"] if tuned else []) + [split]}
+    if threshold is None and decision not in (None, *UNTUNED) and not wanted.get("validation"):
+        raise AvkerasError(
+            f"decision {decision}: its thresholds are chosen on clips of split validation, of which "
+            f"{manifest.path} has none beside those that are scored; leave the decision out, or give a threshold"
+        )
     left_out: list[tuple[str, str]] = []
     done, every = 0, sum(map(len, wanted.values()))
     found: dict[str, tuple[list[str], np.ndarray, np.ndarray]] = {}
@@ -116,12 +122,17 @@ def score_tagger(
         raise AvkerasError(f"{manifest.path}: no clip of split {split} can be used ({left_out[-1][1]})")
     notes = [] if mapping is None else [f"classes by the map {mapping.name}: the highest of those that stand for each"]
     if "validation" in found and tuned:
-        chosen, _ = choose_decision(decision, *found["validation"][1:])
-        notes.append(f"decision: {decision}, chosen on {len(found['validation'][0])} validation clips")
+        chosen, _ = choose_decision(decision or "global", *found["validation"][1:])
+        notes.append(f"decision: {chosen.rule}, chosen on {len(found['validation'][0])} validation clips")
+    elif threshold is not None:
+        chosen = Decision(decision if decision in UNTUNED else "global", threshold)
+        notes.append(f"decision: {threshold:g} for all classes")
+    elif decision in UNTUNED:
+        chosen, _ = choose_decision(decision, *found[split][1:])  # looks at none of them
+        notes.append(f"decision: {decision}, {chosen.threshold:g} for all classes")
     else:
-        chosen = Decision("global", 0.5 if threshold is None else threshold)
-        notes.append(f"decision: {chosen.threshold:g} for all classes")
-        notes[-1] += ", nothing was tuned" if threshold is None else ""
+        chosen = _own_decision(predictor, mapping, manifest.classes)
+        notes.append(f"decision: the model's own ({_told(chosen)}), nothing was tuned")
     ids, targets, probabilities = found[split]
     figures, rows = tagging_figures(targets, probabilities, chosen.decide(probabilities), classes=manifest.classes)
     return TaggerScores(manifest.classes, ids, targets, probabilities, chosen, figures, rows, left_out, notes)
@@ -129,6 +140,21 @@ def score_tagger(
 
 def _labelled(manifest: Manifest, split: str) -> list[Clip]:
     return [clip for clip in manifest.split(split) if clip.supervision != "unlabelled"]
+
+
+def _own_decision(predictor: Predictor, mapping: ClassMap | None, classes) -> Decision:
+    """Returns what the model decides by, for the classes of the manifest; 0.5 where thresholds are of other classes."""
+    own = predictor.answer.decision
+    if np.ndim(own.threshold) == 0:
+        return own
+    if mapping is not None:
+        return Decision("global", 0.5)
+    place = {name: number for number, name in enumerate(predictor.classes)}
+    return Decision(own.rule, [own.threshold[place[name]] for name in classes])
+
+
+def _told(decision: Decision) -> str:
+    return decision.rule if np.ndim(decision.threshold) else f"{decision.rule}, {decision.threshold:g}"
 
 
 def _mapped(rows: np.ndarray, own, mapping: ClassMap | None, classes) -> np.ndarray:

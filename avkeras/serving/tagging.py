@@ -82,7 +82,8 @@ class TaggingAnswer:
                 for first in range(0, len(starts), _BATCH)
             ]
         )
-        spans = self._spans(frames, starts, length)
+        # What was padded at the end is no part of the clip.
+        spans = [(start, min(end, clip.seconds)) for start, end in self._spans(frames, starts, length)]
         windows = tuple(Window(*span, self._named(row)) for span, row in zip(spans, found, strict=True))
         notes = stand_in_notes({name: self.embedders[name] for name in self.dims if name in self.embedders})
         if len(starts) > 1:

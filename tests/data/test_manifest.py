@@ -21,7 +21,7 @@ def test_round_trip_keeps_every_value(tmp_path):
             tmp_path / "b.mp4",
             "test",
             ("Bus", "Air horn, truck horn"),
-            (Event(0.25, 3.125, "Bus"), Event(1, 2, "Air horn, truck horn")),
+            (Event(3601.1209, 3601.12121, "Bus"), Event(1, 2, "Air horn, truck horn")),
             "strong",
         ),
         Clip("c", tmp_path / "a.wav", None, "train", (), (), "unlabelled"),

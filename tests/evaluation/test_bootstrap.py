@@ -1,17 +1,25 @@
 import itertools
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from scipy import stats
 from test_exact_psds import segments_of
 
+from avkeras.data.manifest import Event
 from avkeras.evaluation.all_thresholds import detections_at_all_thresholds
 from avkeras.evaluation.bootstrap import bootstrap, compare, permutation_test, resample
 from avkeras.evaluation.clip_counts import ClipCounts, event_counts
 from avkeras.evaluation.exact_events import event_changes
 from avkeras.evaluation.exact_psds import exact_psds, intersection_changes
 from avkeras.evaluation.exact_segments import auroc, segment_changes
-from avkeras.evaluation.operating_points import changes_of_detections, operating_points
+from avkeras.evaluation.inputs import merge_overlapping
+from avkeras.evaluation.operating_points import (
+    changes_of_detections,
+    changes_of_events,
+    operating_points,
+    operating_points_of_events,
+)
 from avkeras.evaluation.postprocess import decode_events
 from avkeras.evaluation.psds import PSDS1, PSDS2, psds
 from avkeras.evaluation.resampled_figures import AurocFigure, BestF1Figure, F1Figure, PsdsFigure
@@ -188,3 +196,45 @@ def test_bad_arguments_are_refused(figures):
         permutation_test(figure["EBF1"].counts, fewer["EBF1"].counts)
     with pytest.raises(ValueError, match="above 0"):
         resample(0)
+
+
+def test_a_class_that_is_never_found_takes_no_false_positives_into_the_average():
+    truth = [[Event(0.0, 2.0, "Dog"), Event(5.0, 6.0, "Cat")]]
+    scores = np.full((1, 10, 2), 0.1)
+    scores[0, :2, 1], scores[0, 7:9, 0] = 0.9, 0.8
+    options = {"classes": ("Cat", "Dog"), "durations": np.array([10.0])}
+    segments = segments_of(SimpleNamespace(scores=scores, seconds_per_frame=1.0, **options))
+    changes = event_changes(segments, truth, classes=("Cat", "Dog"))
+    found = dict(zip(BestF1Figure(changes).names, BestF1Figure(changes).values(np.ones((1, 1)))[0], strict=True))
+    best = best_f1(changes)
+    assert (best.per_class, best.micro) == ({"Cat": 0.0, "Dog": 1.0}, pytest.approx(2 / 3))
+    assert found == {"micro": pytest.approx(best.micro), "macro": 0.5, "Cat": 0.0, "Dog": 1.0}
+
+
+@pytest.mark.parametrize("settings", [PSDS1, PSDS2])
+def test_psds_of_operating_points_is_that_of_the_drawn_clips(random_case, settings):
+    # Points in any order: what one clip gains from a point to the next, another may lose
+    random = np.random.default_rng(0)
+    for seed in range(4):
+        case = random_case(seed, clips=10)
+        options = {"classes": case.classes, "settings": settings}
+        points = [
+            [tuple(event for event in events if random.random() < share) for events in case.truth]
+            for share in random.uniform(0.2, 1.0, 8)
+        ]
+        false = [Event(0.0, case.durations.min() / 3, label) for label in case.classes]
+        points = [
+            [merge_overlapping((*own, *(event for event in false if random.random() < 0.3))) for own in point]
+            for point in points
+        ]
+        truth = [merge_overlapping(own) for own in case.truth]
+        figure = PsdsFigure(changes_of_events(points, truth, durations=case.durations, **options), settings)
+        for weights in resample(10, resamples=5, seed=seed):
+            drawn = np.repeat(np.arange(10), weights.astype(int))
+            counted = operating_points_of_events(
+                [[point[clip] for clip in drawn] for point in points],
+                [truth[clip] for clip in drawn],
+                durations=case.durations[drawn],
+                **options,
+            )
+            assert figure.values(weights[None])[0, 0] == pytest.approx(psds(counted, settings), abs=1e-12)

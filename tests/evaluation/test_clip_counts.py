@@ -120,3 +120,14 @@ def test_labels_and_bad_input():
     nothing = event_counts([[]], [[]], classes=["Dog"])
     assert nothing.micro_f1() == 0.0 == nothing.macro_f1()
     assert np.isnan(nothing.error_rate())
+
+
+def test_a_class_that_only_predictions_have_is_false_in_every_micro_average():
+    truth, predictions = [[Event(0.0, 3.0, "Dog")]], [[Event(0.0, 3.0, "Dog"), Event(0.0, 3.0, "dog")]]
+    for counts in (
+        intersection_counts(truth, predictions, classes=["Dog", "dog"], durations=[9.0]),
+        event_counts(truth, predictions, classes=["Dog", "dog"]),
+        segment_counts(truth, predictions, classes=["Dog", "dog"]),
+    ):
+        assert counts.micro_f1() == pytest.approx(2 / 3)
+        assert counts.macro_f1() == 1.0

@@ -60,3 +60,13 @@ def test_defects_are_named(table, tmp_path):
         ":4: Cat 'x' is not a probability",
         ":5: 1 fields, but the header has 2",
     ]
+
+
+def test_clips_that_nothing_else_names_are_refused(table, tmp_path):
+    with table.open("a") as file:
+        file.write("zzz,0.9,0.9\n")
+    with pytest.raises(AvkerasError, match=r"clips\.csv: 1 clip of which the ground truth knows nothing: zzz; if"):
+        clip_f1(table)
+    seconds = dict.fromkeys([*TRUTH, "zzz"], 10.0)
+    found = evaluate({}, TRUTH, durations=seconds, clip_probabilities=table)
+    assert found.counts["clip"].predicted.sum() == 3  # both classes of the new clip are false

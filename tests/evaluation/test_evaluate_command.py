@@ -3,7 +3,9 @@
 import csv
 import json
 import math
+import re
 
+import numpy as np
 import pytest
 
 from avkeras.cli import main
@@ -11,6 +13,7 @@ from avkeras.data.manifest import Event
 from avkeras.evaluation.files import read_operating_points, write_events
 from avkeras.evaluation.postprocess import decode_events
 from avkeras.evaluation.score_files import FrameScores, write_scores
+from avkeras.experiments.detection_scores import Tuning
 
 HEADER = "filename\tonset\toffset\tevent_label\n"
 
@@ -263,3 +266,27 @@ def test_the_reference_tools_agree_on_scores(command, random_case, tmp_path):
     shown = command(tmp_path / "truth.tsv", *options, truth=tmp_path / "truth.tsv")
     assert "checked: 12 figures" in shown
     assert "not checked: PSDS1_all: psds-eval has thresholds one by one only" in shown
+
+
+def test_filters_of_a_tuning_go_by_the_name_of_the_class_whatever_the_order_of_the_scores(command, tmp_path):
+    # Cats are one frame long, and a filter would lose them; dogs are long with gaps that a filter fills
+    scores = np.full((1, 40, 2), 0.1)
+    scores[0, 5, 0] = 0.9
+    scores[0, 10:30:2, 1] = scores[0, 11:30:4, 1] = 0.9
+    (tmp_path / "truth.tsv").write_text(f"{HEADER}a.wav\t5\t6\tCat\na.wav\t10\t30\tDog\n")
+    for name, order in (("one", [0, 1]), ("other", [1, 0])):
+        classes = tuple(("Cat", "Dog")[place] for place in order)
+        write_scores(tmp_path / name, FrameScores(("a",), classes, scores[:, :, order], 1.0, np.array([40.0])))
+    two = {name: (0.5, 0.5) for name in ("clip_thresholds", "segment_thresholds", "event_thresholds")}
+    two |= {"segment_filters": (1, 1), "event_filters": (1, 1), "psds_filters": {"PSDS1": (1, 7), "PSDS2": (1, 7)}}
+    Tuning(("Cat", "Dog"), seconds_per_vector=1.0, weight=1.0, weight_scores={}, **two).write(tmp_path / "tuning.json")
+    shown = [
+        command(
+            tmp_path / "truth.tsv",
+            *("--scores", tmp_path / name, "--tuning", tmp_path / "tuning.json"),
+            truth=tmp_path / "truth.tsv",
+        )
+        for name in ("one", "other")
+    ]
+    assert shown[0] == shown[1]
+    assert re.search(r"PSDS1\s+1\.000000", shown[0])

@@ -222,3 +222,16 @@ def test_durations_as_others_write_them(tmp_path):
         "FILE: no header; read as filename duration",
         "FILE: 1 row that repeat a clip and its duration left out",
     ]
+
+
+def test_no_row_is_lost_in_another(tmp_path):
+    path = tmp_path / "events.tsv"
+    path.write_text(f"{HEADER}a.wav\t0.5\t2.0\tDog\na.wav 4.0 5.0 Dog\nb 1 2 c.wav\t\t\t\n")
+    (defect,) = defects(read_events, path)
+    assert defect == "FILE:3: 'a.wav 4.0 5.0 Dog' is one field; separate fields as the other rows do"
+    for rest in ("\nc.wav\t1\t2\tDog\n", "", '\nc.wav\t1\t2\t"Dog"\n'):
+        path.write_text(f'{HEADER}b.wav\t1\t3\t"Cat{rest}')
+        (defect,) = defects(read_events, path)
+        assert defect.startswith("FILE:2: a field begins with a quotation mark, but does not end with one")
+    path.write_text(f'{HEADER}"a ""b"".wav"\t1\t3\t12" drum\n\nb 1 2 c.wav\t\t\t\n')
+    assert read_events(path) == {'a "b".wav': (Event(1.0, 3.0, '12" drum'),), "b 1 2 c.wav": ()}

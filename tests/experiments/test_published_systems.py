@@ -1,6 +1,7 @@
 """A published system from media files to a run's folder, its predictor and its SavedModel."""
 
 import csv
+import dataclasses
 import json
 
 import keras
@@ -10,7 +11,7 @@ import soundfile
 
 from avkeras.commands.finish_run import finish_run
 from avkeras.data.clip_set import ClipSet
-from avkeras.data.manifest import Clip, write_manifest
+from avkeras.data.manifest import Clip, read_manifest, write_manifest
 from avkeras.data.records import RecordReader
 from avkeras.datasets.demo_data import demo_manifest
 from avkeras.errors import AvkerasError, MediaError
@@ -19,8 +20,10 @@ from avkeras.experiments.configs import AudioTagging, SoundEventDetection, check
 from avkeras.experiments.tagging import build_system, run_audio_tagging, tagging_features
 from avkeras.features.regions import write_regions
 from avkeras.reports.visualize_media import visualize
+from avkeras.serving.event_tables import found_events
 from avkeras.serving.export_run import export
 from avkeras.serving.predictor import load
+from avkeras.serving.tagger_scores import score_tagger
 from avkeras.systems.registry import NAMES, find_system
 
 SMALL = {
@@ -105,8 +108,18 @@ def test_a_file_is_predicted_as_in_the_run(demo, trained, bundle, tmp_path):
         assert value == pytest.approx(float(row[name]), abs=2e-3)
     assert len(found.labels) >= 1  # the rule of capsules
     assert len(found.windows) == 1
+    # A window in which no class reaches the threshold has its most probable one, in tables as in labels.
+    events = found_events(found, decision=predictor.answer.decision)
+    assert [event.label for event in events] == list(found.labels)
     silent = predictor.predict(np.zeros(16_000 * 25, "float32"), rate=16_000)
     assert [round(window.start, 2) for window in silent.windows] == [0.0, 9.96, 19.92]
+    assert silent.windows[-1].end == silent.duration == 25.0
+    # Scored without clips to choose thresholds on, it decides as it does for a file.
+    rows = [dataclasses.replace(clip, id=f"{clip.id} again") for clip in demo.split("test")]
+    write_manifest(tmp_path / "test.tsv", rows, classes=demo.classes)
+    scores = score_tagger(predictor, read_manifest(tmp_path / "test.tsv"))
+    assert scores.decision == predictor.answer.decision
+    assert scores.figures["micro_f1"] == pytest.approx(trained[1].results[0].f1, abs=1e-6)
 
 
 def test_there_is_no_attention_to_draw(demo, trained, tmp_path):

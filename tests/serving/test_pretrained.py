@@ -199,7 +199,7 @@ def test_a_pretrained_tagger_is_scored_on_the_classes_of_a_task(mn04, tmp_path, 
     said = capsys.readouterr().out
     assert "3 clips, 1 could not be used" in said
     assert "note: classes by the map dcase2020" in said
-    assert "note: decision: 0.5 for all classes, nothing was tuned" in said
+    assert "note: decision: the model's own (global, 0.5), nothing was tuned" in said
     assert "left out: -9: " in said
     tagger, mapping = av.load(), av.data.class_map("dcase2020")
     with (tmp_path / "scores" / "probabilities.csv").open() as file:
@@ -211,6 +211,8 @@ def test_a_pretrained_tagger_is_scored_on_the_classes_of_a_task(mn04, tmp_path, 
     scores = json.loads((tmp_path / "scores" / "scores.json").read_text())
     assert scores["clips"] == 3
     assert {"micro_f1", "mean_average_precision", "threshold"} <= scores.keys()
+    score_command(tmp_path, rows, "--decision", "capsule")
+    assert "note: decision: capsule, 0.35 for all classes" in capsys.readouterr().out
     rows += [("-7", "-3.wav", "validation", "Cat", "weak")]
     score_command(tmp_path, rows)
     assert "note: decision: global, chosen on 1 validation clips" in capsys.readouterr().out
@@ -223,13 +225,15 @@ def test_a_pretrained_tagger_is_scored_on_the_classes_of_a_task(mn04, tmp_path, 
     [
         (["--split", "train"], "m.tsv: no clip of split train has labels"),
         (["--split", "tset"], "split 'tset' is none of train, validation, test"),
+        (["--decision", "class_wise"], "decision class_wise: its thresholds are chosen on clips of split validation"),
         (["--classes", "dcase2017"], "class map dcase2017: has no row for 'Zebra'"),
         ([], "the model has no class 'Zebra'; give a table 'class,from,reason'"),
     ],
 )
 def test_what_cannot_be_scored(mn04, tmp_path, options, words):
     soundfile.write(tmp_path / "a.wav", noise(0.5), 32_000)
+    label = "Cat" if "--decision" in options else "Zebra"
     with pytest.raises(SystemExit) as ended:
-        score_command(tmp_path, [("a", "a.wav", "test", "Zebra", "weak")], *options)
+        score_command(tmp_path, [("a", "a.wav", "test", label, "weak")], *options)
     assert words in ended.value.code
     assert "\n" not in ended.value.code

@@ -93,6 +93,9 @@ class MultiHeadAttention(SequenceLayer):
         super().__init__(**kwargs)
         if attention not in ATTENTION_FUNCTIONS:
             raise ValueError(f"attention must be one of {', '.join(ATTENTION_FUNCTIONS)}, not '{attention}'")
+        for name, size in (("num_heads", num_heads), ("key_dim", key_dim), ("output_dim", output_dim)):
+            if size < 1:
+                raise ValueError(f"{name} must be above 0, not {size}")
         self.num_heads = num_heads
         self.key_dim = key_dim
         self.output_dim = output_dim

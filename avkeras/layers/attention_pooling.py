@@ -45,7 +45,9 @@ class AttentionPooling(SequenceLayer):
         self.built = True
 
     def call(self, inputs, scores, padding_mask=None):
-        """Pools over the frames."""
+        """Pools over the frames, in float32 at least: sums of many frames pass what half precision holds."""
+        wide = keras.backend.result_type(self.compute_dtype, "float32")
+        inputs, scores = ops.cast(inputs, wide), ops.cast(scores, wide)
         if self.weighting == "exp":
             weights = ops.exp(ops.clip(scores, -10, 10)) + 1e-6
         else:
@@ -55,7 +57,8 @@ class AttentionPooling(SequenceLayer):
             weights = ops.where(padding_mask[..., None], weights, ops.zeros_like(weights))
             inputs = ops.where(padding_mask[..., None], inputs, ops.zeros_like(inputs))
         total = ops.sum(weights, axis=1)
-        return ops.sum(inputs * weights, axis=1) / ops.where(total > 0, total, ops.ones_like(total))
+        pooled = ops.sum(inputs * weights, axis=1) / ops.where(total > 0, total, ops.ones_like(total))
+        return ops.cast(pooled, self.compute_dtype)
 
     def compute_mask(self, inputs, previous_mask):
         """Returns None: the frames are gone."""

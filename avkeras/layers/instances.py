@@ -92,14 +92,17 @@ class InstancePooling(SequenceLayer):
         self.built = True
 
     def call(self, inputs, places, padding_mask=None):
-        """Pools over the instances."""
+        """Pools over the instances, in float32 at least: squares of scores pass what half precision holds."""
+        wide = keras.backend.result_type(self.compute_dtype, "float32")
+        inputs, places = ops.cast(inputs, wide), ops.cast(places, wide)
         if padding_mask is None:
             padding_mask = ops.ones(ops.shape(inputs)[:2], dtype="bool")
         real = padding_mask[..., None]
-        lowest = ops.cast(-3e4, places.dtype)  # a half-precision number
+        lowest = ops.cast(-1e30, places.dtype)
         shares = ops.where(real, ops.softmax(ops.where(real, places, lowest), axis=1), ops.zeros_like(places))
         total = ops.sum(ops.where(real, inputs, ops.zeros_like(inputs)) * shares, axis=1)
-        return total / ops.sqrt(ops.sum(ops.square(total), axis=1, keepdims=True) + self.epsilon)
+        length = ops.sqrt(ops.sum(ops.square(total), axis=1, keepdims=True) + self.epsilon)
+        return ops.cast(total / length, self.compute_dtype)
 
     def compute_mask(self, inputs, previous_mask):
         """Returns None: the instances are gone."""

@@ -61,13 +61,22 @@ def one_trace(layer: keras.layers.Layer, call: Callable, *tensors, training: boo
 
 
 def _key(layer, call, tensors):
-    """Returns what a trace depends on: the layer's values, its variables, frozen parts, kinds and shapes of inputs."""
-    config = keras.saving.serialize_keras_object(layer.get_config())
-    values = {name: value for name, value in config.items() if name != "name"}
-    frozen = tuple(part.trainable for part in layer._flatten_layers())
+    """Returns what a trace depends on: values of all parts, variables, frozen parts, kinds and shapes of inputs."""
+    parts = list(layer._flatten_layers())  # a part may have been changed, or put in the place of another, since
+    values = [
+        (type(part).__name__, _nameless(keras.saving.serialize_keras_object(part.get_config()))) for part in parts
+    ]
+    frozen = tuple(part.trainable for part in parts)
     shapes = tuple((tuple(variable.shape), variable.trainable) for variable in layer.variables)
     kinds = keras.tree.map_structure(lambda one: None if one is None else (one.dtype.name, str(one.shape)), tensors)
     return call, json.dumps(values, sort_keys=True), frozen, shapes, str(kinds)
+
+
+def _nameless(config):
+    """Returns a configuration without what tells parts apart that compute the same."""
+    if isinstance(config, dict):
+        return {name: _nameless(value) for name, value in config.items() if name not in ("name", "seed")}
+    return [_nameless(value) for value in config] if isinstance(config, list | tuple) else config
 
 
 def _traced(layer, call):

@@ -119,7 +119,8 @@ class ClipMinMax(SequenceLayer):
         self.epsilon = epsilon
 
     def call(self, inputs, padding_mask=None):
-        """Scales every clip."""
+        """Scales every clip, in float32 at least, as half precision has no number as small as `epsilon`."""
+        inputs = ops.cast(inputs, keras.backend.result_type(self.compute_dtype, "float32"))
         if padding_mask is None:
             padding_mask = ops.ones(ops.shape(inputs)[:2], dtype="bool")
         real = padding_mask[..., None]
@@ -127,7 +128,8 @@ class ClipMinMax(SequenceLayer):
         high = ops.max(ops.where(real, inputs, ops.full_like(inputs, -np.inf)), axis=(1, 2), keepdims=True)
         any_real = ops.any(padding_mask, axis=1)[:, None, None]
         low, high = (ops.where(any_real, value, ops.zeros_like(value)) for value in (low, high))
-        return ops.where(real, (inputs - low) / (high - low + self.epsilon), ops.zeros_like(inputs))
+        scaled = ops.where(real, (inputs - low) / (high - low + self.epsilon), ops.zeros_like(inputs))
+        return ops.cast(scaled, self.compute_dtype)
 
     def compute_output_shape(self, inputs_shape, padding_mask_shape=None):
         """Returns `inputs_shape`."""

@@ -1,5 +1,6 @@
 """The audiovisual transformer (Boes and Van hamme, 2019): audio tagging from two sequences of embeddings."""
 
+import numbers
 from collections.abc import Mapping, Sequence
 
 import keras
@@ -9,11 +10,12 @@ from avkeras.layers.dropout import Dropout
 from avkeras.layers.masking import Aggregation, CleanInput, StandIn
 from avkeras.layers.positions import SinusoidalPositions
 from avkeras.layers.transformer import TransformerDecoderBlock, TransformerEncoderBlock
+from avkeras.models.built_model import BuiltModel, class_count
 from avkeras.models.sequence_model import SequenceModel
 
 
 @keras.saving.register_keras_serializable(package="avkeras")
-class AudiovisualTransformer(SequenceModel):
+class AudiovisualTransformer(BuiltModel):
     """The audiovisual transformer for audio tagging (2019, section 2.2 and figure 3).
 
     An ordinary functional Keras model. Its input is a dict with, per modality, the embeddings
@@ -73,6 +75,8 @@ class AudiovisualTransformer(SequenceModel):
         dtype: str | keras.DTypePolicy | None = None,
         **kwargs,
     ) -> None:
+        if isinstance(positions, str):
+            raise ValueError(f"positions must be a list of modalities, not '{positions}'")
         for name, modality in (("first", first), ("second", second), *(("positions", name) for name in positions)):
             if modality not in dims:
                 raise ValueError(f"{name} names '{modality}', dims holds only {', '.join(dims)}")
@@ -123,7 +127,7 @@ class AudiovisualTransformer(SequenceModel):
                 return_attention_scores=True,
             )
             scores.append(found[first])
-        units = classes if isinstance(classes, int) else len(classes)
+        units = class_count(classes)
         frames = Dense(units, activation="sigmoid", name="frame_probabilities", dtype="float32")(x)
         output = Aggregation(method=aggregation, name="probabilities", dtype="float32")(frames, second_mask)
         super().__init__(inputs=inputs, outputs=output, **kwargs)
@@ -132,7 +136,7 @@ class AudiovisualTransformer(SequenceModel):
             f"attention_{index + 1}": score for index, score in enumerate(scores)
         }
         self._values = {
-            "classes": classes if isinstance(classes, int) else list(classes),
+            "classes": units if isinstance(classes, numbers.Integral) else list(classes),
             "dims": dict(dims),
             "first": first,
             "second": second,
@@ -156,12 +160,3 @@ class AudiovisualTransformer(SequenceModel):
         per decoder block, `attention_1`, `attention_2`, ... `(batch, heads, queries, keys)`.
         """
         return SequenceModel(inputs=self.input, outputs=self._attention_outputs, name=f"{self.name}_with_attention")
-
-    def get_config(self):
-        """Returns the constructor's values."""
-        return {"name": self.name, "trainable": self.trainable, "dtype": self.dtype_policy.name, **self._values}
-
-    @classmethod
-    def from_config(cls, config, custom_objects=None):
-        """Builds the model anew from `get_config`."""
-        return cls(**config)

@@ -22,7 +22,7 @@ def ensemble(models: Iterable[SequenceModel], *, name: str = "ensemble") -> Sequ
         It can be saved, loaded and exported like any Keras model.
 
     Raises:
-        ValueError: no models, or their inputs or outputs differ.
+        ValueError: no models, one with several outputs, or their inputs or outputs differ.
 
     Example:
         >>> import numpy as np
@@ -33,6 +33,8 @@ def ensemble(models: Iterable[SequenceModel], *, name: str = "ensemble") -> Sequ
     """
     copies, expected = [], None
     for index, model in enumerate(models, start=1):
+        if isinstance(model.output, dict):
+            raise ValueError(f"an ensemble averages one output, model {index} has {', '.join(model.output)}")
         expected = expected or _signature(model)
         if _signature(model) != expected:
             raise ValueError(f"model {index} of the ensemble has other inputs or outputs than model 1")

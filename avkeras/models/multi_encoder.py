@@ -1,6 +1,7 @@
 """The multi-encoder transformer and conformer (2022): tagging and detection from sound, helped by video."""
 
 import math
+import numbers
 from collections.abc import Iterable, Mapping, Sequence
 
 import keras
@@ -12,6 +13,7 @@ from avkeras.layers.length_limit import LengthLimit
 from avkeras.layers.masking import CleanInput
 from avkeras.layers.standardization import PerBandStandardization
 from avkeras.layers.stream_weights import StreamWeights
+from avkeras.models.built_model import BuiltModel, class_count
 from avkeras.models.sequence_model import SequenceModel
 from avkeras.models.stacks import Stacks
 
@@ -19,7 +21,27 @@ LATE_FUSIONS = ("none", "logits", "probabilities")
 
 
 @keras.saving.register_keras_serializable(package="avkeras")
-class MultiEncoder(SequenceModel):
+class AudioRequired(SequenceModel):
+    """A functional model of named sequences of which `audio` is never absent; no other one is longer (2022).
+
+    Args:
+        inputs: dict of names to `keras.Input`.
+        outputs: tensor or dict of tensors.
+
+    Example:
+        >>> model = MultiEncoder(classes=10, visual_dims={"openl3": 512})
+        >>> isinstance(model.with_encoder_weights(), AudioRequired)
+        True
+    """
+
+    def _absent(self, name, like):
+        if name == "audio":
+            raise ValueError(f"{self.name} needs audio; a clip may lack its visual inputs only")
+        return super()._absent(name, like[:, :2])  # as long as audio would be too long; Keras warns of softmax over one
+
+
+@keras.saving.register_keras_serializable(package="avkeras")
+class MultiEncoder(BuiltModel, AudioRequired):
     """The multi-encoder model for audio tagging and sound event detection (2022, section 2.2 and figure 4).
 
     An ordinary functional Keras model: uni-encoder (audio only), bi- and tri-encoder are the same class. Its input is a
@@ -196,7 +218,7 @@ class MultiEncoder(SequenceModel):
             weights, encoded, encoder_masks = stream_weights(there, encoded=encoded, padding_masks=masks)
         else:
             weights = stream_weights(there)
-        units = classes if isinstance(classes, int) else len(classes)
+        units = class_count(classes)
         states = {"encoded": encoded, "padding_masks": encoder_masks}
         if late_fusion == "none":
             x, mask = stacks.decoder(embedded["audio"], masks["audio"], encoders=encoders, weights=weights, **states)
@@ -227,7 +249,7 @@ class MultiEncoder(SequenceModel):
         super().__init__(inputs=inputs, outputs={"clip": clip, "frame": frame}, **kwargs)
         self.dtype_policy = policy  # a functional model would forget it: loaded again, it would be another
         self._values = {
-            "classes": classes if isinstance(classes, int) else list(classes),
+            "classes": units if isinstance(classes, numbers.Integral) else list(classes),
             "visual_dims": visual_dims,
             "block": block,
             "training_weight": training_weight,
@@ -257,11 +279,6 @@ class MultiEncoder(SequenceModel):
             "layer_norm_epsilon": layer_norm_epsilon,
         }
 
-    def _absent(self, name, like):
-        if name == "audio":
-            raise ValueError(f"{self.name} needs audio; a clip may lack its visual inputs only")
-        return super()._absent(name, like[:, :2])  # as long as audio would be too long; Keras warns of softmax over one
-
     @property
     def inference_weight(self) -> float:
         """Weight of the audio encoder in inference."""
@@ -271,7 +288,7 @@ class MultiEncoder(SequenceModel):
         """Sets the weight of the audio encoder in inference, in (0, 1]; 1 ignores video. It is saved with the model."""
         self.get_layer("stream_weights").set_inference_weight(weight)
 
-    def with_encoder_weights(self) -> keras.Model:
+    def with_encoder_weights(self) -> AudioRequired:
         """Returns the same model with a third output, `"encoder_weights"` `(batch, encoders)`, audio first.
 
         Example:
@@ -281,7 +298,8 @@ class MultiEncoder(SequenceModel):
         """
         found = self.get_layer("stream_weights").output
         weights = found[0] if isinstance(found, tuple | list) else found
-        return keras.Model(self.input, {**self.output, "encoder_weights": weights})
+        outputs = {**self.output, "encoder_weights": weights}
+        return AudioRequired(inputs=self.input, outputs=outputs, name=f"{self.name}_with_encoder_weights")
 
     def adapt(self, clips: Iterable) -> int:
         """Sets the per-band statistics from the training clips (2022, section 3.1.2).
@@ -297,15 +315,6 @@ class MultiEncoder(SequenceModel):
         return self.get_layer("standardization").adapt(
             (clip["audio"], clip["audio_mask"]) if "audio_mask" in clip else clip["audio"] for clip in inputs
         )
-
-    def get_config(self):
-        """Returns the constructor's values."""
-        return {"name": self.name, "trainable": self.trainable, "dtype": self.dtype_policy.name, **self._values}
-
-    @classmethod
-    def from_config(cls, config, custom_objects=None):
-        """Builds the model anew from `get_config`."""
-        return cls(**config)
 
 
 def _weighed(logits: Mapping, weights, late_fusion: str):

@@ -24,7 +24,8 @@ class SequenceModel(keras.Model):
         outputs: tensor or dict of tensors.
 
     Raises:
-        ValueError: when called with none of its sequences.
+        ValueError: when called with none of its sequences, with a name that is none of its inputs, or with sequences
+            and masks of different numbers of clips or frames.
 
     Example:
         >>> import numpy as np
@@ -71,11 +72,19 @@ class SequenceModel(keras.Model):
         """Returns all inputs of the model, from those that are given."""
         given = {name: value for name, value in inputs.items() if value is not None}
         sequences = [name for name, tensor in self.input.items() if len(tensor.shape) == 3]
-        like = next((given[name] for name in sequences if name in given), None)
-        if like is None:
+        first = next((name for name in sequences if name in given), None)
+        if first is None:
             known, found = " or ".join(sequences), ", ".join(given) or "nothing"
             raise ValueError(f"{self.name} needs {known}, but is given {found}")
-        added = {}
+        if unknown := [str(name) for name in inputs if name not in self.input]:
+            raise ValueError(
+                f"{self.name} has no input {', '.join(unknown)}: leave it out, or name it by one of its own, "
+                f"{', '.join(self.input)}"
+            )
+        for name in sequences:
+            _check_sizes(name, given.get(name), f"{name}_mask", given.get(f"{name}_mask"), axes=2)
+            _check_sizes(name, given.get(name), first, given[first], axes=1)
+        added, like = {}, given[first]
         for name in sequences:
             if name not in given:
                 added |= self._absent(name, like)
@@ -101,7 +110,8 @@ class SequenceModel(keras.Model):
         once: Keras would trace the training step twice to build it inside.
         """
         super().compile(*args, jit_compile=default_compiler(jit_compile), **kwargs)
-        self.optimizer.build(self.trainable_variables)
+        if self.optimizer is not None:  # None: only to evaluate
+            self.optimizer.build(self.trainable_variables)
 
     def compile_from_config(self, config):
         """Compiles a loaded model as it was compiled when it was saved."""
@@ -113,6 +123,17 @@ def default_compiler(jit_compile: bool | str | None) -> bool | str:
     if jit_compile is None:
         return keras.backend.backend() == "jax"
     return jit_compile
+
+
+def _check_sizes(name, one, other_name, other, *, axes):
+    """Raises if two inputs that are there differ in their first sizes, as far as these are known."""
+    if one is None or other is None:
+        return
+    sizes = [tuple(np.shape(each) if isinstance(each, list) else each.shape)[:axes] for each in (one, other)]
+    if any(None not in pair and pair[0] != pair[1] for pair in zip(*sizes, strict=False)):
+        what = "clips" if axes == 1 else "(clips, frames)"
+        own, others = (size[0] if axes == 1 else size for size in sizes)
+        raise ValueError(f"{name} has {own} {what}, {other_name} has {others}: they must be as many")
 
 
 def _tensor(value):

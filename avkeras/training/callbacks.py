@@ -1,9 +1,11 @@
 """Early stopping and epoch-level ensembling (2019, sections 3.2.8 and 3.2.9), from files that a resumed run reads."""
 
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import keras
+import numpy as np
 
 from avkeras.runs.files import read_json, read_rows, whole_file, write_json, write_rows
 
@@ -44,7 +46,12 @@ class MetricsFile(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         """Adds the epoch's row; the file is replaced as a whole."""
         rows = [row for row in self._rows() if int(row["epoch"]) <= epoch]
-        rows.append({"epoch": epoch + 1, **{name: repr(float(value)) for name, value in (logs or {}).items()}})
+        values = {name: np.atleast_1d(np.asarray(value, np.float64)) for name, value in (logs or {}).items()}
+        row = {"epoch": epoch + 1}
+        for name, all_of_it in values.items():  # a metric of every class has a column of each
+            names = [name] if len(all_of_it) == 1 else [f"{name}_{place}" for place in range(len(all_of_it))]
+            row |= dict(zip(names, map(repr, all_of_it.tolist()), strict=True))
+        rows.append(row)
         write_rows(self.path, rows)
 
     def read(self, name: str, *, epochs: int | None = None) -> list[float]:
@@ -75,6 +82,8 @@ class StopWhenWorse(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         """Looks at the validation losses so far."""
+        if "val_loss" not in (logs or {}):
+            raise ValueError("StopWhenWorse compares validation losses: give fit its validation_data")
         if should_stop(self.metrics.read("val_loss", epochs=epoch + 1), patience=self.patience):
             self.model.stop_training = True
 
@@ -110,16 +119,22 @@ class LastEpochs(keras.callbacks.Callback):
 
     def files(self) -> list[Path]:
         """Returns the kept files, oldest first."""
-        return sorted(self.folder.glob("epoch-*.weights.h5"))
+        return sorted(self.folder.glob("epoch-*.weights.h5"), key=_epoch_of)
 
     def done(self) -> int:
         """Returns the number of the last whole epoch; 0: there is none."""
         files = self.files()
-        return int(files[-1].name.split("-")[1].split(".")[0]) if files else 0
+        return _epoch_of(files[-1]) if files else 0
+
+
+def _epoch_of(file: Path) -> int:
+    return int(file.name.split("-")[1].split(".")[0])
 
 
 class BestEpoch(keras.callbacks.Callback):
     """Keeps the weights of the epoch with the best score, and stops training when it has not risen for long.
+
+    A score that is NaN is worse than any number.
 
     Args:
         folder: where `best.weights.h5` and `best.json` are.
@@ -167,7 +182,7 @@ class BestEpoch(keras.callbacks.Callback):
         best, score = self.best(), float(self.score())
         if best.get("epoch", 0) > epoch:  # of this epoch, which is run again
             best = {}
-        if not best or score > best["score"]:
+        if not best or score > best["score"] or math.isnan(best["score"]):
             with whole_file(self.file) as partial:
                 (self.weights or self.model).save_weights(partial)
             write_json(self.folder / "best.json", {"epoch": epoch + 1, "score": score})

@@ -1,6 +1,7 @@
 """Mean teacher training: a student that learns from labels and from the average of its own past."""
 
 import contextlib
+from collections.abc import Mapping
 
 import keras
 import numpy as np
@@ -49,7 +50,7 @@ class MeanTeacher(keras.Model):
 
     Args:
         student: built model that gives `{"clip": (batch, classes), "frame": (batch, frames, classes)}`, probabilities.
-        decay: of the moving average, per step.
+        decay: of the moving average, per batch, also where the optimizer gathers the gradients of several.
         consistency_weight: of both squared differences.
         ramp_steps: steps in which that weight rises to its full value, by `ramp_up`; None: it has it from the first.
         warm_up: whether the moving average begins as a plain one, after step s with the decay min(1 - 1 / (s + 1),
@@ -111,9 +112,15 @@ class MeanTeacher(keras.Model):
 
     def fit(self, *args, **kwargs):
         """Trains as `keras.Model.fit` does; arrays are cut into batches one by one, never copied whole."""
+        if kwargs.get("class_weight") is not None:
+            raise ValueError("MeanTeacher takes no class_weight; its losses are of all classes alike")
         return super().fit(**cut_for_fit(*args, **kwargs))
 
     def _prepare_teacher(self):
+        # What is frozen in the student, such as batch normalisation, is frozen here: both run alike.
+        for own, other in zip(self.student._flatten_layers(), self.teacher._flatten_layers(), strict=True):
+            if other.trainable != own.trainable:
+                other.trainable = own.trainable
         # Not `teacher.trainable = False`: that would also turn its batch normalisation to the moving statistics.
         for weight in self.teacher.weights:
             weight.trainable = False
@@ -154,6 +161,8 @@ class MeanTeacher(keras.Model):
         """Returns the loss of a batch and updates the mean of each of its terms."""
         if sample_weight is not None:
             raise ValueError("MeanTeacher takes no sample_weight; y['supervision'] says which targets count")
+        if not isinstance(y, Mapping):
+            raise ValueError("MeanTeacher needs targets y, a dict of supervision, clip and frame")
         for name in ("supervision", "clip", "frame"):
             if name not in y:
                 raise ValueError(f"the targets lack '{name}'; they are a dict of supervision, clip and frame")

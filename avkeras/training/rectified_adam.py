@@ -27,6 +27,9 @@ class RectifiedAdam(keras.optimizers.Optimizer):
         epsilon: added to the root of the squares.
         **kwargs: those of `keras.optimizers.Optimizer`; `weight_decay` is decoupled.
 
+    Raises:
+        ValueError: a decay is not in [0, 1).
+
     Example:
         >>> import numpy as np
         >>> model = keras.Sequential([keras.layers.Dense(1)])
@@ -45,6 +48,9 @@ class RectifiedAdam(keras.optimizers.Optimizer):
         name: str = "rectified_adam",
         **kwargs,
     ) -> None:
+        for which, decay in (("beta_1", beta_1), ("beta_2", beta_2)):
+            if not 0 <= decay < 1:
+                raise ValueError(f"{which} must be in [0, 1), not {decay}")
         super().__init__(learning_rate=learning_rate, name=name, **kwargs)
         self.beta_1 = beta_1
         self.beta_2 = beta_2
@@ -80,10 +86,10 @@ class RectifiedAdam(keras.optimizers.Optimizer):
         # and from 1 - beta_2^step found by itself, which keeps it right in float32 too.
         wide = "float32" if keras.backend.backend() == "jax" else "float64"
         step = ops.cast(self.iterations + 1, wide)
-        exponent = step * math.log(self.beta_2)
+        exponent = step * _log(self.beta_2)
         # The means are kept with decays rounded to float32, which moves 1 - beta_2 by 5e-5 of itself: so is their bias.
         correction_1, correction_2 = (
-            -ops.expm1(step * math.log(float(np.float32(beta)))) for beta in (self.beta_1, self.beta_2)
+            -ops.expm1(step * _log(float(np.float32(beta)))) for beta in (self.beta_1, self.beta_2)
         )
         longest = 2 / (1 - self.beta_2) - 1
         length = longest + 2 * step * ops.exp(exponent) / ops.expm1(exponent)
@@ -142,3 +148,7 @@ class RectifiedAdam(keras.optimizers.Optimizer):
     def get_config(self):
         """Returns the constructor's values."""
         return {**super().get_config(), "beta_1": self.beta_1, "beta_2": self.beta_2, "epsilon": self.epsilon}
+
+
+def _log(decay: float) -> float:
+    return math.log(decay) if decay else -math.inf

@@ -45,3 +45,9 @@ def test_weights_never_vanish_and_never_overflow():
 def test_other_weights_are_refused():
     with pytest.raises(ValueError, match="weighting must be one of softmax, sigmoid, exp, not 'max'"):
         AttentionPooling(weighting="max")
+
+
+def test_half_precision_holds_the_sums_of_many_frames():
+    frames, scores = np.full((1, 10, 1), 0.5), np.full((1, 10, 1), 9.0)
+    pooled = AttentionPooling(weighting="exp", dtype="mixed_float16")(frames, scores)
+    assert (pooled.dtype.name, float(pooled[0, 0])) == ("float16", 0.5)

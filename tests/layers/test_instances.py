@@ -58,3 +58,9 @@ def test_regions_become_instances_one_after_the_other():
     np.testing.assert_array_equal(mask, np.repeat(FRAMES["padding_mask"], 3, axis=1))
     with pytest.raises(ValueError, match="12 values are not those of 5 regions"):
         SplitRegions(regions=5)(**FRAMES)
+
+
+def test_half_precision_holds_the_squares_of_large_scores():
+    pooled = InstancePooling(dtype="mixed_float16")(np.full((1, 1000, 2), 300.0), np.full((1, 1000, 2), 9.0))
+    assert pooled.dtype == tf.float16
+    np.testing.assert_allclose(pooled, np.full((1, 2), np.sqrt(0.5)), rtol=1e-3)

@@ -123,3 +123,13 @@ def test_inference_eager_calls_and_mixed_precision_are_plain():
 
         run(tf.constant(X))
         assert len(seen) == times
+
+
+def test_a_part_that_was_changed_since_is_not_that_of_another_block():
+    blocks = [TransformerEncoderBlock(dim=8, key_dim=4, hidden_dim=8, dropout=0.0) for _ in range(2)]
+    inputs = keras.Input((5, 8))
+    model = keras.Model(inputs, blocks[1](blocks[0](inputs)))
+    blocks[1].feed_forward.hidden_map.activation = keras.activations.gelu
+    x = np.random.default_rng(0).normal(size=(2, 5, 8)).astype("float32")
+    traced = tf.function(lambda x: model(x, training=True))
+    np.testing.assert_allclose(traced(x), model(x, training=True), atol=1e-5)

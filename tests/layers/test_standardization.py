@@ -86,3 +86,9 @@ def test_each_clip_reaches_from_0_to_1_whatever_its_padding_holds():
         own = levels[place, :frames]
         np.testing.assert_allclose(scaled[place, :frames], (own - own.min()) / np.ptp(own), atol=1e-5)
     assert not scaled[~mask].any()
+
+
+def test_a_silent_clip_is_0_in_half_precision_too():
+    scaled = ClipMinMax(dtype="mixed_float16")(np.full((1, 3, 2), -80.0))
+    assert scaled.dtype.name == "float16"
+    assert np.asarray(scaled).tolist() == np.zeros((1, 3, 2)).tolist()

@@ -90,3 +90,33 @@ def test_an_epoch_that_is_run_again_is_scored_again(tmp_path):
         best = BestEpoch(tmp_path, lambda score=score: score, weights=model)
         best.on_epoch_end(epoch)
     assert best.best() == {"epoch": 2, "score": 0.6}
+
+
+def test_epochs_are_in_the_order_of_their_numbers(tmp_path):
+    callback = LastEpochs(tmp_path, keep=3)
+    callback.set_model(keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)]))
+    for epoch in range(997, 1001):
+        callback.on_epoch_end(epoch)
+    assert [file.name[:10] for file in callback.files()] == ["epoch-999.", "epoch-1000", "epoch-1001"]
+    assert callback.done() == 1001
+
+
+def test_a_score_that_is_nan_is_worse_than_any_number(tmp_path):
+    scores = iter([float("nan"), 0.5, float("nan"), 0.4])
+    callback = BestEpoch(tmp_path, lambda: next(scores))
+    callback.set_model(keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)]))
+    for epoch in range(4):
+        callback.on_epoch_end(epoch)
+    assert callback.best() == {"epoch": 2, "score": 0.5}
+
+
+def test_a_metric_of_every_class_has_a_column_of_each(tmp_path):
+    file = MetricsFile(tmp_path / "metrics.csv")
+    file.on_epoch_end(0, {"loss": 0.5, "f1": np.array([0.25, 0.75])})
+    assert (file.read("loss"), file.read("f1_0"), file.read("f1_1")) == ([0.5], [0.25], [0.75])
+
+
+def test_early_stopping_without_validation_says_what_it_needs(tmp_path):
+    callback = StopWhenWorse(MetricsFile(tmp_path / "metrics.csv"))
+    with pytest.raises(ValueError, match="give fit its validation_data"):
+        callback.on_epoch_end(0, {"loss": 1.0})

@@ -552,3 +552,35 @@ def test_the_teacher_alone_hears_noise():
     assert terms[None]["strong_bce"] == terms[0.0]["strong_bce"]
     again = type(model).from_config(model.get_config())
     assert (again.teacher_noise, again.ramp_steps, again.warm_up, again.strong_clips) == (0.0, None, False, False)
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_batch_normalisation_that_is_frozen_in_the_student_is_frozen_in_the_teacher(before):
+    student = make_student(dropout=0.0)
+    (norm,) = (layer for layer in student.layers if isinstance(layer, keras.layers.BatchNormalization))
+    if before:
+        norm.trainable = False
+    model = MeanTeacher(student)
+    norm.trainable = False
+    model.compile(keras.optimizers.SGD(0.1))
+    # The same weights and no noise: before the first update both say the same.
+    history = model.fit(*make_data(), batch_size=8, epochs=1, verbose=0).history
+    assert history["clip_consistency"] == history["frame_consistency"] == [0.0]
+    norm.trainable = True
+    model.compile(keras.optimizers.SGD(0.1))
+    assert all(layer.trainable for layer in model.teacher._flatten_layers())
+    assert not model.teacher.trainable_weights
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"class_weight": {0: 1.0}}, "MeanTeacher takes no class_weight"),
+        ({"y": None}, "needs targets y, a dict of supervision, clip and frame"),
+        ({"y": np.zeros((8, 3))}, "needs targets y, a dict of supervision, clip and frame"),
+    ],
+)
+def test_what_fit_cannot_use_is_named(arguments, words):
+    x, y = make_data()
+    with pytest.raises(ValueError, match=words):
+        make_model().fit(x, **{"y": y, "batch_size": 8, "verbose": 0, **arguments})

@@ -123,3 +123,24 @@ def test_mixed_float16_steps_are_skipped_and_counted_by_the_loss_scale():
     model.train_on_batch(np.ones((4, 3), "float32"), np.zeros((4, 2), "float32"))
     assert int(optimizer.iterations) == 1
     assert np.abs(model.get_weights()[0] - before).max() > 0
+
+
+@pytest.mark.parametrize("decays", [{"beta_1": 0.0}, {"beta_2": 0.0}])
+def test_decays_may_be_0(decays):
+    torch = pytest.importorskip("torch")
+    start, gradients = np.linspace(-1, 1, 5), np.random.default_rng(0).normal(size=(12, 5))
+    ours = keras.Variable(start, dtype="float32")
+    optimizer = RectifiedAdam(0.01, **decays)
+    theirs = torch.tensor(start, dtype=torch.float32, requires_grad=True)
+    betas = (decays.get("beta_1", 0.9), decays.get("beta_2", 0.999))
+    reference = torch.optim.RAdam([theirs], lr=0.01, betas=betas)
+    for gradient in gradients:
+        optimizer.apply([tf.constant(gradient, "float32")], [ours])
+        theirs.grad = torch.tensor(gradient, dtype=torch.float32)
+        reference.step()
+    np.testing.assert_allclose(ours, theirs.detach().numpy(), rtol=1e-5)
+
+
+def test_decays_outside_0_and_1_are_refused():
+    with pytest.raises(ValueError, match=r"beta_2 must be in \[0, 1\), not 1.0"):
+        RectifiedAdam(beta_2=1.0)

@@ -13,7 +13,9 @@ line; without that file they are the labels of the manifest in alphabetical orde
 """
 
 import csv
+import hashlib
 import io
+import json
 import os
 import re
 from collections.abc import Iterable, Sequence
@@ -76,6 +78,15 @@ class Manifest:
     def split(self, name: str) -> tuple[Clip, ...]:
         """Returns the clips of one split, in the order of the table."""
         return tuple(clip for clip in self.clips if clip.split == name)
+
+    def digest(self) -> str:
+        """Names what models learn of the clips: their rows in order and the classes, wherever the media files lie."""
+        rows = []
+        for clip in self.clips:
+            events = [(float(event.onset), float(event.offset), event.label) for event in clip.events]
+            labels = clip.labels or tuple(dict.fromkeys(event.label for event in clip.events))  # as they are read
+            rows.append((clip.id, clip.video is not None, clip.split, labels, events, clip.supervision, clip.seen))
+        return hashlib.sha256(json.dumps([self.classes, rows]).encode()).hexdigest()[:16]
 
 
 def read_manifest(

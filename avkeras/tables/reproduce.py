@@ -4,7 +4,7 @@ import dataclasses
 import hashlib
 import os
 import shutil
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -144,10 +144,17 @@ def reproduce(
     values.data = manifest.path
     pin_values(values, values.out, free=("workers", "out"))  # the mean of runs with other values would say nothing
 
+    results = ResultsFile(values.out / RESULTS_FILE)
+    seeds = range(runs or (DEMO_RUNS.get(name, 2) if preset == "demo" else table.runs))
+    before = results.runs()
+    made_on = {"data_sha256": _digest(manifest), "clips_sha256": manifest.digest()}
+    for cell in table.cells:
+        for run in (before[cell.key, seed] for seed in seeds if (cell.key, seed) in before):
+            _refuse_another(cell, run, made_on, results.path)
+
     features = _features(table, values, manifest, step)
     summary = _summary(features.values())
     write_extraction(values.out / "extraction.csv", summary)
-    results = ResultsFile(values.out / RESULTS_FILE)
     report = Reproduction(table, values.out, preset)
     if failed := {clip for clip, _ in summary.errors}:
         report.notes.append(f"{len(failed)} clips failed and are left out, see extraction.csv")
@@ -155,11 +162,6 @@ def reproduce(
         report.notes.append(_chance(table, manifest, with_video=name != "2019-table2"))
     stand_ins = dict.fromkeys(name for one in features.values() for name in one.stand_ins)
     report.notes += [f"{name} is a stand-in, not a pretrained network" for name in stand_ins]
-    seeds = range(runs or (DEMO_RUNS.get(name, 2) if preset == "demo" else table.runs))
-    before = results.runs()
-    for cell in table.cells:
-        if changed := [name for seed in seeds for name in changed_values(cell, before.get((cell.key, seed), {}))]:
-            raise AvkerasError(f"{results.path}: has runs of {cell.key} with another {changed[0]}; give another out")
     missing = {cell: [seed for seed in seeds if (cell.key, seed) not in before] for cell in table.cells}
     report.wanted = len(table.cells) * len(seeds)
     report.found = report.wanted - sum(map(len, missing.values()))
@@ -167,7 +169,7 @@ def reproduce(
     notes = {
         "preset": preset,
         "data": manifest.path.name,
-        "data_sha256": _digest(manifest),
+        **made_on,
         "embedders": ", ".join(values.embedders if system == "tagging" else values.visual) if embeds else "none",
         "avkeras": avkeras.__version__,
     }
@@ -205,6 +207,17 @@ def table_values(system: str, preset: str) -> Any:
         4
     """
     return EXPERIMENTS[system if system in EXPERIMENTS else "detection"](**_CHANGES[system, preset])
+
+
+def _refuse_another(cell: Cell, run: Mapping[str, Any], made_on: Mapping[str, str], results: Path) -> None:
+    """Refuses a run of a cell that was made with other values or on other data; what it does not tell is the same."""
+    if changed := changed_values(cell, run):
+        raise AvkerasError(f"{results}: has runs of {cell.key} with another {changed[0]}; give another out")
+    for name, now in made_on.items():
+        if run.get(name, now) != now:
+            raise AvkerasError(
+                f"{results}: {cell.key} was made on other data ({name} {run[name]}, now {now}); give another --out"
+            )
 
 
 def _features(table: PaperTable, values: Any, manifest: Manifest, step) -> dict[Cell, Features]:

@@ -1,6 +1,9 @@
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
-from avkeras.data.manifest import Clip, Event, read_manifest, write_manifest
+from avkeras.data.manifest import Clip, Event, Manifest, read_manifest, write_manifest
 from avkeras.errors import ManifestError
 
 
@@ -26,8 +29,9 @@ def test_round_trip_keeps_every_value(tmp_path):
         ),
         Clip("c", tmp_path / "a.wav", None, "train", (), (), "unlabelled"),
     )
-    write_manifest(tmp_path / "sub" / "m.tsv", clips, classes=["Bus", "Air horn, truck horn"])
+    written = write_manifest(tmp_path / "sub" / "m.tsv", clips, classes=["Bus", "Air horn, truck horn"])
     read = read_manifest(tmp_path / "sub" / "m.tsv")
+    assert read.digest() == written.digest()
     assert read.classes == ("Bus", "Air horn, truck horn")
     for before, after in zip(clips, read.clips, strict=True):
         assert after.audio.resolve() == before.audio.resolve()
@@ -36,6 +40,26 @@ def test_round_trip_keeps_every_value(tmp_path):
             before.id, before.split, before.labels, before.events, before.supervision,
         )  # fmt: skip
     assert [clip.id for clip in read.split("train")] == ["a", "c"]
+
+
+def test_the_digest_tells_clips_and_classes_and_not_where_media_lie():
+    event = Event(1, 2.5, "Bus")
+    clip = Clip("a", Path("a.wav"), Path("a.mp4"), "train", ("Bus",), (event,), "strong", ("Bus",))
+    digest = Manifest(Path("m.tsv"), (clip,), ("Bus", "Car")).digest()
+    moved = replace(clip, audio=Path("b/a.wav"), video=Path("b/a.mp4"), labels=(), events=(Event(1.0, 2.5, "Bus"),))
+    assert Manifest(Path("b/m.tsv"), (moved,), ("Bus", "Car")).digest() == digest
+    changes = (
+        {"id": "b"},
+        {"video": None},
+        {"split": "test"},
+        {"labels": ("Bus", "Car")},
+        {"events": (event._replace(offset=3),)},
+        {"supervision": "weak"},
+        {"seen": ()},
+    )
+    others = [Manifest(Path("m.tsv"), (replace(clip, **change),), ("Bus", "Car")) for change in changes]
+    others += [Manifest(Path("m.tsv"), (clip,), ("Car", "Bus")), Manifest(Path("m.tsv"), (), ("Bus", "Car"))]
+    assert len({digest, *(other.digest() for other in others)}) == 10
 
 
 def test_only_four_columns_are_needed_and_classes_default_to_the_labels(tmp_path):

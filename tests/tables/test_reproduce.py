@@ -1,8 +1,10 @@
 """Runs of a table in real processes: killed, gone on with, and one that fails among others that do not."""
 
 import dataclasses
+import hashlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -17,6 +19,7 @@ from avkeras.data.manifest import Clip, write_manifest
 from avkeras.data.records import RecordWriter
 from avkeras.errors import AvkerasError
 from avkeras.runs.results_file import ResultsFile
+from avkeras.tables.paper_tables import paper_table
 
 SCRIPT = textwrap.dedent(
     """
@@ -89,6 +92,39 @@ def children(process):
     return {int(line) for line in found.stdout.split()} - {process.pid}
 
 
+@pytest.mark.parametrize("made_on", ["data_sha256", "clips_sha256"])
+def test_runs_on_other_data_are_refused_before_any_work(tmp_path, monkeypatch, made_on):
+    from avkeras.tables import reproduce
+
+    class Extraction(Exception):
+        pass
+
+    def extract(*arguments):
+        raise Extraction
+
+    monkeypatch.setattr(reproduce, "_features", extract)
+    (tmp_path / "a.wav").touch()
+    clips = [Clip(split, tmp_path / "a.wav", None, split, ("Car",)) for split in ("train", "validation", "test")]
+    manifest = write_manifest(tmp_path / "manifest.tsv", clips, classes=["Bus", "Car"])
+    now = {
+        "data_sha256": hashlib.sha256(manifest.path.read_bytes()).hexdigest()[:16],
+        "clips_sha256": manifest.digest(),
+    }
+    results = ResultsFile(tmp_path / "out" / "results.jsonl")
+    cell = paper_table("2019-table1").of_rows([1]).cells[0].key
+    results.add({"cell": cell, "seed": 0, **now})
+    results.add({"cell": cell, "seed": 1, **now, made_on: "0123456789abcdef"})
+    options = {"data": manifest.path, "out": tmp_path / "out", "preset": "demo", "rows": [1]}
+    with pytest.raises(Extraction):  # the table takes no other run than the first
+        reproduce.reproduce("2019-table1", **options, runs=1)
+    refusal = (
+        f"results.jsonl: {cell} was made on other data ({made_on} 0123456789abcdef, now {now[made_on]}); "
+        "give another --out"
+    )
+    with pytest.raises(AvkerasError, match=re.escape(refusal)):
+        reproduce.reproduce("2019-table1", **options, runs=2)
+
+
 @pytest.mark.slow
 def test_a_killed_table_goes_on_and_repeats_no_finished_run(root):
     wanted = {AUDIO: [0, 1]}
@@ -146,7 +182,6 @@ def test_on_a_cluster(root, monkeypatch):
     utils = pytest.importorskip("ray.cluster_utils")
     from avkeras.experiments.inputs import Features
     from avkeras.features.write_clips import Summary
-    from avkeras.tables.paper_tables import paper_table
     from avkeras.tables.reproduce import table_values
     from avkeras.tables.run_tasks import run_tasks
 

@@ -11,7 +11,8 @@ EXAMPLES = """  avkeras fetch dcase2017 --out clips --limit 20
   avkeras fetch audioset --out audioset --splits unbalanced --lists folder_with_your_own_list
   avkeras fetch vggsounder --out vggsounder
 
-A clip that failed is not tried again without --retry. The same command goes on where an interrupted one was.
+A clip that failed is not tried again without --retry, unless the source could not be reached for it or refused.
+The same command goes on where an interrupted one was.
 """
 
 

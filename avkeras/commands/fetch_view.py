@@ -28,10 +28,14 @@ def show_fetch(task: str, folder: "Path", summary: "FetchSummary") -> None:
     """Shows what a fetch did and what comes next.
 
     Raises:
-        AvkerasError: the run ended early; its text says why and what to do.
+        AvkerasError: the run ended early or came to nothing; its text says why and what to do.
     """
     tried = ", ".join(f"{number} {state}" for state, number in sorted(summary.tried.items())) or "none tried"
     lines = [f"{summary.clips} clips: {tried}, {summary.before} left as they were, {summary.adopted} adopted"]
+    if summary.left:
+        lines.append(
+            f"{summary.left} clips had no answer or a refusal from the source: the same command tries them again"
+        )
     if summary.without_source:
         lines.append(
             f"{summary.without_source} clips are not asked for (synthetic, or --offline): give them with --media"

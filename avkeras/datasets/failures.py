@@ -26,6 +26,8 @@ class FetchError(AvkerasError):
         again: whether another try may help.
         refused: whether the source refuses us rather than this clip.
         wait: seconds that the source asks to wait.
+
+    `unanswered` is set where the source gave no answer at all.
     """
 
     def __init__(
@@ -33,6 +35,12 @@ class FetchError(AvkerasError):
     ) -> None:
         super().__init__(why)
         self.state, self.why, self.again, self.refused, self.wait = state, why, again, refused, wait
+        self.unanswered = False
+
+    @property
+    def outage(self) -> bool:
+        """Whether it says nothing about the clip: the source gave no answer, or refuses us."""
+        return self.unanswered or self.refused
 
 
 def explain(error: BaseException) -> FetchError:

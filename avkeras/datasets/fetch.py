@@ -8,6 +8,7 @@
 
 Only the segment is downloaded, in pieces of 256 KiB by HTTP range requests, and PyAV cuts it; no `ffmpeg` program is
 needed. A clip that failed is not tried again unless asked for, and a clip whose pictures cannot be had is kept without.
+Only what the source answers counts: an outage costs no clip (see `avkeras.datasets.outcomes`).
 """
 
 import contextlib
@@ -22,6 +23,7 @@ from avkeras.datasets.adopt import adopt
 from avkeras.datasets.fetch_clip import fetch_clip
 from avkeras.datasets.fetch_folder import claim, present, read_placed, task_module
 from avkeras.datasets.ledger import STATES, Entry, Ledger
+from avkeras.datasets.outcomes import Outcomes
 from avkeras.datasets.pace import Pace
 from avkeras.datasets.remote_lists import place_lists
 from avkeras.datasets.task_lists import SourceClip, TaskLists
@@ -29,8 +31,6 @@ from avkeras.datasets.video_source import YOUTUBE, VideoSource
 from avkeras.errors import AvkerasError, WriteError
 from avkeras.runs.files import write_text
 
-# Clips one after the other, after which the run ends: for them the source refused us, or could not be reached.
-_REFUSALS, _TROUBLES = 3, 10
 # What a clip in several lists is kept for: the last of these.
 _SPLITS = ("train", "validation", "test")
 
@@ -43,17 +43,19 @@ class FetchSummary:
         manifest: the file written, or None: no clip is there.
         clips: clips chosen.
         tried: how many clips of this run came to each state.
+        left: how many were tried and are left for the next call, since the source gave no answer or refused us.
         before: how many were left as they are, since the ledger has them.
         without_source: synthetic clips, and all others when offline, which are had by adopting only.
         adopted: clips for which files of the user were taken.
         in_manifest: clips in the manifest.
         notes: what was replaced, ignored, ambiguous, or unlike the official lists.
-        stopped: why the run ended early; empty: it did not.
+        stopped: why the run ended early or came to nothing: the source cannot be reached or refuses us; empty: neither.
     """
 
     manifest: Path | None = None
     clips: int = 0
     tried: Counter = field(default_factory=Counter)
+    left: int = 0
     before: int = 0
     without_source: int = 0
     adopted: int = 0
@@ -203,7 +205,7 @@ def _run(chosen, folder, ledger, videos, pace, jobs, tries, retry, progress, sum
             waiting.append((clip, entry))
     for left_over in folder.glob("*/.partial-*"):
         left_over.unlink()
-    refusals = troubles = 0
+    outcomes = Outcomes(ledger)
     unwritten: WriteError | None = None
     with ThreadPoolExecutor(jobs) as pool:
         running = [pool.submit(fetch_clip, clip, entry, folder, videos, pace, tries) for clip, entry in waiting]
@@ -213,17 +215,12 @@ def _run(chosen, folder, ledger, videos, pace, jobs, tries, retry, progress, sum
                     entry, error = done.result()
                     if entry is None:
                         continue
-                    ledger.write(entry)
+                    outcomes.take(entry, error)
                 except WriteError as found:  # what others have finished meanwhile is still told
                     unwritten = unwritten or found
                     pace.stopped.set()
                     continue
-                summary.tried[entry.state] += 1
-                refusals = refusals + 1 if error is not None and error.refused else 0
-                troubles = troubles + 1 if error is not None and error.again else 0
-                if (refusals >= _REFUSALS or troubles >= _TROUBLES) and not summary.stopped:
-                    what = "refuses" if refusals >= _REFUSALS else "cannot be reached for"
-                    summary.stopped = f"the source {what} clip after clip ({error.why})"
+                if outcomes.stopped:
                     pace.stopped.set()
                 if progress:
                     progress(number, len(running))
@@ -232,6 +229,8 @@ def _run(chosen, folder, ledger, videos, pace, jobs, tries, retry, progress, sum
             pool.shutdown(cancel_futures=True)
     if unwritten is not None:
         raise unwritten
+    outcomes.end()
+    summary.tried, summary.left, summary.stopped = outcomes.tried, outcomes.left, outcomes.stopped
 
 
 def _wanted(folder: Path, entry: Entry | None, retry: Collection[str]) -> bool:

@@ -22,8 +22,8 @@ class Entry:
 
     Args:
         id: the clip.
-        state: `"done"`: its audio is there; `"gone"`, `"private"`, `"blocked"` (by country, age, account, or because
-            too much was asked) or `"failed"` (anything else).
+        state: `"done"`: its audio is there; `"gone"`, `"private"`, `"blocked"` (by country, age or account) or
+            `"failed"` (anything else).
         why: one line, where it is not done.
         audio: file of its sound, relative to the folder of the ledger, or absolute: the user's own.
         video: file of its pictures, likewise; empty: it has none.

@@ -83,7 +83,9 @@ class VideoSource:
         try:
             info = downloader.extract_info(self.template.replace("{id}", video), download=False)
         except Exception as error:
-            raise explain(error) from error
+            failure = explain(error)
+            failure.unanswered = failure.again and not answers
+            raise failure from error
         finally:
             while answers:
                 answers.pop().close()

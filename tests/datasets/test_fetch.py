@@ -21,8 +21,10 @@ from avkeras.cli import main
 from avkeras.commands.fetch_view import show_fetch
 from avkeras.data.manifest import read_manifest
 from avkeras.datasets import dcase2017
+from avkeras.datasets.failures import FetchError
 from avkeras.datasets.fetch import choose_parts, fetch, spread
-from avkeras.datasets.ledger import NAME, Ledger, read_ledger
+from avkeras.datasets.ledger import NAME, Entry, Ledger, read_ledger
+from avkeras.datasets.outcomes import Outcomes
 from avkeras.datasets.status import status
 from avkeras.datasets.task_lists import SourceClip
 from avkeras.errors import AvkerasError, WriteError
@@ -141,7 +143,6 @@ def test_every_answer_has_its_state_and_is_not_asked_for_twice(media, lists, tmp
         "forbidden__": ("film", 403, "blocked", "HTTP 403"),
         "broken_____": ("film", 500, "failed", "HTTP 500"),
         "cutshort___": ("film", "cut", "failed", "cut short"),
-        "stall______": ("film", "stall", "failed", "timed out"),
     }
     contents = media | {"half": media["film"][: len(media["film"]) // 2]}
     files = {name: contents[file] for name, (file, *_) in answers.items() if file}
@@ -175,8 +176,8 @@ def test_every_answer_has_its_state_and_is_not_asked_for_twice(media, lists, tmp
         assert (states(folder)["away410"], states(folder)["broken"]) == ("done", "failed")
 
         (row, *_) = status(folder)
-        assert (row.clips, row.with_video, row.without_video) == (16, 5, 2)
-        assert (row.missing["gone"], row.missing["blocked"], row.missing["failed"]) == (1, 1, 7)
+        assert (row.clips, row.with_video, row.without_video) == (15, 5, 2)
+        assert (row.missing["gone"], row.missing["blocked"], row.missing["failed"]) == (1, 1, 6)
         assert row.video_reasons["the source has no pictures"] == 1
 
 
@@ -200,8 +201,10 @@ def test_a_source_that_refuses_clip_after_clip_is_left_alone(media, lists, tmp_p
         summary = fetch("dcase2017", tmp_path / "out", **options)
         assert "refuses clip after clip (HTTP 429" in summary.stopped
         assert len(server.requests) <= 6
-    assert set(states(tmp_path / "out").values()) == {"blocked"}
-    assert summary.manifest is None
+        assert states(tmp_path / "out") == {}
+        assert (summary.tried, 3 <= summary.left <= 6, summary.manifest) == ({}, True, None)
+        server.behaviours.clear()
+        assert fetch("dcase2017", tmp_path / "out", **options).tried == {"gone": 30}
 
 
 def test_a_network_that_is_down_does_not_use_up_the_clips(lists, tmp_path):
@@ -210,9 +213,68 @@ def test_a_network_that_is_down_does_not_use_up_the_clips(lists, tmp_path):
     options = {"lists": lists([video(number) for number in range(40)]), "source": template, **FAST, "tries": 1}
     summary = fetch("dcase2017", tmp_path / "out", jobs=2, **options)
     assert "cannot be reached for clip after clip (connection failed" in summary.stopped
-    assert 10 <= len(states(tmp_path / "out")) < 40
+    assert states(tmp_path / "out") == {}
+    assert 10 <= summary.left < 40
     with pytest.raises(AvkerasError, match=r"cannot be reached.*; give the same command later"):
         show_fetch("dcase2017", tmp_path / "out", summary)
+
+
+def test_the_same_command_tries_the_clips_of_a_short_outage_again(media, lists, tmp_path, capsys):
+    """No clip of it is in the ledger, so that a kill changes nothing; what the source answered is asked for once."""
+    names, folder = [video(number) for number in range(5)], tmp_path / "out"
+    given = lists(names)
+    with MediaServer({}) as server:
+        down = command(folder, given, server, "--tries", "1")
+    with pytest.raises(SystemExit, match=r"cannot be reached for every clip \(.*\); give the same command later"):
+        main(down)
+    printed = capsys.readouterr().out
+    assert "5 clips: none tried, 0 left as they were" in printed
+    assert "5 clips had no answer or a refusal from the source: the same command tries them again" in printed
+    assert states(folder) == {}
+    with MediaServer(dict.fromkeys(names[:3], media["film"]), {names[0]: "stall", names[4]: 503}) as server:
+        main(command(folder, given, server, "--tries", "1", "--timeout", "1"))
+        assert states(folder) == {names[1]: "done", names[2]: "done", names[3]: "gone", names[4]: "failed"}
+        assert "1 clips had no answer" in capsys.readouterr().out
+        server.requests.clear()
+        server.behaviours.clear()
+        main(command(folder, given, server))
+        assert {request[1] for request in server.requests} == {names[0]}
+        assert states(folder)[names[0]] == "done"
+
+
+def test_an_outage_leaves_what_an_earlier_run_said(lists, tmp_path):
+    names, folder = [video(0), video(1)], tmp_path / "out"
+    with MediaServer({}) as server:
+        options = {"lists": lists(names), "source": server.template} | FAST | {"tries": 1}
+        fetch("dcase2017", folder, **options)
+    content = (folder / NAME).read_bytes()
+    summary = fetch("dcase2017", folder, retry=["gone"], **options)
+    assert (summary.tried, summary.left) == ({}, 2)
+    assert (folder / NAME).read_bytes() == content
+
+
+def test_a_source_that_breaks_for_all_costs_no_clip(lists, tmp_path):
+    """Ten errors in a row end the run and are left; fewer are kept as answers about those clips."""
+    names = [video(number) for number in range(12)]
+    with MediaServer({}, dict.fromkeys(names[1:], 503)) as server:
+        options = {"lists": lists(names), "source": server.template, "jobs": 1} | FAST | {"tries": 1}
+        summary = fetch("dcase2017", tmp_path / "all", **options)
+        assert "clip after clip (HTTP 503" in summary.stopped
+        assert states(tmp_path / "all") == {names[0]: "gone"}
+        summary = fetch("dcase2017", tmp_path / "some", **options | {"limit": 9})
+        assert (summary.tried, summary.left, summary.stopped) == ({"gone": 1, "failed": 8}, 0, "")
+
+
+def test_sound_that_came_before_an_outage_is_kept(tmp_path):
+    """And nobody has looked for its pictures, so that the same command does."""
+    error = FetchError("failed", "connection failed", again=True)
+    error.unanswered = True
+    with Ledger(tmp_path) as ledger:
+        outcomes = Outcomes(ledger)
+        outcomes.take(Entry("a", "done", audio="audio/a.flac", video_why=error.why), error)
+        outcomes.end()
+    assert read_ledger(tmp_path) == {"a": Entry("a", "done", audio="audio/a.flac")}
+    assert (outcomes.tried, outcomes.left, outcomes.stopped) == ({"done": 1}, 1, "")
 
 
 def test_pictures_that_fail_are_tried_again_when_asked(media, lists, tmp_path):

@@ -100,6 +100,8 @@ def run(options) -> None:
     predictor = load(options.model, embedders=options.embedders, patience=options.patience, runtime=options.runtime)
     if predictor.kind == "detection" and options.top is not None and form != "json":
         raise AvkerasError("--top: a detection model finds events; with it, --top goes with --format json")
+    if predictor.kind == "detection" and form not in DELIMITERS and (alike := _alike(files)):
+        raise AvkerasError(f"--figures {options.figures}: {alike}; give them one by one, each with a folder of its own")
     if form in ("csv", "tsv"):
         sys.stdout.write(DELIMITERS[form].join(EVENT_COLUMNS) + "\n")
     failed = 0
@@ -119,9 +121,14 @@ def _refuse_alike(files: list[Path], form: str) -> None:
 
     if form == "audacity" and len(files) > 1:
         raise AvkerasError(f"--format audacity: a label track names no file, so give one file, not {len(files)}")
+    if alike := _alike(files):
+        raise AvkerasError(f"--format {form}: {alike}; give them one by one, or take json")
+
+
+def _alike(files: list[Path]) -> str:
+    """Returns how many files have the most frequent name; nothing: all names differ."""
     name, count = Counter(file.name for file in files).most_common(1)[0]
-    if count > 1:
-        raise AvkerasError(f"--format {form}: {count} files are called {name}; give them one by one, or take json")
+    return f"{count} files are called {name}" if count > 1 else ""
 
 
 def _answer(prediction: "Prediction", predictor: "Predictor", form: str, options) -> str:

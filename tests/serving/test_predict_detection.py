@@ -162,6 +162,17 @@ def test_the_command_prints_events_and_draws_them(folder, predictor, clip, tmp_p
     assert "0.00 -    4.0" in capsys.readouterr().out
 
 
+def test_pictures_of_files_of_one_name_are_refused(folder, clip, tmp_path):
+    other = tmp_path / "other" / clip.name
+    other.parent.mkdir()
+    other.write_bytes(clip.read_bytes())
+    with pytest.raises(SystemExit) as error:
+        main(["predict", str(clip), str(other), "--model", str(folder), "--figures", str(tmp_path)])
+    advice = "2 files are called clip.mp4; give them one by one, each with a folder of its own"
+    assert error.value.code == f"error: --figures {tmp_path}: {advice}"
+    assert not list(tmp_path.glob("*.png"))
+
+
 def test_the_command_gives_events_as_tables_and_as_labels(folder, predictor, clip, capsys):
     expected = predictor.predict(clip).events
     assert expected

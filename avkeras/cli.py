@@ -1,6 +1,7 @@
 """The `avkeras` command. Nothing heavy is loaded before a subcommand needs it."""
 
 import importlib
+import io
 import sys
 from collections.abc import Sequence
 
@@ -29,6 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from avkeras.commands.parser import UsageError
     from avkeras.commands.terminal import one_line_errors
 
+    _escape_what_cannot_be_shown()
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     parser = build_parser(arguments)
     options = parser.parse_args(arguments)
@@ -38,6 +40,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
         except UsageError as error:
             sys.stderr.write(f"error: {error}\n")
             sys.exit(2)
+
+
+def _escape_what_cannot_be_shown() -> None:
+    """Lets a terminal that lacks a character show its escape, rather than end the command."""
+    if sys.stdout is None:
+        sys.exit("error: standard output is closed; send it to a file or to /dev/null")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def build_parser(arguments: Sequence[str]):

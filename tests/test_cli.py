@@ -1,6 +1,7 @@
 import dataclasses
 import importlib.util
 import json
+import os
 import re
 import shlex
 import subprocess
@@ -252,6 +253,21 @@ def test_a_file_whose_name_begins_as_an_option_does_gets_a_hint(tmp_path, monkey
     with pytest.raises(SystemExit):
         main(["predict", "a.wav", "-clip.wav", "--model", "m"])
     assert "write ./-clip.wav" in capsys.readouterr().err
+
+
+def test_a_terminal_without_the_characters_of_a_name_shows_their_escapes():
+    code = "import sys\nfrom avkeras.cli import main\nimport avkeras.commands.systems as command\n"
+    code += "command.run = lambda options: print('\\u00fcber.wav', file=sys.stdout)\nmain(['systems'])"
+    ascii_only = os.environ | {"PYTHONIOENCODING": "ascii"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=ascii_only)
+    assert (done.returncode, done.stdout) == (0, "\\xfcber.wav\n"), done.stderr
+
+
+def test_a_closed_standard_output_is_one_line():
+    command = f"{shlex.quote(sys.executable)} -m avkeras systems >&-"
+    done = subprocess.run(["sh", "-c", command], stderr=subprocess.PIPE, text=True)
+    line = "error: standard output is closed; send it to a file or to /dev/null\n"
+    assert (done.returncode, done.stderr) == (1, line)
 
 
 def test_it_runs_as_a_module():

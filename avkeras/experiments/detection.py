@@ -21,11 +21,10 @@ from avkeras.experiments.detection_inputs import (
 from avkeras.experiments.detection_results import tune_and_score, with_video
 from avkeras.experiments.detection_scores import Tuning
 from avkeras.experiments.detection_training import build_mean_teacher, train_mean_teacher
-from avkeras.experiments.inputs import Features, write_inputs
+from avkeras.experiments.inputs import Features, pin_run, write_inputs
 from avkeras.experiments.pseudo_labels import labelled_by_teacher
 from avkeras.features.write_clips import write_extraction
 from avkeras.runs.files import read_json, write_json, write_rows
-from avkeras.runs.run_folder import pin_values
 from avkeras.systems.registry import find_system
 
 RESULT_FILE = "result.json"  # of a run that is trained and scored
@@ -104,7 +103,7 @@ def run_sound_event_detection(
     else:
         manifest = read_manifest(values.data)
     check_values(values, manifest)
-    pin_values(values, values.out)  # now, not after hours of extraction
+    pin_run(values, manifest)  # now, not after hours of extraction
     return run_on_features(
         values, manifest, detection_features(values, manifest, progress=step("features")), verbose=verbose
     )
@@ -121,13 +120,12 @@ def run_on_features(
         features: from `detection_features`.
         verbose: of `fit`.
     """
-    pin_values(values, values.out)
+    pin_run(values, manifest)
     write_extraction(values.out / "extraction.csv", features.summary)
-    if values.teacher:
-        manifest = labelled_by_teacher(values, manifest)
-    report = DetectionReport(values, manifest, features)
+    labelled = labelled_by_teacher(values, manifest) if values.teacher else manifest
+    report = DetectionReport(values, labelled, features)
     stores = features.readers()
-    sets = {name: detection_set(name, manifest, stores, report) for name in ("train", "validation", "test")}
+    sets = {name: detection_set(name, labelled, stores, report) for name in ("train", "validation", "test")}
     write_rows(values.out / "left_out.csv", [{"clip": clip, "reason": reason} for clip, reason in report.left_out])
     seen = with_video(sets["test"], features)
     write_inputs(

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from avkeras.data.manifest import Manifest
 from avkeras.data.records import RecordReader
+from avkeras.errors import AvkerasError
 from avkeras.features.write_clips import Summary
-from avkeras.runs.files import write_json
-from avkeras.runs.run_folder import INPUTS_FILE
+from avkeras.runs.files import read_json, write_json
+from avkeras.runs.run_folder import INPUTS_FILE, pin_values
 
 if TYPE_CHECKING:
     from avkeras.features.embedder import Embedder, EmbedderSpec
@@ -95,12 +96,34 @@ class Features:
         return dataclasses.replace(self, stores=stores, embedders=embedders)
 
 
+def pin_run(values: Any, manifest: Manifest) -> None:
+    """Pins a run's values in its folder, and refuses one whose models were trained on other clips, labels or classes.
+
+    What they were trained on stands in `inputs.json`, from just before the first training on: until then the manifest
+    may be mended. A folder of a version that did not write it is taken as it is.
+
+    Args:
+        values: of the experiment.
+        manifest: its clips as they are read.
+
+    Raises:
+        AvkerasError: the folder holds a run with other values or on other clips.
+    """
+    pin_values(values, values.out)
+    if (values.out / INPUTS_FILE).exists():
+        now = manifest.digest()
+        if read_json(values.out / INPUTS_FILE).get("clips_sha256", now) != now:
+            raise AvkerasError(
+                f"{values.out}: was trained on other clips or labels than {manifest.path} now holds; give another --out"
+            )
+
+
 def write_inputs(folder: Path, manifest: Manifest, features: Features, **more: Any) -> None:
     """Writes what a report or a prediction needs to know of a run's data; paths are as seen from its folder.
 
     Args:
         folder: of the run.
-        manifest: its clips.
+        manifest: its clips as they are read.
         features: of the clips.
         **more: further facts, as JSON.
     """
@@ -111,4 +134,7 @@ def write_inputs(folder: Path, manifest: Manifest, features: Features, **more: A
     stores: Mapping[str, str] = {name: seen_from_there(store) for name, store in features.stores.items()}
     embedders = {name: one.as_json() for name, one in features.embedders.items()}
     facts = {"manifest": seen_from_there(manifest.path), "stores": stores, "embedders": embedders}
-    write_json(folder / INPUTS_FILE, facts | more)
+    file = folder / INPUTS_FILE
+    if not file.exists() or "clips_sha256" in read_json(file):  # else nobody knows what it was trained on
+        facts["clips_sha256"] = manifest.digest()
+    write_json(file, facts | more)

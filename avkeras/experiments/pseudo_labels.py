@@ -21,7 +21,7 @@ from avkeras.experiments.detection_inputs import (
     teacher_tuning,
 )
 from avkeras.runs.files import read_json, write_json, write_rows
-from avkeras.runs.run_folder import as_tuples, read_config
+from avkeras.runs.run_folder import INPUTS_FILE, as_tuples, read_config
 
 PSEUDO_LABELS = "pseudo_labels.json"  # of a run with a teacher
 
@@ -42,7 +42,7 @@ def labelled_by_teacher(values: SoundEventDetection, manifest: Manifest) -> Mani
     """
     file = values.out / PSEUDO_LABELS
     unlabelled = tuple(clip for clip in manifest.split("train") if clip.supervision == "unlabelled")
-    if not file.is_file():
+    if not (file.is_file() and (values.out / INPUTS_FILE).is_file()):  # before training, the manifest may be mended
         found = _predict(values, manifest, unlabelled)
         events, clips = Counter(event.label for own in found.values() for event in own), Counter()
         for own in found.values():

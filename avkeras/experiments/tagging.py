@@ -12,7 +12,7 @@ from avkeras.datasets.demo_data import demo_manifest
 from avkeras.errors import AvkerasError
 from avkeras.evaluation.decisions import RULES
 from avkeras.experiments.configs import SYSTEMS, AudioTagging, check_system, wanted_systems
-from avkeras.experiments.inputs import Features, UsedEmbedder, write_inputs
+from avkeras.experiments.inputs import Features, UsedEmbedder, pin_run, write_inputs
 from avkeras.experiments.tagging_scores import (
     SystemResult,
     clip_sets,
@@ -24,7 +24,7 @@ from avkeras.features.extract import extract
 from avkeras.features.extract_detection import extract_detection
 from avkeras.features.write_clips import write_extraction
 from avkeras.runs.files import read_json, write_json, write_rows
-from avkeras.runs.run_folder import INPUTS_FILE, pin_values
+from avkeras.runs.run_folder import INPUTS_FILE
 from avkeras.systems.registry import find_system
 
 RESULT_FILE = "result.json"  # of a system that is trained and scored
@@ -72,7 +72,7 @@ def run_audio_tagging(
     else:
         manifest = read_manifest(values.data)
     _check(values, manifest)
-    pin_values(values, values.out)  # now, not after hours of extraction
+    pin_run(values, manifest)  # now, not after hours of extraction
     return run_on_features(
         values, manifest, tagging_features(values, manifest, progress=step("embeddings")), verbose=verbose
     )
@@ -148,7 +148,7 @@ def run_on_features(
         features: from `tagging_features`.
         verbose: of `fit`.
     """
-    pin_values(values, values.out)
+    pin_run(values, manifest)
     write_extraction(values.out / "extraction.csv", features.summary)
     report = TaggingReport(values, manifest, features)
     stores = features.readers()

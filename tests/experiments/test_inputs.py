@@ -1,18 +1,21 @@
 """One split of the clips for models of different inputs, also where an extraction failed for one of them."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from avkeras.data.manifest import Clip, Event, Manifest
 from avkeras.data.records import RecordWriter
+from avkeras.errors import AvkerasError
 from avkeras.experiments.configs import SoundEventDetection
 from avkeras.experiments.detection import DetectionReport, detection_set
 from avkeras.experiments.detection_results import with_video
-from avkeras.experiments.inputs import Features, UsedEmbedder, write_inputs
+from avkeras.experiments.inputs import Features, UsedEmbedder, pin_run, write_inputs
 from avkeras.features.embedder import EmbedderSpec
 from avkeras.features.write_clips import Summary
-from avkeras.runs.files import read_json
+from avkeras.runs.files import read_json, write_json
 
 
 def features_of(folder):
@@ -68,3 +71,31 @@ def test_inputs_are_told_as_seen_from_the_runs_folder(tmp_path):
     assert (found["manifest"], found["stores"]["one"], found["more"]) == ("../../manifest.tsv", "../../one", 1)
     assert found["embedders"]["one"]["embedder"] == "given_one"
     assert EmbedderSpec(**found["embedders"]["one"]["spec"]).dim == 3
+
+
+def test_other_clips_are_refused_once_training_has_begun(tmp_path):
+    manifest, features = features_of(tmp_path)
+    values = SoundEventDetection(data=manifest.path, out=tmp_path / "run")
+    other = dataclasses.replace(manifest, classes=("Cat", "Dog"))
+    pin_run(values, other)
+    pin_run(values, manifest)  # mended before anything was trained
+    write_inputs(values.out, manifest, features)
+    pin_run(values, manifest)
+    with pytest.raises(AvkerasError) as refused:
+        pin_run(values, other)
+    assert str(refused.value) == (
+        f"{values.out}: was trained on other clips or labels than {manifest.path} now holds; give another --out"
+    )
+
+
+def test_a_run_that_does_not_tell_its_clips_stays_usable_and_gets_no_digest(tmp_path):
+    manifest, features = features_of(tmp_path)
+    values = SoundEventDetection(data=manifest.path, out=tmp_path / "run")
+    write_inputs(values.out, manifest, features)
+    file = values.out / "inputs.json"
+    told = read_json(file)
+    assert told.pop("clips_sha256") == manifest.digest()
+    write_json(file, told)
+    pin_run(values, dataclasses.replace(manifest, classes=("Cat", "Dog")))
+    write_inputs(values.out, manifest, features)
+    assert read_json(file) == told

@@ -90,6 +90,18 @@ def test_levels_are_extracted_once_and_a_finished_run_is_not_repeated(demo, trai
     assert {record.frames for record in store.records.values()} == {240}
 
 
+def test_a_manifest_that_changed_since_is_refused(demo, trained):
+    values, _ = trained
+    whole = demo.path.read_bytes()
+    manifest = read_manifest(demo.path)
+    write_manifest(demo.path, manifest.clips[1:], classes=manifest.classes)
+    try:
+        with pytest.raises(AvkerasError, match=r"trained on other clips or labels than .*; give another --out"):
+            run_audio_tagging(values)
+    finally:
+        demo.path.write_bytes(whole)
+
+
 @pytest.mark.parametrize("bundle", ["keras", "saved_model"])
 def test_a_file_is_predicted_as_in_the_run(demo, trained, bundle, tmp_path):
     values, _ = trained

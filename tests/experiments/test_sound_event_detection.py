@@ -154,6 +154,18 @@ def test_another_value_in_the_same_folder_is_refused(values, report):
         run_sound_event_detection(dataclasses.replace(values, seed=1, dropout=0.2))
 
 
+def test_a_manifest_that_changed_since_is_refused(values, report):
+    whole = values.data.read_bytes()
+    manifest = read_manifest(values.data)
+    clips = [dataclasses.replace(clip, events=clip.events[:1], labels=()) for clip in manifest.clips]
+    write_manifest(values.data, clips, classes=manifest.classes)
+    try:
+        with pytest.raises(AvkerasError, match=r"trained on other clips or labels than .*; give another --out"):
+            run_sound_event_detection(values)
+    finally:
+        values.data.write_bytes(whole)
+
+
 def test_data_that_cannot_be_trained_or_scored_on_is_refused_before_any_work(values, report, tmp_path):
     manifest = read_manifest(values.data)
 

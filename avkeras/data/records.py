@@ -10,7 +10,6 @@ A clip is in the store once its line in the index is whole. Whatever a kill leav
 the next clip is written, so a resumed run ends with the same bytes as one that was never interrupted.
 """
 
-import fcntl
 import hashlib
 import json
 import os
@@ -23,6 +22,7 @@ import numpy as np
 
 from avkeras.errors import AvkerasError
 from avkeras.runs.files import append, write_text, writing
+from avkeras.runs.locks import take_lock
 
 _EDGE = 1 << 16
 
@@ -126,10 +126,7 @@ class RecordWriter:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._index = open(index, "a+b", buffering=0)
         try:
-            try:
-                fcntl.flock(self._index, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                raise AvkerasError(f"{self.folder}: another process is writing to this store; wait for it") from error
+            take_lock(self._index, f"{self.folder}: another process is writing to this store; wait for it")
             file = self.folder / "meta.json"
             if file.exists():
                 self._check_meta()

@@ -3,7 +3,6 @@
 `ledger.jsonl` is only appended to. What a kill leaves behind the last whole line is cut off when it is opened again.
 """
 
-import fcntl
 import json
 import os
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from avkeras.errors import AvkerasError
 from avkeras.runs.files import append, writing
+from avkeras.runs.locks import take_lock
 
 NAME = "ledger.jsonl"
 STATES = ("done", "gone", "private", "blocked", "failed")
@@ -64,12 +64,9 @@ class Ledger:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._file = open(self.path, "a+b", buffering=0)
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            take_lock(self._file, f"{folder}: another process is fetching into this folder; wait for it")
             self.entries, whole = _read(self.path)
             self._file.truncate(whole)
-        except BlockingIOError:
-            self.close()
-            raise AvkerasError(f"{folder}: another process is fetching into this folder; wait for it") from None
         except BaseException:
             self.close()
             raise

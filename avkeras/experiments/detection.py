@@ -25,6 +25,7 @@ from avkeras.experiments.inputs import Features, pin_run, write_inputs
 from avkeras.experiments.pseudo_labels import labelled_by_teacher
 from avkeras.features.write_clips import write_extraction
 from avkeras.runs.files import read_json, write_json, write_rows
+from avkeras.runs.locks import TRAINING, locked_folder
 from avkeras.systems.registry import find_system
 
 RESULT_FILE = "result.json"  # of a run that is trained and scored
@@ -112,42 +113,46 @@ def run_sound_event_detection(
 def run_on_features(
     values: SoundEventDetection, manifest: Manifest, features: Features, *, verbose: int | str = 0
 ) -> DetectionReport:
-    """Trains, tunes and scores on features that are there; several runs may do so side by side.
+    """Trains, tunes and scores on features that are there; several runs may do so side by side, each in its folder.
 
     Args:
         values: of the experiment.
         manifest: the clips.
         features: from `detection_features`.
         verbose: of `fit`.
+
+    Raises:
+        AvkerasError: the data do not fit, or another process is training into the folder.
     """
-    pin_run(values, manifest)
-    write_extraction(values.out / "extraction.csv", features.summary)
-    labelled = labelled_by_teacher(values, manifest) if values.teacher else manifest
-    report = DetectionReport(values, labelled, features)
-    stores = features.readers()
-    sets = {name: detection_set(name, labelled, stores, report) for name in ("train", "validation", "test")}
-    write_rows(values.out / "left_out.csv", [{"clip": clip, "reason": reason} for clip, reason in report.left_out])
-    seen = with_video(sets["test"], features)
-    write_inputs(
-        values.out,
-        manifest,
-        features,
-        lengths=input_lengths(values, features),
-        **({"front_end": dataclasses.asdict(front_end(values))} if values.system else {}),
-        with_video=[clip.id for clip, there in zip(sets["test"].clips, seen, strict=True) if there],
-    )
-    finished = values.out / RESULT_FILE
-    if not finished.exists():
-        model = build_mean_teacher(
-            values, visual_dims={name: stores[name].dim for name in features.embedders}, classes=manifest.classes
+    with locked_folder(values.out, TRAINING):
+        pin_run(values, manifest)
+        write_extraction(values.out / "extraction.csv", features.summary)
+        labelled = labelled_by_teacher(values, manifest) if values.teacher else manifest
+        report = DetectionReport(values, labelled, features)
+        stores = features.readers()
+        sets = {name: detection_set(name, labelled, stores, report) for name in ("train", "validation", "test")}
+        write_rows(values.out / "left_out.csv", [{"clip": clip, "reason": reason} for clip, reason in report.left_out])
+        seen = with_video(sets["test"], features)
+        write_inputs(
+            values.out,
+            manifest,
+            features,
+            lengths=input_lengths(values, features),
+            **({"front_end": dataclasses.asdict(front_end(values))} if values.system else {}),
+            with_video=[clip.id for clip, there in zip(sets["test"].clips, seen, strict=True) if there],
         )
-        train_mean_teacher(model, sets["train"], values, validation=sets["validation"], verbose=verbose)
-        rows = tune_and_score(model.student, sets, values, features)
-        write_results(model, manifest.classes, rows, values.out)
-        write_json(finished, rows)
-    report.tuning = Tuning.read(values.out / "tuning.json")
-    report.rows = read_json(finished)
-    return report
+        finished = values.out / RESULT_FILE
+        if not finished.exists():
+            model = build_mean_teacher(
+                values, visual_dims={name: stores[name].dim for name in features.embedders}, classes=manifest.classes
+            )
+            train_mean_teacher(model, sets["train"], values, validation=sets["validation"], verbose=verbose)
+            rows = tune_and_score(model.student, sets, values, features)
+            write_results(model, manifest.classes, rows, values.out)
+            write_json(finished, rows)
+        report.tuning = Tuning.read(values.out / "tuning.json")
+        report.rows = read_json(finished)
+        return report
 
 
 def detection_set(

@@ -24,6 +24,7 @@ from avkeras.features.extract import extract
 from avkeras.features.extract_detection import extract_detection
 from avkeras.features.write_clips import write_extraction
 from avkeras.runs.files import read_json, write_json, write_rows
+from avkeras.runs.locks import TRAINING, locked_folder
 from avkeras.runs.run_folder import INPUTS_FILE
 from avkeras.systems.registry import find_system
 
@@ -140,37 +141,41 @@ def _levels(values: AudioTagging, manifest: Manifest, notes: Sequence[str], prog
 def run_on_features(
     values: AudioTagging, manifest: Manifest, features: Features, *, verbose: int | str = 0
 ) -> TaggingReport:
-    """Trains, tunes and scores on features that are there; several runs may do so side by side.
+    """Trains, tunes and scores on features that are there; several runs may do so side by side, each in its folder.
 
     Args:
         values: of the experiment.
         manifest: the clips.
         features: from `tagging_features`.
         verbose: of `fit`.
+
+    Raises:
+        AvkerasError: the data do not fit, or another process is training into the folder.
     """
-    pin_run(values, manifest)
-    write_extraction(values.out / "extraction.csv", features.summary)
-    report = TaggingReport(values, manifest, features)
-    stores = features.readers()
-    systems = wanted_systems(values)
-    sets = {}
-    for name, (first, second, _) in systems.items():
-        try:
-            sets[name] = clip_sets(manifest, stores, {first, second}, complete_only=values.complete_only)
-        except AvkerasError as error:
-            report.skipped.append((name, str(error)))
-    if not sets:
-        raise AvkerasError(f"{manifest.path}: nothing can be trained: {report.skipped[0][1]}")
-    write_inputs(values.out, manifest, features, skipped=report.skipped)
-    for name, of_system in sets.items():
-        folder = values.out / name
-        if (folder / RESULT_FILE).exists():
-            result = SystemResult(**read_json(folder / RESULT_FILE) | {"folder": folder})
-        else:
-            result = _run_system(name, systems[name], values, of_system, features, stores, verbose)
-        report.results.append(result)
-    write_rows(values.out / "results.csv", [result.row() for result in report.results])
-    return report
+    with locked_folder(values.out, TRAINING):
+        pin_run(values, manifest)
+        write_extraction(values.out / "extraction.csv", features.summary)
+        report = TaggingReport(values, manifest, features)
+        stores = features.readers()
+        systems = wanted_systems(values)
+        sets = {}
+        for name, (first, second, _) in systems.items():
+            try:
+                sets[name] = clip_sets(manifest, stores, {first, second}, complete_only=values.complete_only)
+            except AvkerasError as error:
+                report.skipped.append((name, str(error)))
+        if not sets:
+            raise AvkerasError(f"{manifest.path}: nothing can be trained: {report.skipped[0][1]}")
+        write_inputs(values.out, manifest, features, skipped=report.skipped)
+        for name, of_system in sets.items():
+            folder = values.out / name
+            if (folder / RESULT_FILE).exists():
+                result = SystemResult(**read_json(folder / RESULT_FILE) | {"folder": folder})
+            else:
+                result = _run_system(name, systems[name], values, of_system, features, stores, verbose)
+            report.results.append(result)
+        write_rows(values.out / "results.csv", [result.row() for result in report.results])
+        return report
 
 
 def build_model(

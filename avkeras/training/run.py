@@ -1,6 +1,7 @@
 """Training that can be killed at any moment and resumed to the same end."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from avkeras.evaluation.thresholds import micro_f1
 from avkeras.layers.standardization import PerBandStandardization
 from avkeras.models.ensemble import ensemble
 from avkeras.models.sequence_model import SequenceModel
+from avkeras.runs.locks import TRAINING, locked_folder
 from avkeras.training.callbacks import LastEpochs, MetricsFile, StopWhenWorse, should_stop
 from avkeras.training.distribute import fit, is_chief, strategy_of
 
@@ -62,34 +64,40 @@ def resumable_fit(
 
     Returns:
         The files of the kept weights, oldest first.
+
+    Raises:
+        AvkerasError: another process is training into the folder.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    metrics = MetricsFile(folder / "metrics.csv")
-    last_epochs = LastEpochs(folder / "epochs", keep=keep)
-    if done := last_epochs.done():
-        model.load_weights(last_epochs.files()[-1])
-    else:
-        before_first()
-    writers = [metrics, last_epochs]
-    stopped = False
-    if patience is not None:
-        writers.append(StopWhenWorse(metrics, patience=patience))
-        stopped = should_stop(metrics.read("val_loss", epochs=done), patience=patience)
-    if tensorboard:
-        writers.append(keras.callbacks.TensorBoard(str(folder / "tensorboard"), write_graph=False))
-    if done < epochs and not stopped:
-        fit(
-            model,
-            batches(done * steps_per_epoch),
-            validation_data=validation,
-            epochs=epochs,
-            initial_epoch=done,
-            steps_per_epoch=steps_per_epoch,
-            callbacks=[*(writers if is_chief(strategy_of(model)) else ()), *callbacks],
-            verbose=verbose,
-        )
-    return last_epochs.files()
+    chief = is_chief(strategy_of(model))
+    # Of several machines that train one model, only the first one writes.
+    with locked_folder(folder / "epochs", TRAINING) if chief else nullcontext():
+        metrics = MetricsFile(folder / "metrics.csv")
+        last_epochs = LastEpochs(folder / "epochs", keep=keep)
+        if done := last_epochs.done():
+            model.load_weights(last_epochs.files()[-1])
+        else:
+            before_first()
+        writers = [metrics, last_epochs]
+        stopped = False
+        if patience is not None:
+            writers.append(StopWhenWorse(metrics, patience=patience))
+            stopped = should_stop(metrics.read("val_loss", epochs=done), patience=patience)
+        if tensorboard:
+            writers.append(keras.callbacks.TensorBoard(str(folder / "tensorboard"), write_graph=False))
+        if done < epochs and not stopped:
+            fit(
+                model,
+                batches(done * steps_per_epoch),
+                validation_data=validation,
+                epochs=epochs,
+                initial_epoch=done,
+                steps_per_epoch=steps_per_epoch,
+                callbacks=[*(writers if chief else ()), *callbacks],
+                verbose=verbose,
+            )
+        return last_epochs.files()
 
 
 def train(

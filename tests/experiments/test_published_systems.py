@@ -20,6 +20,7 @@ from avkeras.experiments.configs import AudioTagging, SoundEventDetection, check
 from avkeras.experiments.tagging import build_system, run_audio_tagging, tagging_features
 from avkeras.features.regions import write_regions
 from avkeras.reports.visualize_media import visualize
+from avkeras.runs.locks import TRAINING, locked_folder
 from avkeras.serving.event_tables import found_events
 from avkeras.serving.export_run import export
 from avkeras.serving.predictor import load
@@ -100,6 +101,15 @@ def test_a_manifest_that_changed_since_is_refused(demo, trained):
             run_audio_tagging(values)
     finally:
         demo.path.write_bytes(whole)
+
+
+def test_a_folder_that_another_process_trains_into_is_refused(trained):
+    values, _ = trained
+    with (
+        locked_folder(values.out, TRAINING),
+        pytest.raises(AvkerasError, match="another process is training into this"),
+    ):
+        run_audio_tagging(values)
 
 
 @pytest.mark.parametrize("bundle", ["keras", "saved_model"])

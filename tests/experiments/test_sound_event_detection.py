@@ -21,6 +21,7 @@ from avkeras.experiments.detection import run_sound_event_detection
 from avkeras.experiments.detection_results import kept_videos
 from avkeras.experiments.detection_scores import METRICS, Tuning
 from avkeras.reports.visualize_media import visualize
+from avkeras.runs.locks import TRAINING, locked_folder
 from avkeras.training.callbacks import LastEpochs, MetricsFile
 
 PARTS = ["all", "with video", "without video", "with video, video ignored", "video ignored, own tuning"]
@@ -152,6 +153,14 @@ def test_an_interrupted_run_goes_on_to_the_same_end(values, report, monkeypatch)
 def test_another_value_in_the_same_folder_is_refused(values, report):
     with pytest.raises(AvkerasError, match="holds a run with another dropout, seed"):
         run_sound_event_detection(dataclasses.replace(values, seed=1, dropout=0.2))
+
+
+def test_a_folder_that_another_process_trains_into_is_refused(values, report):
+    with (
+        locked_folder(values.out, TRAINING),
+        pytest.raises(AvkerasError, match="another process is training into this"),
+    ):
+        run_sound_event_detection(values)
 
 
 def test_a_manifest_that_changed_since_is_refused(values, report):

@@ -6,11 +6,17 @@ import subprocess
 import sys
 import textwrap
 
+import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from event_files import read_scalars
 
+from avkeras.errors import AvkerasError
+from avkeras.runs.locks import TRAINING, locked_folder
+from avkeras.training import run as run_module
 from avkeras.training.callbacks import MetricsFile
+from avkeras.training.run import resumable_fit
 
 SCRIPT = textwrap.dedent(
     """
@@ -97,3 +103,43 @@ def test_a_killed_and_resumed_run_equals_an_uninterrupted_one(folder):
             list(dict(read_scalars(logs / "validation")["epoch_loss"]).values()), validation, rtol=1e-6
         )
     assert len(list((folder / "killed/training/tensorboard/train").iterdir())) == 2
+
+
+def dense():
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    model.compile("sgd", "mse", jit_compile=False)
+    return model
+
+
+def batches(first_step):
+    return tf.data.Dataset.from_tensors((np.ones((2, 1)), np.ones((2, 1)))).repeat()
+
+
+def test_a_second_training_in_one_folder_is_refused_and_harms_nothing(tmp_path):
+    files = {}
+
+    def second(epoch, logs):
+        files[epoch] = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+        with pytest.raises(AvkerasError, match="another process is training into this folder; wait for it"):
+            resumable_fit(dense(), batches, folder=tmp_path, epochs=9, steps_per_epoch=1, keep=1, verbose=0)
+        assert files[epoch] == {path: path.read_bytes() for path in files[epoch]}
+
+    kept = resumable_fit(
+        dense(),
+        batches,
+        folder=tmp_path,
+        epochs=2,
+        steps_per_epoch=1,
+        keep=2,
+        tensorboard=False,
+        callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=second)],
+        verbose=0,
+    )
+    assert len(files) == len(kept) == 2
+
+
+def test_only_the_first_of_several_workers_takes_the_lock(tmp_path, monkeypatch):
+    options = {"folder": tmp_path, "epochs": 1, "steps_per_epoch": 1, "verbose": 0}
+    with locked_folder(tmp_path / "epochs", TRAINING):
+        monkeypatch.setattr(run_module, "is_chief", lambda strategy: False)
+        assert resumable_fit(dense(), batches, **options) == []

@@ -91,7 +91,7 @@ class RecordWriter:
         meta: what makes the embeddings; must hold `dim`. A store that was made otherwise is refused.
 
     Raises:
-        AvkerasError: the store was made otherwise, or another process writes to it.
+        AvkerasError: the store was made otherwise or is damaged, or another process writes to it.
         WriteError: the disk is full or read-only.
 
     Example:
@@ -145,7 +145,7 @@ class RecordWriter:
             raise
 
     def _check_meta(self) -> None:
-        if json.loads((self.folder / "meta.json").read_text()) != self.meta:
+        if _read_meta(self.folder / "meta.json") != self.meta:
             raise AvkerasError(f"{self.folder}: was made with other parameters; give another folder or delete it")
 
     def done(self, id: str, media: str, *, retry_errors: bool = False) -> bool:
@@ -203,6 +203,9 @@ class RecordReader:
     Args:
         folder: the store.
 
+    Raises:
+        AvkerasError: it is none, or damaged.
+
     Example:
         >>> import tempfile
         >>> folder = tempfile.mkdtemp() + "/audio"
@@ -217,7 +220,7 @@ class RecordReader:
         file = self.folder / "meta.json"
         if not file.is_file():
             raise AvkerasError(f"{self.folder}: holds no embeddings; extract them first")
-        self.meta = json.loads(file.read_text())
+        self.meta = _read_meta(file)
         self.dim = self.meta["dim"]
         self.records, _ = _read_index(self.folder / "index.jsonl")
         self._file = os.open(self.folder / "data.f16", os.O_RDONLY)
@@ -247,17 +250,31 @@ class RecordReader:
         return [r.id for r in records if zlib.crc32(self.read(r.id).tobytes()) != r.checksum]
 
 
+def _read_meta(path: Path) -> dict:
+    """Returns what made a store."""
+    try:
+        meta = json.loads(path.read_bytes())
+    except ValueError:
+        meta = None
+    if not isinstance(meta, dict) or "dim" not in meta:
+        raise AvkerasError(f"{path}: is damaged; delete the store, and extract again")
+    return meta
+
+
 def _read_index(path: Path) -> tuple[dict[str, Record], int]:
     """Returns the records by id, the last line of an id winning, and the length of the whole lines in bytes."""
     records: dict[str, Record] = {}
     whole = 0
     if not path.exists():
         return records, whole
-    for line in path.read_bytes().splitlines(keepends=True):
+    for number, line in enumerate(path.read_bytes().splitlines(keepends=True), start=1):
         if not line.endswith(b"\n"):
             break
-        fields = json.loads(line)
-        record = Record(**{**fields, "notes": tuple(fields.get("notes", ()))})
+        try:
+            fields = json.loads(line)
+            record = Record(**{**fields, "notes": tuple(fields.get("notes", ()))})
+        except (ValueError, TypeError, AttributeError):
+            raise AvkerasError(f"{path}:{number}: is damaged; delete that line, and extract again") from None
         records.pop(record.id, None)
         records[record.id] = record
         whole += len(line)

@@ -10,6 +10,7 @@ from avkeras.errors import AvkerasError
 from avkeras.runs.files import write_json
 
 TASKS = ("dcase2017", "dcase2018", "dcase2020", "audioset", "vggsounder")
+_TASK = "fetch.json"
 
 
 def task_module(task: str):
@@ -21,25 +22,32 @@ def task_module(task: str):
 
 def claim(folder: Path, task: str) -> None:
     """Says which task a folder holds; one that holds another is refused."""
-    file = folder / "fetch.json"
-    if file.is_file():
-        held = json.loads(file.read_text())["task"]
-        if held != task:
-            raise AvkerasError(f"{folder}: holds clips of {held}; give another folder for {task}")
-    write_json(file, {"task": task})
+    if (held := _held_task(folder)) not in (None, task):
+        raise AvkerasError(f"{folder}: holds clips of {held}; give another folder for {task}")
+    write_json(folder / _TASK, {"task": task})
+
+
+def _held_task(folder: Path) -> str | None:
+    """Returns which task a folder holds; None: nothing was ever fetched into it."""
+    file = folder / _TASK
+    if not file.is_file():
+        return None
+    try:
+        return json.loads(file.read_bytes())["task"]
+    except (ValueError, TypeError, KeyError):
+        raise AvkerasError(f"{file}: is damaged; delete it, and fetch the same task again: its clips stay") from None
 
 
 def read_placed(folder: str | Path) -> TaskLists:
     """Reads the lists that a fetch has brought into its folder.
 
     Raises:
-        AvkerasError: nothing was ever fetched into that folder.
+        AvkerasError: nothing was ever fetched into that folder, or it is damaged.
     """
     folder = Path(folder)
-    try:
-        task = json.loads((folder / "fetch.json").read_text())["task"]
-    except (OSError, ValueError, KeyError):
-        raise AvkerasError(f"{folder}: holds no fetched clips; give a fetch's folder, or fetch into it first") from None
+    task = _held_task(folder)
+    if task is None:
+        raise AvkerasError(f"{folder}: holds no fetched clips; give a fetch's folder, or fetch into it first")
     module = task_module(task)
     there = [part for part, names in module.FILES.items() if all((folder / "lists" / name).is_file() for name in names)]
     return module.read_lists(folder / "lists", parts=there)

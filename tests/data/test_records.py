@@ -130,6 +130,32 @@ def test_damage_is_found(tmp_path):
         RecordWriter(tmp_path / "s", META)
 
 
+@pytest.mark.parametrize("content", [b"", b"\0" * 40, b"[]", b"{}"])
+def test_damaged_facts_of_a_store_are_named(tmp_path, content):
+    with RecordWriter(tmp_path, META) as store:
+        store.write("a", "m", rows(1))
+    (tmp_path / "meta.json").write_bytes(content)
+    for opened in (lambda: RecordReader(tmp_path), lambda: RecordWriter(tmp_path, META)):
+        with pytest.raises(AvkerasError, match=r"/meta\.json: is damaged; delete the store, and extract again$"):
+            opened()
+
+
+@pytest.mark.parametrize("line", [b"\0" * 40, b"", b"[]", b'{"what": 1}', b'{"id": "a", "media": "m", "notes": 1}'])
+def test_a_damaged_line_of_an_index_is_named_and_can_be_deleted(tmp_path, line):
+    with RecordWriter(tmp_path, META) as store:
+        store.write("a", "m", rows(1))
+    index = tmp_path / "index.jsonl"
+    content = index.read_bytes()
+    index.write_bytes(content + line + b"\n")
+    for opened in (lambda: RecordReader(tmp_path), lambda: RecordWriter(tmp_path, META)):
+        with pytest.raises(AvkerasError, match=r"/index\.jsonl:2: is damaged; delete that line, and extract again$"):
+            opened()
+    index.write_bytes(content)
+    with RecordWriter(tmp_path, META) as store:
+        store.write("b", "m", rows(2))
+    np.testing.assert_array_equal(RecordReader(tmp_path).read("b"), rows(2))
+
+
 @pytest.mark.parametrize(
     ("values", "part"),
     [(np.ones((2, 5)), "shape"), (np.full((2, 3), 1e6), "finite"), (np.full((2, 3), np.nan), "finite")],

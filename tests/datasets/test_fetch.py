@@ -483,6 +483,18 @@ def test_folders_of_others(lists, tmp_path):
         fetch("dcase2017", tmp_path / "out", offline=True)
 
 
+@pytest.mark.parametrize("content", [b"", b"\0" * 40, b"[]", b"{}"])
+def test_a_damaged_folder_is_named_and_mended_by_the_same_command(lists, tmp_path, content):
+    fetch("dcase2017", tmp_path / "out", lists=lists([video(0)]), offline=True)
+    (tmp_path / "out" / "fetch.json").write_bytes(content)
+    for opened in (lambda: status(tmp_path / "out"), lambda: fetch("dcase2017", tmp_path / "out", offline=True)):
+        with pytest.raises(AvkerasError, match=r"out/fetch\.json: is damaged; delete it, and fetch the"):
+            opened()
+    (tmp_path / "out" / "fetch.json").unlink()
+    fetch("dcase2017", tmp_path / "out", offline=True)
+    assert status(tmp_path / "out")[0].clips == 1
+
+
 def test_parts_and_limits():
     parts = {"synthetic20": "train", "weak": "train", "validation": "validation", "public": "test"}
     assert choose_parts(parts, None) == list(parts)

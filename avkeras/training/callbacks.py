@@ -7,7 +7,8 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from avkeras.runs.files import read_json, read_rows, whole_file, write_json, write_rows
+from avkeras.runs.files import read_json, read_rows, write_json, write_rows
+from avkeras.training.weights_file import save_weights
 
 
 def should_stop(losses: Sequence[float], *, patience: int = 7) -> bool:
@@ -108,8 +109,7 @@ class LastEpochs(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         """Saves the weights, then deletes those that are too old or of epochs that are run again."""
-        with whole_file(self.folder / f"epoch-{epoch + 1:03d}.weights.h5") as partial:
-            self.model.save_weights(partial)
+        save_weights(self.model, self.folder / f"epoch-{epoch + 1:03d}.weights.h5")
         for left_by_a_kill in self.folder.glob(".partial-*"):
             left_by_a_kill.unlink()
         kept = {f"epoch-{number:03d}.weights.h5" for number in range(epoch + 2 - self.keep, epoch + 2)}
@@ -183,8 +183,7 @@ class BestEpoch(keras.callbacks.Callback):
         if best.get("epoch", 0) > epoch:  # of this epoch, which is run again
             best = {}
         if not best or score > best["score"] or math.isnan(best["score"]):
-            with whole_file(self.file) as partial:
-                (self.weights or self.model).save_weights(partial)
+            save_weights(self.weights or self.model, self.file)
             write_json(self.folder / "best.json", {"epoch": epoch + 1, "score": score})
         elif self.stopped(epoch + 1):
             self.model.stop_training = True

@@ -1,3 +1,7 @@
+import subprocess
+import sys
+import textwrap
+
 import keras
 import numpy as np
 import pytest
@@ -64,6 +68,30 @@ def test_the_last_epochs_are_kept(tmp_path):
     assert [file.name for file in last.files()] == [f"epoch-{number:03d}.weights.h5" for number in (3, 4, 5)]
     model.load_weights(last.files()[0])
     assert float(model.layers[-1].kernel[0, 0]) == 2.0
+
+
+@pytest.mark.parametrize("callback", ["LastEpochs(folder)", "BestEpoch(folder, lambda: 0.5)"])
+def test_weights_that_a_full_disk_has_no_room_for_are_one_line(tmp_path, callback):
+    """A limit on the size of files stands for the disk; HDF5 must not end the process by a crash."""
+    program = f"""
+        import resource, sys
+        import keras
+        from avkeras.commands.terminal import one_line_errors
+        from avkeras.training.callbacks import BestEpoch, LastEpochs
+        folder = sys.argv[1]
+        model = keras.Sequential([keras.Input((300,)), keras.layers.Dense(300), keras.layers.Dense(300)])
+        callback = {callback}
+        callback.set_model(model)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
+        with one_line_errors():
+            callback.on_epoch_end(0)
+    """
+    command = [sys.executable, "-c", textwrap.dedent(program), str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    name = "epoch-001" if callback.startswith("Last") else "best"
+    line = f"error: {tmp_path}/{name}.weights.h5: cannot be written: File too large"
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (1, line)
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_best_epoch_is_kept_and_training_stops_when_none_is_better(tmp_path):

@@ -9,7 +9,8 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -66,7 +67,7 @@ def export_embedder(
     module.tracked = [one.value for one in tracked.weights] if isinstance(tracked, keras.Layer) else tracked
     module.__call__ = tf.function(call, input_signature=[tf.TensorSpec(shape, tf.float32, name="inputs")])
     signatures = {"serving_default": module.__call__.get_concrete_function()}
-    try:
+    with writing_saved_model(directory):
         directory.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{directory.name}-", dir=directory.parent) as scratch:
             written = Path(scratch, "model")
@@ -77,9 +78,27 @@ def export_embedder(
             if overwrite and directory.exists():
                 shutil.rmtree(directory)
             _rename(written, directory)
+    return directory
+
+
+@contextmanager
+def writing_saved_model(directory: Path) -> Iterator[None]:
+    """Names the folder of a SavedModel in the errors of a block that does nothing but write it.
+
+    TensorFlow writes by itself, and says in errors of its own that a disk is full: `FILE; No space left on device`.
+
+    Raises:
+        AvkerasError: the folder cannot be written.
+    """
+    import tensorflow as tf
+
+    try:
+        yield
     except OSError as error:
         raise AvkerasError(f"{directory}: the SavedModel cannot be written: {error.strerror or error}") from error
-    return directory
+    except tf.errors.OpError as error:
+        why = error.message.partition("\n")[0].rpartition("; ")[2]
+        raise AvkerasError(f"{directory}: the SavedModel cannot be written: {why}") from error
 
 
 def _write_library(function: Any, folder: Path) -> None:

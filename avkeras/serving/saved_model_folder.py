@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import avkeras
 from avkeras.errors import AvkerasError
+from avkeras.features.saved_model import writing_saved_model
 from avkeras.saved_models.frozen_graph import PLACE, write_graph
 from avkeras.serving.model_card import CARD, model_card
 from avkeras.serving.warm_up import write_warm_up
@@ -51,7 +52,7 @@ def write_saved_model(
     import tensorflow as tf
 
     description = {"avkeras": avkeras.__version__, **description}
-    try:
+    with writing_saved_model(directory):
         directory.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{directory.name}-", dir=directory.parent) as scratch:
             written = Path(scratch, "model")
@@ -66,6 +67,4 @@ def write_saved_model(
             if directory.exists():
                 directory.rename(Path(scratch, "old"))
             written.rename(directory)
-    except OSError as error:
-        raise AvkerasError(f"{directory}: the SavedModel cannot be written: {error.strerror or error}") from error
     return directory

@@ -1,4 +1,6 @@
 import json
+import re
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -220,6 +222,27 @@ def test_a_folder_is_overwritten_only_when_allowed_and_if_it_holds_a_model(model
     with pytest.raises(AvkerasError, match="no SavedModel"):
         export_model(model, tmp_path / "precious", **options, overwrite=True)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["1", "precious"]
+
+
+def test_a_full_disk_is_one_line_and_leaves_what_was_there(model, tmp_path, monkeypatch):
+    """As TensorFlow says it, which writes by itself."""
+    import tensorflow as tf
+
+    options = {"classes": CLASSES, "threshold": 0.5}
+    folder = export_model(model, tmp_path / "1", **options)
+
+    def full(module, path, **options):
+        Path(path).mkdir(parents=True)
+        Path(path, "saved_model.pb.tmp1").write_text("half")
+        raise tf.errors.ResourceExhaustedError(None, None, f"{path}/saved_model.pb.tmp1; No space left on device")
+
+    monkeypatch.setattr(tf.saved_model, "save", full)
+    for name in ("1", "2"):
+        line = f"{tmp_path / name}: the SavedModel cannot be written: No space left on device"
+        with pytest.raises(AvkerasError, match=f"^{re.escape(line)}$"):
+            export_model(model, tmp_path / name, **options, overwrite=True)
+    assert list(tmp_path.iterdir()) == [folder]
+    assert read_description(folder)["threshold"] == 0.5
 
 
 def test_a_folder_without_description_is_named(tmp_path):

@@ -17,6 +17,7 @@ from avkeras.experiments.detection_inputs import detection_features
 from avkeras.experiments.inputs import Features
 from avkeras.experiments.tagging import tagging_features
 from avkeras.features.write_clips import Summary, write_extraction
+from avkeras.runs.locks import locked_folder
 from avkeras.runs.results_file import ResultsFile
 from avkeras.runs.run_folder import pin_values
 from avkeras.tables.cells import Cell, PaperTable, cell_values, changed_values
@@ -118,7 +119,7 @@ def reproduce(
         A `Reproduction`; in `out` are `results.jsonl`, a line per run, and the table as Markdown and CSV.
 
     Raises:
-        AvkerasError: the data or the values do not fit, or `out` holds runs with others.
+        AvkerasError: the data or the values do not fit, `out` holds runs with others, or another process works there.
     """
     step = progress or (lambda name: None)
     system = paper_table(name).system
@@ -142,57 +143,60 @@ def reproduce(
     values.out = Path(out or f"runs/reproduce-{name.partition('-')[0]}")
     manifest = _manifest(values, data, system, step)
     values.data = manifest.path
-    pin_values(values, values.out, free=("workers", "out"))  # the mean of runs with other values would say nothing
+    with locked_folder(values.out, "making a table in this folder"):
+        pin_values(values, values.out, free=("workers", "out"))  # the mean of runs with other values would say nothing
 
-    results = ResultsFile(values.out / RESULTS_FILE)
-    seeds = range(runs or (DEMO_RUNS.get(name, 2) if preset == "demo" else table.runs))
-    before = results.runs()
-    made_on = {"data_sha256": _digest(manifest), "clips_sha256": manifest.digest()}
-    for cell in table.cells:
-        for run in (before[cell.key, seed] for seed in seeds if (cell.key, seed) in before):
-            _refuse_another(cell, run, made_on, results.path)
+        results = ResultsFile(values.out / RESULTS_FILE)
+        seeds = range(runs or (DEMO_RUNS.get(name, 2) if preset == "demo" else table.runs))
+        before = results.runs()
+        made_on = {"data_sha256": _digest(manifest), "clips_sha256": manifest.digest()}
+        for cell in table.cells:
+            for run in (before[cell.key, seed] for seed in seeds if (cell.key, seed) in before):
+                _refuse_another(cell, run, made_on, results.path)
 
-    features = _features(table, values, manifest, step)
-    summary = _summary(features.values())
-    write_extraction(values.out / "extraction.csv", summary)
-    report = Reproduction(table, values.out, preset)
-    if failed := {clip for clip, _ in summary.errors}:
-        report.notes.append(f"{len(failed)} clips failed and are left out, see extraction.csv")
-    if data is None:
-        report.notes.append(_chance(table, manifest, with_video=name != "2019-table2"))
-    stand_ins = dict.fromkeys(name for one in features.values() for name in one.stand_ins)
-    report.notes += [f"{name} is a stand-in, not a pretrained network" for name in stand_ins]
-    missing = {cell: [seed for seed in seeds if (cell.key, seed) not in before] for cell in table.cells}
-    report.wanted = len(table.cells) * len(seeds)
-    report.found = report.wanted - sum(map(len, missing.values()))
-    embeds = not all("system" in cell.values for cell in table.cells)
-    notes = {
-        "preset": preset,
-        "data": manifest.path.name,
-        **made_on,
-        "embedders": ", ".join(values.embedders if system == "tagging" else values.visual) if embeds else "none",
-        "avkeras": avkeras.__version__,
-    }
-    report.failed = run_tasks(
-        {cell: seeds for cell, seeds in missing.items() if seeds},
-        values,
-        features=features,
-        results=results,
-        notes=notes,
-        jobs=jobs,
-        cluster=cluster,
-        together=together,
-        progress=step("runs"),
-    )
-    if system == "tagging" and not report.failed:
-        shutil.rmtree(values.out / "runs", ignore_errors=True)  # a kill may have left one that is in the results
-    if damaged := results.damaged():
-        report.notes.append(f"{results.path}: {damaged} lines were cut short by an interruption and are not counted")
-    found = {key: run for key, run in results.runs().items() if key[1] in seeds}
-    report.done = sum((cell.key, seed) in found for cell in table.cells for seed in seeds)
-    report.numbers = table_numbers(table, found)
-    report.files = write_table(report, notes, fusion_gains(table, found) if name == FUSION else None)
-    return report
+        features = _features(table, values, manifest, step)
+        summary = _summary(features.values())
+        write_extraction(values.out / "extraction.csv", summary)
+        report = Reproduction(table, values.out, preset)
+        if failed := {clip for clip, _ in summary.errors}:
+            report.notes.append(f"{len(failed)} clips failed and are left out, see extraction.csv")
+        if data is None:
+            report.notes.append(_chance(table, manifest, with_video=name != "2019-table2"))
+        stand_ins = dict.fromkeys(name for one in features.values() for name in one.stand_ins)
+        report.notes += [f"{name} is a stand-in, not a pretrained network" for name in stand_ins]
+        missing = {cell: [seed for seed in seeds if (cell.key, seed) not in before] for cell in table.cells}
+        report.wanted = len(table.cells) * len(seeds)
+        report.found = report.wanted - sum(map(len, missing.values()))
+        embeds = not all("system" in cell.values for cell in table.cells)
+        notes = {
+            "preset": preset,
+            "data": manifest.path.name,
+            **made_on,
+            "embedders": ", ".join(values.embedders if system == "tagging" else values.visual) if embeds else "none",
+            "avkeras": avkeras.__version__,
+        }
+        report.failed = run_tasks(
+            {cell: seeds for cell, seeds in missing.items() if seeds},
+            values,
+            features=features,
+            results=results,
+            notes=notes,
+            jobs=jobs,
+            cluster=cluster,
+            together=together,
+            progress=step("runs"),
+        )
+        if system == "tagging" and not report.failed:
+            shutil.rmtree(values.out / "runs", ignore_errors=True)  # a kill may have left one that is in the results
+        if damaged := results.damaged():
+            report.notes.append(
+                f"{results.path}: {damaged} lines were cut short by an interruption and are not counted"
+            )
+        found = {key: run for key, run in results.runs().items() if key[1] in seeds}
+        report.done = sum((cell.key, seed) in found for cell in table.cells for seed in seeds)
+        report.numbers = table_numbers(table, found)
+        report.files = write_table(report, notes, fusion_gains(table, found) if name == FUSION else None)
+        return report
 
 
 def table_values(system: str, preset: str) -> Any:

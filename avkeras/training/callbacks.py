@@ -7,6 +7,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from avkeras.errors import AvkerasError
 from avkeras.runs.files import read_json, read_rows, write_json, write_rows
 from avkeras.training.weights_file import save_weights
 
@@ -129,6 +130,23 @@ class LastEpochs(keras.callbacks.Callback):
 
 def _epoch_of(file: Path) -> int:
     return int(file.name.split("-")[1].split(".")[0])
+
+    def ensemble_files(self) -> list[Path]:
+        """Returns the files of the last `keep` epochs, oldest first; there may be fewer epochs.
+
+        Raises:
+            AvkerasError: one was deleted meanwhile.
+        """
+        done = self.done()
+        numbers = range(max(1, done - self.keep + 1), done + 1)
+        files = [self.folder / f"epoch-{number:03d}.weights.h5" for number in numbers]
+        for file in files:
+            if not file.exists():
+                raise AvkerasError(
+                    f"{file}: is missing, and the ensemble of the last {self.keep} epochs needs it; put it back, "
+                    "or train again with another --out"
+                )
+        return files
 
 
 class BestEpoch(keras.callbacks.Callback):

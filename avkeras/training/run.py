@@ -63,10 +63,10 @@ def resumable_fit(
         verbose: as in `fit`.
 
     Returns:
-        The files of the kept weights, oldest first.
+        The files of the last `keep` epochs' weights, oldest first.
 
     Raises:
-        AvkerasError: another process is training into the folder.
+        AvkerasError: another process is training into the folder, or one of these files was deleted.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -97,7 +97,7 @@ def resumable_fit(
                 callbacks=[*(writers if chief else ()), *callbacks],
                 verbose=verbose,
             )
-        return last_epochs.files()
+        return last_epochs.ensemble_files()
 
 
 def train(

@@ -18,6 +18,7 @@ import pytest
 from avkeras.data.manifest import Clip, write_manifest
 from avkeras.data.records import RecordWriter
 from avkeras.errors import AvkerasError
+from avkeras.runs.locks import locked_folder
 from avkeras.runs.results_file import ResultsFile
 from avkeras.tables.paper_tables import paper_table
 
@@ -92,6 +93,23 @@ def children(process):
     return {int(line) for line in found.stdout.split()} - {process.pid}
 
 
+def three_clips(folder):
+    (folder / "a.wav").touch()
+    clips = [Clip(split, folder / "a.wav", None, split, ("Car",)) for split in ("train", "validation", "test")]
+    return write_manifest(folder / "manifest.tsv", clips, classes=["Bus", "Car"])
+
+
+def test_a_second_table_in_one_folder_is_refused_and_deletes_nothing(tmp_path):
+    from avkeras.tables import reproduce
+
+    running = tmp_path / "out" / "runs" / "a-seed0"
+    running.mkdir(parents=True)
+    line = "another process is making a table in this folder; wait for it, or give another --out"
+    with locked_folder(tmp_path / "out", "making a table in this folder"), pytest.raises(AvkerasError, match=line):
+        reproduce.reproduce("2019-table1", data=three_clips(tmp_path).path, out=tmp_path / "out", preset="demo")
+    assert running.is_dir()
+
+
 @pytest.mark.parametrize("made_on", ["data_sha256", "clips_sha256"])
 def test_runs_on_other_data_are_refused_before_any_work(tmp_path, monkeypatch, made_on):
     from avkeras.tables import reproduce
@@ -103,9 +121,7 @@ def test_runs_on_other_data_are_refused_before_any_work(tmp_path, monkeypatch, m
         raise Extraction
 
     monkeypatch.setattr(reproduce, "_features", extract)
-    (tmp_path / "a.wav").touch()
-    clips = [Clip(split, tmp_path / "a.wav", None, split, ("Car",)) for split in ("train", "validation", "test")]
-    manifest = write_manifest(tmp_path / "manifest.tsv", clips, classes=["Bus", "Car"])
+    manifest = three_clips(tmp_path)
     now = {
         "data_sha256": hashlib.sha256(manifest.path.read_bytes()).hexdigest()[:16],
         "clips_sha256": manifest.digest(),

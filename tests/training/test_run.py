@@ -143,3 +143,16 @@ def test_only_the_first_of_several_workers_takes_the_lock(tmp_path, monkeypatch)
     with locked_folder(tmp_path / "epochs", TRAINING):
         monkeypatch.setattr(run_module, "is_chief", lambda strategy: False)
         assert resumable_fit(dense(), batches, **options) == []
+
+
+def test_an_epoch_that_was_deleted_is_not_left_out_of_the_ensemble(tmp_path):
+    first, second = (tmp_path / "epochs" / f"epoch-00{number}.weights.h5" for number in (1, 2))
+    options = {"folder": tmp_path, "epochs": 3, "steps_per_epoch": 1, "verbose": 0, "tensorboard": False}
+    delete = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: epoch == 2 and second.unlink())
+    line = "epoch-002.weights.h5: is missing, and the ensemble of the last 2 epochs needs it; put it back"
+    with pytest.raises(AvkerasError, match=line):
+        resumable_fit(dense(), batches, **options, keep=2, callbacks=[delete])
+    with pytest.raises(AvkerasError, match=line):  # nor when it goes on
+        resumable_fit(dense(), batches, **options, keep=2)
+    assert not first.exists()  # which no ensemble needs
+    assert [file.name for file in resumable_fit(dense(), batches, **options, keep=1)] == ["epoch-003.weights.h5"]

@@ -127,10 +127,6 @@ class LastEpochs(keras.callbacks.Callback):
         files = self.files()
         return _epoch_of(files[-1]) if files else 0
 
-
-def _epoch_of(file: Path) -> int:
-    return int(file.name.split("-")[1].split(".")[0])
-
     def ensemble_files(self) -> list[Path]:
         """Returns the files of the last `keep` epochs, oldest first; there may be fewer epochs.
 
@@ -147,6 +143,10 @@ def _epoch_of(file: Path) -> int:
                     "or train again with another --out"
                 )
         return files
+
+
+def _epoch_of(file: Path) -> int:
+    return int(file.name.split("-")[1].split(".")[0])
 
 
 class BestEpoch(keras.callbacks.Callback):

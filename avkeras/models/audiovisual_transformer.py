@@ -10,12 +10,12 @@ from avkeras.layers.dropout import Dropout
 from avkeras.layers.masking import Aggregation, CleanInput, StandIn
 from avkeras.layers.positions import SinusoidalPositions
 from avkeras.layers.transformer import TransformerDecoderBlock, TransformerEncoderBlock
-from avkeras.models.built_model import BuiltModel, class_count
+from avkeras.models.built_model import built_config, class_count, model_from_config
 from avkeras.models.sequence_model import SequenceModel
 
 
 @keras.saving.register_keras_serializable(package="avkeras")
-class AudiovisualTransformer(BuiltModel):
+class AudiovisualTransformer(SequenceModel):
     """The audiovisual transformer for audio tagging (2019, section 2.2 and figure 3).
 
     An ordinary functional Keras model. Its input is a dict with, per modality, the embeddings
@@ -160,3 +160,12 @@ class AudiovisualTransformer(BuiltModel):
         per decoder block, `attention_1`, `attention_2`, ... `(batch, heads, queries, keys)`.
         """
         return SequenceModel(inputs=self.input, outputs=self._attention_outputs, name=f"{self.name}_with_attention")
+
+    def get_config(self):
+        """Returns the constructor's values, and which parts are frozen."""
+        return built_config(self, self._values)
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        """Builds the model anew from `get_config`."""
+        return model_from_config(cls, config)

@@ -1,43 +1,49 @@
-"""What the papers' two models share: a constructor that builds them from values, and frozen parts that are kept."""
+"""Models that a constructor builds from values, as both papers' are: their configuration, with what is frozen."""
 
 import numbers
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import keras
 
 from avkeras.models.sequence_model import SequenceModel
 
 
-class BuiltModel(SequenceModel):
-    """A `SequenceModel` that its constructor builds from `_values`; its configuration tells which parts are frozen.
+def built_config(model: SequenceModel, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the configuration of a model that its constructor builds, and which of its parts are frozen.
 
     Args:
-        inputs: dict of names to `keras.Input`.
-        outputs: tensor or dict of tensors.
+        model: it.
+        values: of the constructor, beside name and type.
 
     Example:
         >>> from avkeras.models.audiovisual_transformer import AudiovisualTransformer
         >>> model = AudiovisualTransformer(dims={"audio": 4, "video": 6})
         >>> model.get_layer("encoder_1").trainable = False
-        >>> model.get_config()["frozen"]
+        >>> built_config(model, {})["frozen"]
         ['encoder_1']
     """
+    config = {"name": model.name, "trainable": model.trainable, "dtype": model.dtype_policy.name, **values}
+    frozen = _frozen(model) if model.trainable else []
+    return config | ({"frozen": frozen} if frozen else {})
 
-    def get_config(self):
-        """Returns the constructor's values, and `frozen`: which parts are not trained, by their place in the model."""
-        config = {"name": self.name, "trainable": self.trainable, "dtype": self.dtype_policy.name, **self._values}
-        return config | ({"frozen": frozen} if (frozen := _frozen(self) if self.trainable else []) else {})
 
-    @classmethod
-    def from_config(cls, config, custom_objects=None):
-        """Builds the model anew from `get_config`."""
-        config = dict(config)
-        frozen = config.pop("frozen", ())
-        model = cls(**config)
-        parts = dict(_parts(model))
-        for place in frozen:
-            parts[place].trainable = False
-        return model
+def model_from_config(kind: type[SequenceModel], config: Mapping[str, Any]) -> SequenceModel:
+    """Returns a model of a kind anew from its `built_config`.
+
+    Example:
+        >>> from avkeras.models.audiovisual_transformer import AudiovisualTransformer
+        >>> config = {"dims": {"audio": 4, "video": 6}, "frozen": ["encoder_1"]}
+        >>> model_from_config(AudiovisualTransformer, config).get_layer("encoder_1").trainable
+        False
+    """
+    values = dict(config)
+    frozen = values.pop("frozen", ())
+    model = kind(**values)
+    parts = dict(_parts(model))
+    for place in frozen:
+        parts[place].trainable = False
+    return model
 
 
 def _parts(layer: keras.layers.Layer, place: str = "") -> Iterator[tuple[str, keras.layers.Layer]]:

@@ -13,7 +13,7 @@ from avkeras.layers.length_limit import LengthLimit
 from avkeras.layers.masking import CleanInput
 from avkeras.layers.standardization import PerBandStandardization
 from avkeras.layers.stream_weights import StreamWeights
-from avkeras.models.built_model import BuiltModel, class_count
+from avkeras.models.built_model import built_config, class_count, model_from_config
 from avkeras.models.sequence_model import SequenceModel
 from avkeras.models.stacks import Stacks
 
@@ -41,7 +41,7 @@ class AudioRequired(SequenceModel):
 
 
 @keras.saving.register_keras_serializable(package="avkeras")
-class MultiEncoder(BuiltModel, AudioRequired):
+class MultiEncoder(AudioRequired):
     """The multi-encoder model for audio tagging and sound event detection (2022, section 2.2 and figure 4).
 
     An ordinary functional Keras model: uni-encoder (audio only), bi- and tri-encoder are the same class. Its input is a
@@ -315,6 +315,15 @@ class MultiEncoder(BuiltModel, AudioRequired):
         return self.get_layer("standardization").adapt(
             (clip["audio"], clip["audio_mask"]) if "audio_mask" in clip else clip["audio"] for clip in inputs
         )
+
+    def get_config(self):
+        """Returns the constructor's values, and which parts are frozen."""
+        return built_config(self, self._values)
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        """Builds the model anew from `get_config`."""
+        return model_from_config(cls, config)
 
 
 def _weighed(logits: Mapping, weights, late_fusion: str):

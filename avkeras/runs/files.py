@@ -116,7 +116,7 @@ def write_text(path: str | Path, text: str) -> None:
         partial.write_text(text, encoding="utf-8")
 
 
-def write_bytes(path: str | Path, data: bytes | memoryview) -> None:
+def write_bytes(path: str | Path, data: bytes) -> None:
     """Writes a file, whole or not at all; encoders that write by themselves may hide that a disk is full."""
     with whole_file(path) as partial:
         partial.write_bytes(data)

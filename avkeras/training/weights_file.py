@@ -34,4 +34,4 @@ def save_weights(model: keras.Model, path: str | Path) -> None:
     """
     memory = _Memory()
     model.save_weights(memory)
-    write_bytes(path, memory.getbuffer())
+    write_bytes(path, memory.getvalue())

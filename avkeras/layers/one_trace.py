@@ -63,13 +63,19 @@ def one_trace(layer: keras.layers.Layer, call: Callable, *tensors, training: boo
 def _key(layer, call, tensors):
     """Returns what a trace depends on: values of all parts, variables, frozen parts, kinds and shapes of inputs."""
     parts = list(layer._flatten_layers())  # a part may have been changed, or put in the place of another, since
-    values = [
-        (type(part).__name__, _nameless(keras.saving.serialize_keras_object(part.get_config()))) for part in parts
-    ]
+    values = [(type(part).__name__, _values(part)) for part in parts]
     frozen = tuple(part.trainable for part in parts)
     shapes = tuple((tuple(variable.shape), variable.trainable) for variable in layer.variables)
     kinds = keras.tree.map_structure(lambda one: None if one is None else (one.dtype.name, str(one.shape)), tensors)
     return call, json.dumps(values, sort_keys=True), frozen, shapes, str(kinds)
+
+
+def _values(part):
+    """Returns what a part is built from; of one that does not tell, what no other part has."""
+    try:
+        return _nameless(keras.saving.serialize_keras_object(part.get_config()))
+    except NotImplementedError:
+        return id(part)
 
 
 def _nameless(config):

@@ -129,7 +129,7 @@ def _check_sizes(name, one, other_name, other, *, axes):
     """Raises if two inputs that are there differ in their first sizes, as far as these are known."""
     if one is None or other is None:
         return
-    sizes = [tuple(np.shape(each) if isinstance(each, list) else each.shape)[:axes] for each in (one, other)]
+    sizes = [tuple(each.shape if hasattr(each, "shape") else np.shape(each))[:axes] for each in (one, other)]
     if any(None not in pair and pair[0] != pair[1] for pair in zip(*sizes, strict=False)):
         what = "clips" if axes == 1 else "(clips, frames)"
         own, others = (size[0] if axes == 1 else size for size in sizes)

@@ -131,8 +131,8 @@ def score_tagger(
         chosen, _ = choose_decision(decision, *found[split][1:])  # looks at none of them
         notes.append(f"decision: {decision}, {chosen.threshold:g} for all classes")
     else:
-        chosen = _own_decision(predictor, mapping, manifest.classes)
-        notes.append(f"decision: the model's own ({_told(chosen)}), nothing was tuned")
+        chosen, whose = _own_decision(predictor, mapping, manifest.classes)
+        notes.append(f"decision: {whose}, nothing was tuned")
     ids, targets, probabilities = found[split]
     figures, rows = tagging_figures(targets, probabilities, chosen.decide(probabilities), classes=manifest.classes)
     return TaggerScores(manifest.classes, ids, targets, probabilities, chosen, figures, rows, left_out, notes)
@@ -142,19 +142,15 @@ def _labelled(manifest: Manifest, split: str) -> list[Clip]:
     return [clip for clip in manifest.split(split) if clip.supervision != "unlabelled"]
 
 
-def _own_decision(predictor: Predictor, mapping: ClassMap | None, classes) -> Decision:
-    """Returns what the model decides by, for the classes of the manifest; 0.5 where thresholds are of other classes."""
+def _own_decision(predictor: Predictor, mapping: ClassMap | None, classes) -> tuple[Decision, str]:
+    """Returns what the model decides by, for the classes of the manifest, and how to call it."""
     own = predictor.answer.decision
     if np.ndim(own.threshold) == 0:
-        return own
+        return own, f"the model's own ({own.rule}, {own.threshold:g})"
     if mapping is not None:
-        return Decision("global", 0.5)
+        return Decision("global", 0.5), "0.5 for all classes, as the model's own thresholds are of its own classes"
     place = {name: number for number, name in enumerate(predictor.classes)}
-    return Decision(own.rule, [own.threshold[place[name]] for name in classes])
-
-
-def _told(decision: Decision) -> str:
-    return decision.rule if np.ndim(decision.threshold) else f"{decision.rule}, {decision.threshold:g}"
+    return Decision(own.rule, [own.threshold[place[name]] for name in classes]), f"the model's own ({own.rule})"
 
 
 def _mapped(rows: np.ndarray, own, mapping: ClassMap | None, classes) -> np.ndarray:

@@ -133,3 +133,28 @@ def test_a_part_that_was_changed_since_is_not_that_of_another_block():
     x = np.random.default_rng(0).normal(size=(2, 5, 8)).astype("float32")
     traced = tf.function(lambda x: model(x, training=True))
     np.testing.assert_allclose(traced(x), model(x, training=True), atol=1e-5)
+
+
+class Silent(keras.layers.Layer):
+    """A layer of a user's own that tells nothing of how it was built."""
+
+    def __init__(self, factor, function):
+        super().__init__()
+        self.factor, self.function = factor, function
+
+    def call(self, inputs, training=False):
+        return self.function(inputs) * self.factor
+
+
+def test_a_part_that_does_not_tell_how_it_was_built_is_shared_with_none():
+    blocks = [TransformerEncoderBlock(dim=8, key_dim=4, hidden_dim=8, dropout=0.0) for _ in range(2)]
+    for factor, block in enumerate(blocks, start=1):
+        block.self_attention_norm = Silent(float(factor), keras.ops.tanh)
+        block.self_attention_norm.build = lambda shape: None
+        with pytest.raises(NotImplementedError):
+            block.self_attention_norm.get_config()
+    inputs = keras.Input((5, 8))
+    model = keras.Model(inputs, blocks[1](blocks[0](inputs)))
+    x = np.random.default_rng(0).normal(size=(2, 5, 8)).astype("float32")
+    traced = tf.function(lambda x: model(x, training=True))
+    np.testing.assert_allclose(traced(x), model(x, training=True), atol=1e-5)

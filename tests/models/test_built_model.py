@@ -77,7 +77,7 @@ def test_sizes_that_do_not_fit_are_named(model, clips):
         model({**clips, "video": clips["video"][:1]})
 
 
-def test_arguments_that_do_not_fit_are_named(tmp_path):
+def test_arguments_that_do_not_fit_are_named():
     dims = {"audio": 4, "video": 6}
     assert AudiovisualTransformer(classes=np.int64(5), dims=dims, **SMALL).output.shape == (None, 5)
     with pytest.raises(ValueError, match="classes must be a number above 0 or a list of names, not 'Car'"):
@@ -104,7 +104,7 @@ def test_the_model_with_encoder_weights_takes_what_the_model_takes(tmp_path):
             found = more.predict(given, verbose=0)
             assert found["encoder_weights"].shape == (2, 2)
             for name, value in expected.items():
-                np.testing.assert_allclose(found[name], value, atol=1e-6)
+                np.testing.assert_allclose(found[name], value, atol=1e-5)  # the sums of another graph
     with pytest.raises(ValueError, match="needs audio; a clip may lack its visual inputs only"):
         model.with_encoder_weights()({"v": clips["v"]})
     with pytest.raises(ValueError, match="an ensemble averages one output, model 1 has clip, frame"):

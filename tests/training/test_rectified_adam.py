@@ -138,7 +138,7 @@ def test_decays_may_be_0(decays):
         optimizer.apply([tf.constant(gradient, "float32")], [ours])
         theirs.grad = torch.tensor(gradient, dtype=torch.float32)
         reference.step()
-    np.testing.assert_allclose(ours, theirs.detach().numpy(), rtol=1e-5)
+    np.testing.assert_allclose(ours, theirs.detach().numpy(), rtol=1e-5, atol=1e-6)
 
 
 def test_decays_outside_0_and_1_are_refused():

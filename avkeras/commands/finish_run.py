@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from avkeras.errors import AvkerasError
+from avkeras.runs.locks import locked_folder
 
 
 def run_experiment(values: Any) -> None:
@@ -59,14 +60,18 @@ def finish_run(run: str | Path) -> list[tuple[str, str]]:
 
     Returns:
         Name and reason of each step that failed; the others are done all the same.
+
+    Raises:
+        AvkerasError: another process does so.
     """
     failed = []
-    for what, make in _steps(Path(run)):
-        try:
-            make()
-        except Exception as error:  # whatever it is, it must not cost the other steps, nor the run its model
-            text = str(error) if isinstance(error, AvkerasError) else f"{type(error).__name__}: {error}"
-            failed.append((what, " ".join(text.split())))
+    with locked_folder(run, "finishing this run"):
+        for what, make in _steps(Path(run)):
+            try:
+                make()
+            except Exception as error:  # whatever it is, it must not cost the other steps, nor the run its model
+                text = str(error) if isinstance(error, AvkerasError) else f"{type(error).__name__}: {error}"
+                failed.append((what, " ".join(text.split())))
     return failed
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from avkeras.data.detection_set import DetectionSet
 from avkeras.experiments.detection_scores import Tuning
-from avkeras.runs.files import file_name, write_rows, write_text
+from avkeras.runs.files import file_name, whole_file, write_rows, write_text
 
 if TYPE_CHECKING:
     from avkeras.training.mean_teacher import MeanTeacher
@@ -36,7 +36,8 @@ def write_predictions(test: DetectionSet, predicted, tuning: Tuning, folder: Pat
 
 def write_results(model: "MeanTeacher", classes: Sequence[str], rows, folder: Path) -> None:
     """Writes student and teacher, the classes, and the table of the results."""
-    model.student.save(folder / "model.keras")
-    model.teacher.save(folder / "teacher.keras")
+    for name, trained in (("model.keras", model.student), ("teacher.keras", model.teacher)):
+        with whole_file(folder / name) as partial:
+            trained.save(partial)
     write_text(folder / "classes.txt", "\n".join(classes) + "\n")
     write_rows(folder / "results.csv", rows)

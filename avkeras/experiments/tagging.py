@@ -23,7 +23,7 @@ from avkeras.experiments.tagging_scores import (
 from avkeras.features.extract import extract
 from avkeras.features.extract_detection import extract_detection
 from avkeras.features.write_clips import write_extraction
-from avkeras.runs.files import read_json, write_json, write_rows
+from avkeras.runs.files import read_json, whole_file, write_json, write_rows
 from avkeras.runs.locks import TRAINING, locked_folder
 from avkeras.runs.run_folder import INPUTS_FILE
 from avkeras.systems.registry import find_system
@@ -268,7 +268,8 @@ def _run_system(name, inputs, values, sets, features, stores, verbose) -> System
     if best:
         files = best_epochs(model, files, sets["validation"], count=values.keep)
     averaged = epoch_ensemble(model, files)
-    averaged.save(folder / "model.keras")
+    with whole_file(folder / "model.keras") as partial:
+        averaged.save(partial)
     probabilities = {
         split: averaged.predict(sets[split].dataset(batch_size=values.batch_size), verbose=0)
         for split in ("validation", "test")

@@ -133,7 +133,11 @@ def read_description(directory: str | Path) -> dict[str, Any]:
     """
     path = Path(directory, EXTRA, DESCRIPTION)
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        description = json.loads(path.read_text(encoding="utf-8"))
+        wanted = {"kind", "classes", "inputs", "embedders", "bundled"}
+        if missing := wanted.difference(description if isinstance(description, dict) else ()):
+            raise ValueError(f"without {', '.join(sorted(missing))}")
+        return description
     except OSError as error:
         raise AvkerasError(
             f"{directory}: holds no model exported by avkeras ({EXTRA}/{DESCRIPTION}: {error.strerror})."

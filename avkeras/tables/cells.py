@@ -6,8 +6,10 @@ import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+from avkeras.data.manifest import Manifest, read_manifest
 from avkeras.errors import AvkerasError
 from avkeras.experiments.configs import ExperimentValues, system_values
 
@@ -138,3 +140,19 @@ def cell_values(values: ExperimentValues, cell: Cell) -> ExperimentValues:
     if system == "two_stream":  # hears and sees as the table's own models do
         changes.setdefault("embedders", values.embedders)
     return system_values(system, **{name: getattr(values, name) for name in _SHARED}, **changes)
+
+
+def read_same_manifest(path: Path, clips_sha256: str) -> Manifest:
+    """Reads the manifest of a table's runs again, as the process that makes them does.
+
+    Args:
+        path: of the manifest.
+        clips_sha256: its `Manifest.digest` when the table was begun.
+
+    Raises:
+        AvkerasError: it holds other clips or labels now.
+    """
+    manifest = read_manifest(path)
+    if manifest.digest() != clips_sha256:
+        raise AvkerasError(f"{path}: was changed while the table was made; put it back, or give another --out")
+    return manifest

@@ -6,11 +6,10 @@ from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from avkeras.data.manifest import read_manifest
 from avkeras.experiments.configs import SoundEventDetection
 from avkeras.experiments.inputs import Features
 from avkeras.runs.results_file import ResultsFile
-from avkeras.tables.cells import Cell, cell_values
+from avkeras.tables.cells import Cell, cell_values, read_same_manifest
 from avkeras.tables.paper_tables import METRICS
 
 
@@ -43,7 +42,7 @@ def run_detection_task(task: DetectionTask) -> None:
     """Runs the experiment per seed in a folder of its own, where an interrupted one goes on, and adds its line."""
     from avkeras.experiments.detection import run_on_features
 
-    manifest = read_manifest(task.values.data)
+    manifest = read_same_manifest(task.values.data, task.notes["clips_sha256"])
     own = cell_values(task.values, task.cell)
     features = task.features if own.system else task.features.of(own.visual)
     name = task.cell.key.replace(", ", "-").replace(" ", "_")

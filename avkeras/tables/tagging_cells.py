@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from avkeras.data.manifest import Manifest, read_manifest
+from avkeras.data.manifest import Manifest
 from avkeras.experiments.configs import AudioTagging
 from avkeras.experiments.inputs import Features
 from avkeras.runs.files import file_name
 from avkeras.runs.results_file import ResultsFile
-from avkeras.tables.cells import Cell, cell_values
+from avkeras.tables.cells import Cell, cell_values, read_same_manifest
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class TaggingTask:
 def run_tagging_task(task: TaggingTask) -> None:
     """Trains and scores the runs of a task, and adds each one's line as soon as it is known (2019, tables 1 to 3)."""
     values = cell_values(task.values, task.cell)
-    manifest = read_manifest(values.data)
+    manifest = read_same_manifest(values.data, task.notes["clips_sha256"])
     if values.system or task.together is False or len(task.seeds) < 2 or not _run_together(task, values, manifest):
         _run_apart(task, values, manifest)
 

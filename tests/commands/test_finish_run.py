@@ -14,6 +14,7 @@ from avkeras.experiments.tagging import TaggingReport
 from avkeras.experiments.tagging_scores import SystemResult
 from avkeras.features.write_clips import Summary
 from avkeras.runs.files import write_json, write_rows
+from avkeras.runs.locks import locked_folder
 from avkeras.runs.run_folder import pin_values
 
 
@@ -62,6 +63,15 @@ def test_the_command_shows_the_table_all_the_same_and_ends_with_status_1(report,
         ["not made", " audio/attention"],
         ["not made", " report.html"],
     ]
+
+
+def test_one_process_at_a_time_finishes_a_run(report):
+    with (
+        locked_folder(report.values.out, "finishing this run"),
+        pytest.raises(AvkerasError, match="run: another process is finishing this run; wait for it"),
+    ):
+        finish_run(report.values.out)
+    assert not (report.values.out / "audio/curves.png").exists()
 
 
 def test_an_experiment_knows_nothing_of_what_comes_after_it():

@@ -252,6 +252,10 @@ def test_a_folder_without_description_is_named(tmp_path):
     (tmp_path / "assets.extra" / "avkeras.json").write_text("{")
     with pytest.raises(AvkerasError, match="damaged"):
         read_description(tmp_path)
+    for other in ('{"kind": "tagging", "classes": []}', "[1]", "3"):
+        (tmp_path / "assets.extra" / "avkeras.json").write_text(other)
+        with pytest.raises(AvkerasError, match=r"damaged, export the model again: without bundled, .*inputs"):
+            read_description(tmp_path)
 
 
 def test_the_model_is_still_an_ordinary_keras_model(model, bundle, tmp_path):

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from avkeras.data.manifest import Clip, write_manifest
+from avkeras.data.manifest import Clip, read_manifest, write_manifest
 from avkeras.data.records import RecordWriter
 from avkeras.errors import AvkerasError
 from avkeras.runs.locks import locked_folder
@@ -28,6 +28,7 @@ SCRIPT = textwrap.dedent(
     import json
     import sys
     from pathlib import Path
+    from avkeras.data.manifest import read_manifest
     from avkeras.tables.cells import Cell
     from avkeras.tables.paper_tables import paper_table
     from avkeras.experiments.inputs import Features
@@ -55,7 +56,7 @@ SCRIPT = textwrap.dedent(
             values,
             features=dict.fromkeys(missing, features),
             results=results,
-            notes={"preset": "test"},
+            notes={"preset": "test", "clips_sha256": read_manifest(values.data).digest()},
             jobs=jobs,
         )
         print(json.dumps(failed))
@@ -192,6 +193,30 @@ def test_a_killed_process_costs_its_own_cell_only(root):
     assert (AUDIO, 0) in results.runs()
 
 
+@pytest.mark.parametrize("of", ["tagging", "detection"])
+def test_a_manifest_that_changes_while_a_table_is_made_ends_its_runs(tmp_path, of):
+    from avkeras.experiments.inputs import Features
+    from avkeras.features.write_clips import Summary
+    from avkeras.tables.detection_cells import DetectionTask, run_detection_task
+    from avkeras.tables.reproduce import table_values
+    from avkeras.tables.tagging_cells import TaggingTask, run_tagging_task
+
+    manifest = three_clips(tmp_path)
+    values = dataclasses.replace(table_values(of, "demo"), data=manifest.path, out=tmp_path / "out")
+    cell = paper_table({"tagging": "2019-table1", "detection": "2022-table5"}[of]).cells[0]
+    features, notes = Features({}, {}, Summary()), {"clips_sha256": manifest.digest()}
+    manifest.path.write_text(manifest.path.read_text().replace("Car", "Bus"))
+    line = f"{manifest.path}: was changed while the table was made; put it back, or give another --out"
+    results = tmp_path / "results.jsonl"
+    run, task = {
+        "tagging": (run_tagging_task, TaggingTask(cell, [0], values, features, results, None, notes)),
+        "detection": (run_detection_task, DetectionTask(cell, [0], values, features, results, notes)),
+    }[of]
+    with pytest.raises(AvkerasError, match=f"^{re.escape(line)}$"):
+        run(task)
+    assert not results.exists()
+
+
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # Ray's own
 def test_on_a_cluster(root, monkeypatch):
@@ -216,7 +241,7 @@ def test_on_a_cluster(root, monkeypatch):
             values,
             features=dict.fromkeys(cells.values(), features),
             results=results,
-            notes={},
+            notes={"clips_sha256": read_manifest(values.data).digest()},
             cluster=cluster.address,
         )
     finally:

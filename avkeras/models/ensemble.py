@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import keras
 
-from avkeras.models.sequence_model import SequenceModel
+from avkeras.models.sequence_model import AudioRequired, SequenceModel
 
 
 def ensemble(models: Iterable[SequenceModel], *, name: str = "ensemble") -> SequenceModel:
@@ -14,15 +14,15 @@ def ensemble(models: Iterable[SequenceModel], *, name: str = "ensemble") -> Sequ
     comes, so an iterator may load one epoch after the other into the same model.
 
     Args:
-        models: models with the same named inputs and one output of the same shape.
+        models: models with the same named inputs and outputs of the same names and shapes.
         name: of the ensemble; its members are called `<name>_1`, `<name>_2` and so on.
 
     Returns:
-        A functional model with the inputs of one model, optional masks included; its output is the average, float32.
-        It can be saved, loaded and exported like any Keras model.
+        A functional model with the inputs of one model, optional masks included; its output is the average, float32,
+        of several outputs a dict of averages. It can be saved, loaded and exported like any Keras model.
 
     Raises:
-        ValueError: no models, one with several outputs, or their inputs or outputs differ.
+        ValueError: no models, or their inputs or outputs differ.
 
     Example:
         >>> import numpy as np
@@ -33,8 +33,6 @@ def ensemble(models: Iterable[SequenceModel], *, name: str = "ensemble") -> Sequ
     """
     copies, expected = [], None
     for index, model in enumerate(models, start=1):
-        if isinstance(model.output, dict):
-            raise ValueError(f"an ensemble averages one output, model {index} has {', '.join(model.output)}")
         expected = expected or _signature(model)
         if _signature(model) != expected:
             raise ValueError(f"model {index} of the ensemble has other inputs or outputs than model 1")
@@ -45,14 +43,23 @@ def ensemble(models: Iterable[SequenceModel], *, name: str = "ensemble") -> Sequ
         key: keras.Input(tensor.shape[1:], dtype=tensor.dtype, name=key, optional=key.endswith("_mask"))
         for key, tensor in copies[0].input.items()
     }
-    outputs = [copy(inputs) for copy in copies]
-    average = keras.layers.Average(name="probabilities", dtype="float32")
-    return SequenceModel(inputs=inputs, outputs=average(outputs) if len(outputs) > 1 else outputs[0], name=name)
+    answers = [copy(inputs) for copy in copies]
+    if isinstance(answers[0], dict):
+        outputs = {key: _average([answer[key] for answer in answers], key) for key in answers[0]}
+    else:
+        outputs = _average(answers, "probabilities")
+    kind = AudioRequired if isinstance(copies[0], AudioRequired) else SequenceModel
+    return kind(inputs=inputs, outputs=outputs, name=name)
+
+
+def _average(tensors: list[keras.KerasTensor], name: str) -> keras.KerasTensor:
+    return keras.layers.Average(name=name, dtype="float32")(tensors) if len(tensors) > 1 else tensors[0]
 
 
 def _signature(model: SequenceModel) -> tuple:
-    """Returns the shapes and types of a model's inputs and output."""
-    return {key: (tensor.shape, tensor.dtype) for key, tensor in model.input.items()}, model.output.shape
+    """Returns the shapes and types of a model's inputs, and the shapes of its outputs."""
+    outputs = keras.tree.map_structure(lambda tensor: tensor.shape, model.output)
+    return {key: (tensor.shape, tensor.dtype) for key, tensor in model.input.items()}, outputs
 
 
 def _copy(model: SequenceModel, name: str) -> SequenceModel:

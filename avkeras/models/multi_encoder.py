@@ -14,30 +14,10 @@ from avkeras.layers.masking import CleanInput
 from avkeras.layers.standardization import PerBandStandardization
 from avkeras.layers.stream_weights import StreamWeights
 from avkeras.models.built_model import built_config, class_count, model_from_config
-from avkeras.models.sequence_model import SequenceModel
+from avkeras.models.sequence_model import AudioRequired
 from avkeras.models.stacks import Stacks
 
 LATE_FUSIONS = ("none", "logits", "probabilities")
-
-
-@keras.saving.register_keras_serializable(package="avkeras")
-class AudioRequired(SequenceModel):
-    """A functional model of named sequences of which `audio` is never absent; no other one is longer (2022).
-
-    Args:
-        inputs: dict of names to `keras.Input`.
-        outputs: tensor or dict of tensors.
-
-    Example:
-        >>> model = MultiEncoder(classes=10, visual_dims={"openl3": 512})
-        >>> isinstance(model.with_encoder_weights(), AudioRequired)
-        True
-    """
-
-    def _absent(self, name, like):
-        if name == "audio":
-            raise ValueError(f"{self.name} needs audio; a clip may lack its visual inputs only")
-        return super()._absent(name, like[:, :2])  # as long as audio would be too long; Keras warns of softmax over one
 
 
 @keras.saving.register_keras_serializable(package="avkeras")

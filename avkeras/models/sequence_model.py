@@ -118,6 +118,29 @@ class SequenceModel(keras.Model):
         self.compile(**keras.saving.deserialize_keras_object(config))
 
 
+@keras.saving.register_keras_serializable(package="avkeras")
+class AudioRequired(SequenceModel):
+    """A functional model of named sequences of which `audio` is never absent; no other one is longer (2022).
+
+    Args:
+        inputs: dict of names to `keras.Input`.
+        outputs: tensor or dict of tensors.
+
+    Example:
+        >>> inputs = {"audio": keras.Input((None, 4), name="audio"), "video": keras.Input((None, 6), name="video")}
+        >>> model = AudioRequired(inputs=inputs, outputs=inputs["audio"], name="tagger")
+        >>> model({"video": ops.ones((1, 3, 6))})
+        Traceback (most recent call last):
+        ...
+        ValueError: tagger needs audio; a clip may lack its visual inputs only
+    """
+
+    def _absent(self, name, like):
+        if name == "audio":
+            raise ValueError(f"{self.name} needs audio; a clip may lack its visual inputs only")
+        return super()._absent(name, like[:, :2])  # as long as audio would be too long; Keras warns of softmax over one
+
+
 def default_compiler(jit_compile: bool | str | None) -> bool | str:
     """Returns whether a training step is compiled by XLA, where the caller leaves it open (None): on JAX alone."""
     if jit_compile is None:

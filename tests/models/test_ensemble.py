@@ -4,6 +4,7 @@ import pytest
 
 from avkeras.models.audiovisual_transformer import AudiovisualTransformer
 from avkeras.models.ensemble import ensemble
+from avkeras.models.multi_encoder import MultiEncoder
 
 TINY = {"classes": 3, "dims": {"video": 6, "audio": 5}, "dim": 16, "key_dim": 8, "blocks": 1}
 
@@ -79,6 +80,30 @@ def test_the_same_object_given_at_each_epoch_is_that_epoch():
     found = ensemble(epochs()).predict(clips(), verbose=0)
     np.testing.assert_allclose(found, np.mean(answers, axis=0), atol=1e-6)
     assert np.abs(answers[0] - answers[1]).max() > 1e-3
+
+
+def test_detection_models_are_averaged_output_by_output(tmp_path):
+    small = {"filters": [4] * 7, "dim": 4, "key_dim": 4, "hidden_dim": 4, "blocks": 1, "num_heads": 1}
+    students = [MultiEncoder(classes=3, visual_dims={"visual": 6}, **small) for _ in range(2)]
+    students[1].set_inference_weight(0.9)
+    average = ensemble(students)
+    random = np.random.default_rng(0)
+    inputs = {"audio": random.normal(size=(2, 64, 64)), "visual": random.normal(size=(2, 8, 6))}
+    inputs = {name: value.astype("float32") for name, value in inputs.items()}
+    found = average.predict(inputs, verbose=0)
+    answers = [student.predict(inputs, verbose=0) for student in students]
+    assert set(found) == {"clip", "frame"}
+    for name, probabilities in found.items():
+        expected = [answer[name] for answer in answers]
+        np.testing.assert_allclose(probabilities, np.mean(expected, axis=0), atol=1e-6)
+        assert np.abs(expected[0] - expected[1]).max() > 1e-3
+    average.save(tmp_path / "ensemble.keras")
+    loaded = keras.saving.load_model(tmp_path / "ensemble.keras")
+    without = {"audio": inputs["audio"]}
+    for name, probabilities in loaded.predict(without, verbose=0).items():
+        np.testing.assert_array_equal(probabilities, average.predict(without, verbose=0)[name])
+    with pytest.raises(ValueError, match="ensemble needs audio"):
+        loaded({"visual": inputs["visual"]})
 
 
 def test_models_that_do_not_fit_each_other_are_refused(models):

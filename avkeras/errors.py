@@ -34,7 +34,11 @@ class WriteError(AvkerasError):
     """
 
     def __init__(self, path: str | Path, error: OSError) -> None:
-        super().__init__(f"{path}: cannot be written: {error.strerror or error}")
+        super().__init__(path, error)  # as they were given: an error goes from process to process by its arguments
+
+    def __str__(self) -> str:
+        path, error = self.args
+        return f"{path}: cannot be written: {error.strerror or error}"
 
 
 class ManifestError(AvkerasError):
@@ -46,4 +50,7 @@ class ManifestError(AvkerasError):
 
     def __init__(self, defects: Iterable[str]) -> None:
         self.defects = tuple(defects)
-        super().__init__("\n".join(self.defects))
+        super().__init__(self.defects)
+
+    def __str__(self) -> str:
+        return "\n".join(self.defects)

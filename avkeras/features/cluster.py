@@ -1,5 +1,6 @@
 """A Ray cluster that reads clips, for an extraction on many machines."""
 
+import re
 import socket
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -39,10 +40,12 @@ class ClusterPool:
         except ImportError as error:
             raise AvkerasError("cluster: needs Ray; pip install 'avkeras[cluster]'") from error
         try:
+            if found := re.fullmatch(r"\[?([^/\[\]]+)\]?:(\d+)", address):  # Ray itself tries for many minutes
+                socket.create_connection((found[1], int(found[2])), timeout=_LOOK).close()
             # By the kernels that are set here: on like processors rows are then the same to the last bit.
             environment = {"env_vars": kernel_settings()}
             ray.init(address=address, log_to_driver=False, logging_level="ERROR", runtime_env=environment)
-        except (ConnectionError, ValueError, RuntimeError) as error:
+        except (OSError, OverflowError, ValueError, RuntimeError) as error:
             reason = " ".join(str(error).split())
             raise AvkerasError(f"cluster {address}: no Ray cluster can be reached there ({reason})") from error
         self._ray = ray

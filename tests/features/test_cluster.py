@@ -1,6 +1,8 @@
 """Extraction on a Ray cluster of two nodes on this machine, one of which is killed midway."""
 
 import os
+import re
+import socket
 import subprocess
 import sys
 import time
@@ -147,6 +149,18 @@ def test_no_cluster_is_one_line():
     with pytest.raises(AvkerasError, match="cluster nonsense: no Ray cluster") as caught:
         ClusterPool("nonsense")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "[::1]"])
+def test_an_address_where_nothing_answers_is_refused_at_once(host, monkeypatch):
+    ray = pytest.importorskip("ray")
+    # Ray looks for a head for minutes, writing lines of its own.
+    monkeypatch.setattr(ray, "init", lambda **_: pytest.fail("Ray was asked"))
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # not listening, and nobody else's meanwhile
+        address = f"{host}:{taken.getsockname()[1]}"
+        with pytest.raises(AvkerasError, match=re.escape(f"cluster {address}: no Ray cluster can be reached there")):
+            ClusterPool(address)
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import socket
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
@@ -133,7 +134,8 @@ def _on_cluster(calls, address: str) -> list[tuple[str, str]]:
 
     failed = []
     with ClusterPool(address) as pool:
-        for task, call in [(task, pool.submit(function, task)) for function, task in calls]:
+        here = os.getcwd()
+        for task, call in [(task, pool.submit(run_in_folder, here, function, task)) for function, task in calls]:
             try:
                 call.result()
             except ClusterLost:
@@ -141,6 +143,23 @@ def _on_cluster(calls, address: str) -> list[tuple[str, str]]:
             except Exception as error:
                 failed.append((task.cell.key, _reason(error)))
     return failed
+
+
+def run_in_folder(folder: str, function: Callable, task: TaggingTask | DetectionTask) -> None:
+    """Runs a task on a node, whose working folder is another, in the folder that its relative paths are meant from.
+
+    Raises:
+        AvkerasError: the node does not have that folder, and the task needs it.
+    """
+    try:
+        os.chdir(folder)
+    except OSError as error:
+        if not (task.values.data.is_absolute() and task.values.out.is_absolute()):
+            raise AvkerasError(
+                f"{folder}: cannot be entered on node {socket.gethostname()} ({error.strerror}); give data and out as "
+                "absolute paths that every node has"
+            ) from None
+    function(task)
 
 
 def _prepare(devices) -> None:

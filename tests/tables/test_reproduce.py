@@ -18,6 +18,7 @@ import pytest
 from avkeras.data.manifest import Clip, read_manifest, write_manifest
 from avkeras.data.records import RecordWriter
 from avkeras.errors import AvkerasError
+from avkeras.experiments.configs import AudioTagging
 from avkeras.runs.locks import locked_folder
 from avkeras.runs.results_file import ResultsFile
 from avkeras.tables.paper_tables import paper_table
@@ -248,6 +249,56 @@ def test_on_a_cluster(root, monkeypatch):
         cluster.shutdown()
     assert not failed
     assert sorted(results.runs()) == [(AUDIO, 0), (AUDIO, 1), (VIDEO, 0)]
+
+
+def test_paths_of_a_task_for_a_cluster_are_meant_from_here(tmp_path, monkeypatch):
+    from avkeras.features import cluster
+    from avkeras.tables import run_tasks
+
+    here, node = tmp_path / "here", tmp_path / "node"
+    for folder in (here, node):
+        folder.mkdir()
+
+    class Call:
+        def __init__(self, call):
+            self.result = call
+
+    class Pool:  # of nodes that work elsewhere
+        def __init__(self, address):
+            pass
+
+        def submit(self, function, *args):
+            def call():
+                os.chdir(node)
+                function(*args)
+
+            return Call(call)
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *exception):
+            os.chdir(here)
+
+    class Task:
+        cell = paper_table("2019-table1").cells[0]
+
+        def __init__(self, out):
+            self.values = AudioTagging(data=out / "manifest.tsv", out=out)
+
+    def work(task):
+        (task.values.out / "line").touch()
+
+    monkeypatch.setattr(cluster, "ClusterPool", Pool)
+    monkeypatch.chdir(here)
+    assert run_tasks._on_cluster([(work, Task(Path()))], "address") == []
+    assert (here / "line").exists()
+    monkeypatch.setattr(os, "getcwd", lambda: str(tmp_path / "not there"))
+    ((_, reason),) = run_tasks._on_cluster([(work, Task(Path()))], "address")
+    assert reason.startswith(f"{tmp_path}/not there: cannot be entered on node ")
+    assert list(node.iterdir()) == []
+    assert run_tasks._on_cluster([(work, Task(node))], "address") == []  # which needs no folder
+    assert (node / "line").exists()
 
 
 @pytest.mark.slow

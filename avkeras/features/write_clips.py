@@ -19,6 +19,8 @@ from avkeras.media.containers import check_regular
 from avkeras.media.decoding_process import DecoderUnavailable
 from avkeras.runs.files import write_rows
 
+_UNREADABLE = "unreadable: "  # before the reason, where other media have their digest
+
 
 @dataclass
 class Summary:
@@ -96,7 +98,7 @@ def write_clips(
                     summary.reused += 1
                 else:
                     _write(entry, stores)
-                _count(entry.clip, stores, reader.visual, summary)
+                _count(entry, stores, reader.visual, summary)
                 if progress:
                     progress(number, len(clips))
     finally:
@@ -120,6 +122,8 @@ def _started(
         while len(entries) < ahead and (clip := next(waiting, None)) is not None:
             digest = _digest(clip)
             done = all(store.done(clip.id, digest, retry_errors=retry_errors) for store in stores.values())
+            if digest.startswith(_UNREADABLE):  # an outage of a file server shall not undo days of work
+                done = done or all(_kept(store, clip.id) for store in stores.values())
             entries.append(_Entry(clip, digest, done))
             begin += [] if done else [entries[-1]]
             if len(begin) == group:
@@ -138,9 +142,9 @@ def _digest(clip: Clip) -> str:
             check_regular(path)
         return media_digest(clip.audio, clip.video)
     except MediaError as error:
-        return f"unreadable: {error.reason}"
+        return f"{_UNREADABLE}{error.reason}"
     except OSError as error:
-        return f"unreadable: {error.strerror}"
+        return f"{_UNREADABLE}{error.strerror}"
 
 
 def _submit(pipeline: "ClipPipeline | ClusterPipeline", begin: list[_Entry]) -> None:
@@ -173,14 +177,25 @@ def _write(entry: _Entry, stores: Mapping[str, RecordWriter]) -> None:
 
 
 def _fail(clip: Clip, digest: str, reason: str, stores: Mapping[str, RecordWriter]) -> None:
+    """Records why there are no features; a store that has some of media that are away keeps them."""
     for store in stores.values():
-        store.fail(clip.id, digest, reason)
+        if not (digest.startswith(_UNREADABLE) and _kept(store, clip.id)):
+            store.fail(clip.id, digest, reason)
 
 
-def _count(clip: Clip, stores: Mapping[str, RecordWriter], visual: Iterable[str], summary: Summary) -> None:
-    audio = stores["audio"].records[clip.id]
+def _kept(store: RecordWriter, clip: str) -> bool:
+    record = store.records.get(clip)
+    return record is not None and not record.error
+
+
+def _count(entry: _Entry, stores: Mapping[str, RecordWriter], visual: Iterable[str], summary: Summary) -> None:
+    clip, audio = entry.clip, stores["audio"].records[entry.clip.id]
     summary.notes.extend((clip.id, note) for note in audio.notes)
-    if audio.error:
-        summary.errors.append((clip.id, audio.error))
+    error = next((error for store in stores.values() if (error := store.records[clip.id].error)), "")
+    if entry.done and entry.digest.startswith(_UNREADABLE) and not error:
+        reason = entry.digest.removeprefix(_UNREADABLE)
+        summary.notes.append((clip.id, f"its media cannot be used now ({reason}): features of before are kept"))
+    if error:
+        summary.errors.append((clip.id, error))
     elif any(stores[name].records[clip.id].frames == 0 for name in visual):
         summary.without_video += 1

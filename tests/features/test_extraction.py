@@ -82,6 +82,31 @@ def test_failures_are_counted_and_a_second_run_does_only_what_is_left(manifest, 
     assert "3 done (2 without video), 1 failed; 3 stood there before" in capsys.readouterr().out
 
 
+def test_features_outlast_an_outage_of_the_media(manifest, names, capsys):
+    assert run(manifest, "--embedders", names[0]) == 0
+    before = contents(manifest.parent / "records")
+    shutil.move(manifest.parent / "sound.wav", manifest.parent / "away")
+    shutil.move(manifest.parent / "film.mp4", manifest.parent / "film")
+    capsys.readouterr()
+    assert run(manifest, "--embedders", names[0], "--retry") == 0
+    output = capsys.readouterr().out
+    assert "4 clips: 2 done (0 without video), 2 failed; 2 stood there before" in output
+    assert "note: 2 x its media cannot be used now (no such file): features of before are kept" in output
+    # An embedder that is new has none of before; those of the other stay.
+    assert run(manifest, "--embedders", *names) == 0
+    assert "0 done (0 without video), 4 failed" in capsys.readouterr().out
+    shutil.move(manifest.parent / "away", manifest.parent / "sound.wav")
+    shutil.move(manifest.parent / "film", manifest.parent / "film.mp4")
+    assert run(manifest, "--embedders", names[0]) == 0
+    assert "2 done (0 without video), 2 failed; 3 stood there before" in capsys.readouterr().out
+    now = contents(manifest.parent / "records")
+    assert {path: now[path] for path in before if path.name == "data.f16"} == {
+        path: data for path, data in before.items() if path.name == "data.f16"
+    }
+    assert run(manifest, "--embedders", *names) == 0
+    assert "2 done (1 without video), 2 failed" in capsys.readouterr().out
+
+
 def test_strict_ends_with_status_1_only_if_a_clip_failed(manifest, names):
     ended = run(manifest, "--embedders", *names, "--strict")
     assert ended == "error: --strict: 2 of 4 clips failed; a clip that failed is not tried again without --retry"

@@ -99,9 +99,14 @@ class RemoteFile:
         found = re.fullmatch(r"bytes (\d+)-(\d+)/(\d+)", response.headers.get("Content-Range") or "")
         if not found or int(found[1]) != begin:
             raise FetchError("failed", "the server answered with another part of the file than was asked for")
-        self._size = int(found[3])
+        last, size = int(found[2]), int(found[3])
+        if self._size not in (None, size):
+            raise FetchError("failed", "the file changed while it was read", again=True)
+        if last + 1 != min(begin + _BLOCK, size):  # a block that is too short would pass for the end of the file
+            raise FetchError("failed", "the server answered with a shorter part of the file than was asked for")
+        self._size = size
         content = io.BytesIO()
-        self._copy(response, content, expected=int(found[2]) + 1 - begin)
+        self._copy(response, content, expected=last + 1 - begin)
         return content.getvalue()
 
     def _take_whole(self, response) -> None:

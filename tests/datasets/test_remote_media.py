@@ -1,5 +1,7 @@
 """Reading over HTTP: only the pieces that are asked for, each once, and every way to be cut short."""
 
+import io
+
 import numpy as np
 import pytest
 import yt_dlp
@@ -72,6 +74,28 @@ def test_answers_cut_short(opened):
         with pytest.raises(Exception, match=r"more expected|cut short"):
             file.read(10)
         assert file.error is not None
+
+
+@pytest.mark.parametrize(
+    ("places", "reason"),
+    [
+        ([(0, 999, 1_500_000)], "a shorter part of the file than was asked for"),
+        ([(0, 262_143, 1_500_000), (262_144, 524_287, 600_000)], "the file changed while it was read"),
+        ([(5, 262_143, 1_500_000)], "another part of the file than was asked for"),
+    ],
+)
+def test_a_part_that_is_not_the_one_asked_for_is_no_end(places, reason):
+    class Answer(io.BytesIO):
+        status = 206
+
+        def __init__(self, first, last, size):
+            super().__init__(CONTENT[first : last + 1])
+            self.headers = {"Content-Range": f"bytes {first}-{last}/{size}"}
+
+    answers = iter(places)
+    file = RemoteFile(lambda headers: Answer(*next(answers)), deadline=20.0)
+    with pytest.raises(FetchError, match=reason):
+        read(file, 0, len(CONTENT))
 
 
 def test_slow_sources(opened):

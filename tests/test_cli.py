@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -274,3 +275,27 @@ def test_it_runs_as_a_module():
     command = [sys.executable, "-m", "avkeras", "--version"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=RECIPES.parent)
     assert (done.returncode, done.stdout.split()[0]) == (0, "avkeras"), done.stderr
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_who_has_read_enough_ends_a_command_quietly(unbuffered):
+    code = "import sys; sys.stdin.read(); from avkeras.cli import main; main(['systems'])"
+    environment = os.environ | {"PYTHONUNBUFFERED": unbuffered}
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    command = subprocess.Popen([sys.executable, "-c", code], text=True, env=environment, **pipes)
+    command.stdout.close()  # as `| head -0`, before anything is written
+    command.stdin.close()
+    said = command.stderr.read()
+    command.stderr.close()
+    assert (command.wait(), said) == (128 + signal.SIGPIPE, "")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no device that is always full")
+def test_output_to_a_full_disk_is_one_line():
+    code = "from avkeras.cli import main; main(['systems'])"
+    environment = os.environ | {"PYTHONUNBUFFERED": ""}
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", code], stdout=full, stderr=subprocess.PIPE, text=True, env=environment
+        )
+    assert (done.returncode, done.stderr) == (1, "error: [Errno 28] No space left on device\n")

@@ -3,6 +3,7 @@
 import logging
 import os
 import re
+import signal
 import sys
 from collections.abc import Callable, Iterable
 from contextlib import contextmanager
@@ -23,14 +24,31 @@ def one_line_errors(options: Iterable[str] = ()):
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     try:
         yield
+        if sys.stdout is not None:  # else it was closed before the start
+            sys.stdout.flush()
     except KeyboardInterrupt:
         sys.exit("interrupted; the same command goes on from here")
     except (AvkerasError, OSError, ValueError) as error:
         if os.environ.get("AVKERAS_TRACEBACK"):
             raise
+        _end_if_nobody_reads(error)
         named = isinstance(error, OSError) and error.filename and error.strerror
         text = f"{error.filename}: {error.strerror}" if named else with_options(str(error), options)
         sys.exit(f"error: {text}")
+
+
+def _end_if_nobody_reads(error: Exception) -> None:
+    """Ends the program quietly, as others do, if who read its standard output has enough (`| head`).
+
+    What could not be written is dropped: Python would try it again at the end, with an error of its own.
+    """
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if isinstance(error, BrokenPipeError) and error.filename is None:  # other pipes' ends are told by their owners
+        sys.exit(128 + signal.SIGPIPE)
 
 
 def with_options(text: str, options: Iterable[str]) -> str:

@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,14 +11,14 @@ import numpy as np
 
 from avkeras.data.manifest import Clip
 from avkeras.data.records import RecordWriter, media_digest
-from avkeras.errors import MediaError
+from avkeras.errors import AvkerasError, MediaError
 from avkeras.features.clip_pipeline import ClipPipeline
 from avkeras.features.clip_reading import ClipReader, failure_reason
 from avkeras.features.cluster import ClusterLost, ClusterPipeline, ClusterPool
 from avkeras.features.embedder import BATCH_PICTURES
 from avkeras.media.containers import check_regular
 from avkeras.media.decoding_process import DecoderUnavailable
-from avkeras.runs.files import write_rows
+from avkeras.runs.files import read_rows, write_rows
 
 _UNREADABLE = "unreadable: "  # before the reason, where other media have their digest
 
@@ -42,9 +43,16 @@ class Summary:
 
 
 def write_extraction(path: Path, summary: Summary) -> None:
-    """Writes a row for every clip that was padded, cut, lacks something or failed."""
+    """Writes a row for every clip that was padded, cut, lacks something or failed, where they are not there already.
+
+    Complete stores may lie on a disk that cannot be written.
+    """
     kinds = (("note", summary.notes), ("error", summary.errors))
-    write_rows(path, [{"clip": clip, "kind": kind, "text": text} for kind, lines in kinds for clip, text in lines])
+    rows = [{"clip": clip, "kind": kind, "text": text} for kind, lines in kinds for clip, text in lines]
+    with suppress(AvkerasError, ValueError):  # it is not there, or damaged
+        if read_rows(path) == rows and path.stat().st_size > 0:
+            return
+    write_rows(path, rows)
 
 
 @dataclass

@@ -82,6 +82,15 @@ def test_failures_are_counted_and_a_second_run_does_only_what_is_left(manifest, 
     assert "3 done (2 without video), 1 failed; 3 stood there before" in capsys.readouterr().out
 
 
+def test_complete_stores_may_lie_where_nothing_can_be_written(manifest, names, capsys, monkeypatch):
+    assert run(manifest, "--embedders", *names) == 0
+    monkeypatch.setattr("avkeras.features.write_clips.write_rows", lambda *_: pytest.fail("something was written"))
+    before = contents(manifest.parent / "records")
+    assert run(manifest, "--embedders", *names) == 0
+    assert "4 stood there before" in capsys.readouterr().out
+    assert contents(manifest.parent / "records") == before
+
+
 def test_features_outlast_an_outage_of_the_media(manifest, names, capsys):
     assert run(manifest, "--embedders", names[0]) == 0
     before = contents(manifest.parent / "records")

@@ -290,6 +290,14 @@ def test_who_has_read_enough_ends_a_command_quietly(unbuffered):
     assert (command.wait(), said) == (128 + signal.SIGPIPE, "")
 
 
+def test_an_interrupted_command_says_so_and_ends_with_the_status_that_shells_know():
+    code = "import os, signal\nfrom avkeras.cli import main\nimport avkeras.commands.systems as command\n"
+    code += "command.run = lambda options: os.kill(os.getpid(), signal.SIGINT)\nmain(['systems'])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stderr.count("\n")) == (130, 1), done.stderr
+    assert done.stderr.startswith("interrupted; ")
+
+
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no device that is always full")
 def test_output_to_a_full_disk_is_one_line():
     code = "from avkeras.cli import main; main(['systems'])"

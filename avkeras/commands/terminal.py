@@ -27,7 +27,8 @@ def one_line_errors(options: Iterable[str] = ()):
         if sys.stdout is not None:  # else it was closed before the start
             sys.stdout.flush()
     except KeyboardInterrupt:
-        sys.exit("interrupted; the same command goes on from here")
+        sys.stderr.write("interrupted; what a folder holds is kept, and the same command goes on from there\n")
+        sys.exit(128 + signal.SIGINT)  # by which a shell's loop ends, too
     except (AvkerasError, OSError, ValueError) as error:
         if os.environ.get("AVKERAS_TRACEBACK"):
             raise

@@ -25,6 +25,9 @@ def time_shift(
     Returns:
         `(x, y)`, of the same names, shapes and types.
 
+    Raises:
+        ValueError: `x` holds another sequence, which would no longer be in step with the sound.
+
     Example:
         >>> import tensorflow as tf
         >>> sound = tf.reshape(tf.range(8.0), (1, 8, 1))
@@ -34,6 +37,8 @@ def time_shift(
     """
     import tensorflow as tf
 
+    if others := sorted(set(x) - {"audio", "audio_mask"}):
+        raise ValueError(f"time_shift moves the sound alone: '{others[0]}' would no longer be in step with it")
     audio, targets = x["audio"], y["frame"]
     batch, frames, vectors = tf.shape(audio)[0], tf.shape(audio)[1], tf.shape(targets)[1]
     pooled = -(-frames // vectors)  # frames that make one vector

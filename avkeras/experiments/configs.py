@@ -151,7 +151,8 @@ class SoundEventDetection(ExperimentValues):
         mixup_rate: share of the batches (or clips) that are mixed.
         mixup_scope: whether a whole `batch` is mixed or not, at one ratio per kind of supervision, or each `clip`.
         mixup_concentration: both parameters of the beta distribution of the ratios.
-        time_shift: deviation of circular shifts in time of half of the clips, in log-mel frames; 0: none.
+        time_shift: deviation of circular shifts in time of half of the clips, in log-mel frames, for models of
+            `log_mel` alone; 0: none.
         select: the student of the `last` epoch, or of the `best` by event-based F1 on validation at 0.5, filtered over
             7 frames; then `patience` counts epochs without a better one.
         decision: of events: `median`, class-wise thresholds and median filters; `double`, two thresholds per class,

@@ -84,6 +84,12 @@ def check_values(values: SoundEventDetection, manifest: Manifest) -> tuple[str, 
         raise AvkerasError(f"pooling: of {len(values.pooling)} stacks, filters of {len(values.filters)}")
     if values.encoders and list(values.encoders).count(LOG_MEL) != 1:
         raise AvkerasError(f"encoders: {' '.join(values.encoders)}: {LOG_MEL}, which the decoder reads, is needed once")
+    seen = any(clip.video for clip in manifest.clips)
+    if values.time_shift and values.embedders and (seen or values.encoders):
+        raise AvkerasError(
+            f"time_shift {values.time_shift:g}: it moves the sound and its labels, and would leave "
+            f"{', '.join(values.embedders)} where they are; set it to 0, or take log_mel alone ({_source(values)})"
+        )
     vectors = _vectors(values)
     if values.visual and not values.encoders and values.visual_frames > vectors:
         raise AvkerasError(f"visual_frames {values.visual_frames}: pooling leaves {vectors} vectors; give no more")

@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from avkeras.data.time_shift import time_shift
@@ -35,3 +36,9 @@ def test_a_seed_says_how():
     np.testing.assert_array_equal(first, again)
     assert not np.array_equal(first, other)
     np.testing.assert_array_equal(shifted(seed=(1, 4), rate=0.0)["audio"], AUDIO)
+
+
+def test_what_would_fall_out_of_step_is_refused():
+    x = {"audio": tf.constant(AUDIO), "vgg16": tf.constant(AUDIO)}
+    with pytest.raises(ValueError, match="'vgg16' would no longer be in step"):
+        time_shift(x, {"frame": tf.constant(TARGETS)}, seed=(1, 2))

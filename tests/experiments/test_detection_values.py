@@ -84,11 +84,13 @@ def test_mixup_is_done_as_the_options_say(monkeypatch):
         ({"mixup_scope": "kind"}, "mixup_scope: 'kind' is none of batch, clip"),
         ({"pooling": ((8, 64),)}, "pooling: of 1 stacks, filters of 7"),
         ({"pooling": ((4, 2), *[(2, 2)] * 2, *[(1, 2)] * 4)}, "visual_frames 64: pooling leaves 32 vectors"),
+        ({"time_shift": 90.0}, r"time_shift 90: .* would leave vgg16 where they are; .* \(visual\)"),
+        ({"time_shift": 9.0, "encoders": ("log_mel", "openl3")}, r"time_shift 9: .* leave openl3 .* \(encoders\)"),
     ],
 )
 def test_values_that_make_no_model_are_refused_before_any_work(values, answer, tmp_path):
     (tmp_path / "a.wav").touch()
-    clip = Clip("a", tmp_path / "a.wav", None, "train")
+    clip = Clip("a", tmp_path / "a.wav", tmp_path / "a.wav", "train")
     path = write_manifest(tmp_path / "manifest.tsv", [clip], classes=["Dog"]).path
     with pytest.raises(AvkerasError, match=answer):
         run_sound_event_detection(SoundEventDetection(data=path, out=tmp_path / "run", **values))

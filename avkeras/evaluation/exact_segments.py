@@ -126,11 +126,12 @@ def auroc(found: SegmentChanges, *, max_fpr: float = 1.0) -> dict[str, float]:
 
 def _highest(segments, clip, begin, end):
     """The highest score within each stretch of a clip, `(stretches, classes)`; 0 where the clip has no score."""
-    onset, offset = np.round(segments.onset, TIME_DECIMALS), np.round(segments.offset, TIME_DECIMALS)
+    offset = np.round(segments.offset, TIME_DECIMALS)
     edges = np.searchsorted(segments.clip, np.arange(segments.clips + 1))
     # Clips one after the other on one line of time, so that one search finds all
     far = max(float(offset.max(initial=0.0)), float(end.max(initial=0.0))) + 1.0
-    first = np.searchsorted(onset + segments.clip * far, begin + clip * far, side="right") - 1
+    # By where scores end: a stretch behind the last of them holds none
+    first = np.searchsorted(offset + segments.clip * far, begin + clip * far, side="right")
     after = np.searchsorted(offset + segments.clip * far, end + clip * far, side="left") + 1
     first = np.maximum(first, edges[clip])
     after = np.minimum(after, edges[clip + 1])

@@ -96,6 +96,17 @@ def test_one_class_everywhere_and_perfect(random_case):
     assert auroc(found) == {"Dog": 1.0}
 
 
+@pytest.mark.parametrize(("offset", "f1", "area"), [(1.0, 1.0, 1.0), (2.2, 2 / 3, 1 / 3)])
+def test_segments_behind_the_last_score_hold_none(offset, f1, area):
+    # Scores end at 1 s, the clips at 2.5 s; sed_scores_eval 0.0.4 gives these numbers
+    scores = [[[0.1], [0.2], [0.3], [0.8]], [[0.6], [0.2], [0.3], [0.5]]]
+    segments = frame_segments(scores, classes=["Dog"], seconds_per_frame=0.25, durations=[2.5, 2.5])
+    truth = [[Event(0.0, offset, "Dog")], []]
+    found = segment_changes(segments, truth, classes=["Dog"], durations=[2.5, 2.5])
+    assert best_f1(found).macro == pytest.approx(f1, abs=1e-12)
+    assert auroc(found)["Dog"] == pytest.approx(area, abs=1e-12)
+
+
 def test_classes_without_events_are_left_out_of_counts():
     segments = frame_segments(np.full((1, 4, 2), 0.5), classes=["Cat", "Dog"], seconds_per_frame=1.0)
     options = {"classes": ["Cat", "Dog"]}

@@ -21,6 +21,9 @@ def pair_mixup(
     Returns:
         The inputs with `mixup_ratios` `(batch / 2,)`, and targets `(batch / 2, classes)`.
 
+    Raises:
+        ValueError: the batch is known not to be even, or to be empty.
+
     Example:
         >>> import tensorflow as tf
         >>> x, y = pair_mixup({}, tf.constant([[1.0], [0.0]]), seed=(0, 1))
@@ -29,6 +32,8 @@ def pair_mixup(
     """
     import tensorflow as tf
 
+    if y.shape[0] is not None and (y.shape[0] < 2 or y.shape[0] % 2):
+        raise ValueError(f"pair_mixup mixes clips in pairs: a batch of {y.shape[0]} is not even")
     # Beta(1, 1) is the uniform distribution.
     ratios = tf.random.stateless_uniform([tf.shape(y)[0] // 2], seed)
     return {**x, RATIOS: ratios}, ratios[:, None] * y[0::2] + (1 - ratios[:, None]) * y[1::2]

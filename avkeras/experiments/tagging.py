@@ -84,6 +84,8 @@ def _check(values: AudioTagging, manifest: Manifest) -> tuple[str, ...]:
     for name, known in (("decision", RULES), ("balance", BALANCES), ("ensemble", ("last", "best"))):
         if getattr(values, name) not in known:
             raise AvkerasError(f"{name}: '{getattr(values, name)}' is none of {', '.join(known)}")
+    if values.system and find_system(values.system).mixes_pairs and (values.batch_size < 2 or values.batch_size % 2):
+        raise AvkerasError(f"batch_size {values.batch_size}: {values.system} mixes clips in pairs; give an even number")
     sees = any("video" in inputs[:2] for inputs in wanted_systems(values).values())
     # All systems together train those that can be: without video, that of audio alone.
     strict = values.system or values.first is not None or tuple(values.systems) != tuple(SYSTEMS)

@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from avkeras.data.pair_mixup import pair_mixup
@@ -20,3 +21,9 @@ def test_ratios_are_uniform():
     x, _ = pair_mixup({}, tf.zeros((20_000, 1)), seed=(0, 0))
     counts, _ = np.histogram(x["mixup_ratios"], bins=10, range=(0, 1))
     assert 900 < counts.min() <= counts.max() < 1100
+
+
+@pytest.mark.parametrize("size", [1, 3])
+def test_a_clip_without_a_partner_is_refused(size):
+    with pytest.raises(ValueError, match=f"a batch of {size} is not even"):
+        pair_mixup({}, tf.zeros((size, 2)), seed=(0, 0))

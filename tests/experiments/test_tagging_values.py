@@ -97,6 +97,14 @@ def test_data_that_gives_no_scores_is_refused_before_any_work(data, values, answ
     assert not (tmp_path / "records").exists()
 
 
+@pytest.mark.parametrize("size", [1, 41])
+def test_batches_that_cannot_be_mixed_in_pairs_are_refused_before_any_work(size, tmp_path):
+    values = {"system": "cnn_gru", "batch_size": size, "data": manifest_of(tmp_path), "out": tmp_path / "run"}
+    with pytest.raises(AvkerasError, match=f"batch_size {size}: cnn_gru mixes clips in pairs"):
+        run_audio_tagging(AudioTagging(**values))
+    assert not (tmp_path / "run").exists()
+
+
 def test_complete_clips_are_those_with_both_whatever_the_model_takes(tmp_path):
     from avkeras.data.manifest import read_manifest
 

@@ -3,6 +3,7 @@
 import math
 
 import keras
+import numpy as np
 from keras import ops
 
 _LEAST = 1e-5  # magnitude, as in `avkeras.features.log_mel`
@@ -22,6 +23,8 @@ class NoisyLevels(keras.layers.Layer):
 
     Call arguments:
         inputs: levels in dB of magnitudes, `(batch, frames, bands)`.
+        padding_mask: `(batch, frames)` boolean; False: padding, which has no power and stays. None: all frames are
+            real.
         training: whether noise is added.
 
     Returns:
@@ -42,17 +45,22 @@ class NoisyLevels(keras.layers.Layer):
         self.seed_generator = keras.random.SeedGenerator(seed)
         self.built = True
 
-    def call(self, inputs, training=False):
+    def call(self, inputs, padding_mask=None, training=False):
         """Adds noise when `training`."""
         if not training:
             return inputs
-        wide = ops.cast(inputs, "float32")
+        if padding_mask is None:
+            padding_mask = ops.ones(ops.shape(inputs)[:2], dtype="bool")
+        real = ops.cast(padding_mask, "bool")[..., None]
+        wide = ops.where(real, ops.cast(inputs, "float32"), 0.0)
         magnitudes = ops.exp(wide * (math.log(10) / 20))
-        deviation = ops.sqrt(ops.mean(ops.square(magnitudes), axis=1, keepdims=True) * 10 ** (-self.snr / 10))
+        frames = ops.maximum(ops.sum(ops.cast(real, "float32"), axis=1, keepdims=True), 1.0)
+        power = ops.sum(ops.where(real, ops.square(magnitudes), 0.0), axis=1, keepdims=True) / frames
+        deviation = ops.sqrt(power * 10 ** (-self.snr / 10))
         noise = keras.random.normal(ops.shape(inputs), dtype="float32", seed=self.seed_generator)
         noisy = ops.log(ops.maximum(ops.abs(magnitudes + deviation * noise), _LEAST)) * (20 / math.log(10))
-        loudest = ops.max(noisy, axis=(1, 2), keepdims=True)
-        return ops.cast(ops.maximum(noisy, loudest - self.top_db), inputs.dtype)
+        loudest = ops.max(ops.where(real, noisy, -np.inf), axis=(1, 2), keepdims=True)
+        return ops.where(real, ops.cast(ops.maximum(noisy, loudest - self.top_db), inputs.dtype), inputs)
 
     def save_own_variables(self, store):
         """Saves the generator's state, so that a resumed run draws what an uninterrupted one would."""
@@ -62,7 +70,7 @@ class NoisyLevels(keras.layers.Layer):
         """Loads the generator's state."""
         self.seed_generator.state.assign(store["seed_generator_state"])
 
-    def compute_output_shape(self, inputs_shape):
+    def compute_output_shape(self, inputs_shape, padding_mask_shape=None):
         """Returns `inputs_shape`."""
         return inputs_shape
 

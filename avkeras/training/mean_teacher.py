@@ -173,7 +173,10 @@ class MeanTeacher(keras.Model):
             ):
                 raise ValueError(f"targets '{name}' have shape {y[name].shape}, the model gives {value.shape}")
         penalties = sum(self.losses)  # of the student's pass; the teacher's variables have none
-        heard = x if self.noisy_levels is None else {**x, "audio": self.noisy_levels(x["audio"], training=training)}
+        heard = x
+        if self.noisy_levels is not None:
+            noisy = self.noisy_levels(x["audio"], padding_mask=x.get("audio_mask"), training=training)
+            heard = {**x, "audio": noisy}
         teacher = self.teacher(heard, training=training)
         teacher = {name: ops.stop_gradient(ops.cast(teacher[name], "float32")) for name in student}
         # (batch, 1, 1): which clips count; (batch, frames, 1): which frames.

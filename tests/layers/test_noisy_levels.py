@@ -24,3 +24,13 @@ def test_the_noise_has_its_share_of_each_bands_power():
 def test_the_range_of_levels_is_kept():
     noisy = np.asarray(NoisyLevels(snr=5.0, top_db=30.0, seed=1)(LEVELS, training=True))
     assert np.all(np.ptp(noisy, axis=(1, 2)) <= 30 + 1e-4)
+
+
+def test_padding_has_no_power_and_stays():
+    quiet, mask = np.full((2, 4000, 3), -60.0, "float32"), np.ones((2, 4000), bool)
+    mask[:, 2000:] = False
+    quiet[0, 2000:], quiet[1, 2000:] = 0.0, np.nan  # 0 dB would be loud
+    noisy = np.asarray(NoisyLevels(snr=20.0, top_db=200.0, seed=1)(quiet, padding_mask=mask, training=True))
+    np.testing.assert_array_equal(noisy[:, 2000:], quiet[:, 2000:])
+    power = np.square(10 ** (noisy[:, :2000] / 20) - 1e-3).mean(axis=(1, 2)) / 1e-6
+    np.testing.assert_allclose(power, 0.01, rtol=0.1)  # of 6000 draws, with a deviation of 2 %

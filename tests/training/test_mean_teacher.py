@@ -554,6 +554,23 @@ def test_the_teacher_alone_hears_noise():
     assert (again.teacher_noise, again.ramp_steps, again.warm_up, again.strong_clips) == (0.0, None, False, False)
 
 
+def test_noise_goes_by_the_sound_and_not_by_its_padding():
+    keras.utils.set_random_seed(0)
+    small = {"filters": (2, 4), "pooling": ((2, 2), (2, 4)), "blocks": 1, "num_heads": 1, "key_dim": 2, "hidden_dim": 4}
+    student = MultiEncoder(classes=2, bands=8, max_frames=16, dim=4, dropout=0.0, **small)
+    random, mask, terms = np.random.default_rng(0), np.arange(16) < [[16], [8]], []
+    sound = random.uniform(-60, -40, (2, 16, 8)).astype("float32")
+    y = {"supervision": np.zeros(2, "int32"), "clip": np.zeros((2, 2)), "frame": np.zeros((2, 4, 2))}
+    for padding in (-60.0, 0.0, np.nan):
+        model = MeanTeacher(student, teacher_noise=30.0)
+        model.noisy_levels.seed_generator.state.assign([1, 0])
+        found = student({"audio": sound, "audio_mask": mask})
+        heard = np.where(mask[..., None], sound, np.float32(padding))
+        x = {"audio": tf.constant(heard), "audio_mask": tf.constant(mask)}
+        terms.append(float(model.compute_loss(x, y, found)))
+    assert terms[0] == terms[1] == terms[2] > 0
+
+
 @pytest.mark.parametrize("before", [True, False])
 def test_batch_normalisation_that_is_frozen_in_the_student_is_frozen_in_the_teacher(before):
     student = make_student(dropout=0.0)

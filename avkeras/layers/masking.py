@@ -13,6 +13,9 @@ class CleanInput(SequenceLayer):
 
     A mask in attention is not enough: 0 * NaN is NaN.
 
+    Args:
+        least_frames: to which a shorter sequence is padded: some layers need one, also of clips that have none.
+
     Call arguments:
         inputs: `(batch, frames, dim)`.
         padding_mask: `(batch, frames)` boolean; True: a real frame. None: all frames are real.
@@ -28,8 +31,9 @@ class CleanInput(SequenceLayer):
         ([[[0.0, 0.0, 0.0], [0.0, 0.0, 0.0]]], [False])
     """
 
-    def __init__(self, **kwargs) -> None:
+    def __init__(self, *, least_frames: int = 0, **kwargs) -> None:
         super().__init__(**kwargs)
+        self.least_frames = least_frames
         self.in_serving_graph = False  # whether the graph for serving is being written, which does not branch
 
     def call(self, inputs, padding_mask=None):
@@ -39,11 +43,24 @@ class CleanInput(SequenceLayer):
         else:
             padding_mask = ops.cast(padding_mask, "bool")
             clean = (kernels.plain_clean if self.in_serving_graph else kernels.clean)(inputs, padding_mask)
+        if self.least_frames:
+            clean, padding_mask = _padded(clean, padding_mask, self.least_frames)
         return clean, padding_mask, ops.any(padding_mask, axis=1)
 
     def get_config(self):
-        """Returns the constructor's values: those of every layer."""
-        return super().get_config()
+        """Returns the constructor's values."""
+        return {**super().get_config(), "least_frames": self.least_frames}
+
+
+def _padded(inputs, padding_mask, least):
+    """Pads a sequence and its mask to `least` frames; longer ones stay."""
+    batch, frames, dim = ops.shape(inputs)
+    missing = least - frames
+    if isinstance(missing, int) and missing <= 0:
+        return inputs, padding_mask
+    missing = missing if isinstance(missing, int) else ops.maximum(missing, 0)
+    inputs = ops.concatenate([inputs, ops.zeros((batch, missing, dim), inputs.dtype)], axis=1)
+    return inputs, ops.concatenate([padding_mask, ops.zeros((batch, missing), "bool")], axis=1)
 
 
 @keras.saving.register_keras_serializable(package="avkeras")
@@ -82,11 +99,7 @@ class StandIn(SequenceLayer):
 
     def call(self, inputs, padding_mask, present, other_mask):
         """Fills the sequences of the clips where `present` is False."""
-        batch, frames, dim = ops.shape(inputs)
-        missing = ops.shape(other_mask)[1] - frames
-        missing = max(missing, 0) if isinstance(missing, int) else ops.maximum(missing, 0)
-        inputs = ops.concatenate([inputs, ops.zeros((batch, missing, dim), inputs.dtype)], axis=1)
-        padding_mask = ops.concatenate([padding_mask, ops.zeros((batch, missing), "bool")], axis=1)
+        inputs, padding_mask = _padded(inputs, padding_mask, ops.shape(other_mask)[1])
         length = ops.sum(ops.cast(other_mask, "int32"), axis=1, keepdims=True)
         stand_in_mask = ops.arange(ops.shape(inputs)[1])[None, :] < length
         filled = ops.where(present[:, None, None], inputs, ops.cast(self.vector, inputs.dtype))

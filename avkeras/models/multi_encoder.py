@@ -160,9 +160,10 @@ class MultiEncoder(AudioRequired):
             limit = LengthLimit(
                 modality=name, max_frames=max_frames if name == "audio" else vectors, name=f"{name}_limit", dtype=dtype
             )
-            embedded[name], masks[name], present[name] = CleanInput(name=f"{name}_clean", dtype=dtype)(
-                limit(inputs[name]), inputs[f"{name}_mask"]
-            )
+            # A batch of clips without pictures may have no frame of them: a conformer and a learnt vector need one.
+            least = 0 if name == "audio" else min(2, vectors)  # Keras warns of softmax over one
+            clean = CleanInput(least_frames=least, name=f"{name}_clean", dtype=dtype)
+            embedded[name], masks[name], present[name] = clean(limit(inputs[name]), inputs[f"{name}_mask"])
         audio = PerBandStandardization(name="standardization", dtype="float32")(embedded["audio"])
         embedded["audio"], masks["audio"] = ConvFrontend(
             filters=filters,

@@ -109,3 +109,16 @@ def test_a_model_without_its_input_says_what_it_needs():
         multi_encoder()({"a": np.zeros((1, 5, 6), "float32")})
     with pytest.raises(ValueError, match="needs video or audio, but is given nothing"):
         transformer()({})
+
+
+@pytest.mark.parametrize("options", [{"block": "conformer"}, {"absent_token": True, "gate": True}])
+def test_video_of_no_frames_at_all_is_absent(options):
+    """A batch of clips without video, padded to the longest one, has none."""
+    model = MultiEncoder(
+        classes=3, visual_dims={"video": 6}, filters=(4, 8), pooling=((2, 2), (2, 4)), bands=8, max_frames=16,
+        kernel_size=3, **options, **SMALL,
+    )  # fmt: skip
+    audio = np.random.default_rng(0).normal(size=(2, 16, 8)).astype("float32")
+    given = {"audio": audio, "video": np.zeros((2, 0, 6), "float32"), "video_mask": np.zeros((2, 0), bool)}
+    for some in (given, {name: value for name, value in given.items() if name != "video_mask"}):
+        same(model(some), model({"audio": audio}))

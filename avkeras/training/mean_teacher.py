@@ -167,7 +167,10 @@ class MeanTeacher(keras.Model):
             if name not in y:
                 raise ValueError(f"the targets lack '{name}'; they are a dict of supervision, clip and frame")
         student = {name: ops.cast(y_pred[name], "float32") for name in ("clip", "frame")}
-        for name, value in student.items():
+        outputs = dict(student)
+        if y.get("frame_mask") is not None:  # one of one frame would count for all of them
+            outputs["frame_mask"] = student["frame"][:, :, 0]
+        for name, value in outputs.items():
             if len(y[name].shape) != len(value.shape) or any(
                 None not in pair and pair[0] != pair[1] for pair in zip(y[name].shape, value.shape, strict=True)
             ):

@@ -416,6 +416,7 @@ def test_a_student_with_a_frozen_layer_keeps_it_frozen_in_the_teacher():
         (lambda y: {k: v for k, v in y.items() if k != "supervision"}, "the targets lack 'supervision'"),
         (lambda y: {**y, "frame": y["frame"][:, :4]}, r"targets 'frame' have shape \(8, 4, 3\), the model gives"),
         (lambda y: {**y, "clip": y["frame"]}, r"targets 'clip' have shape \(8, 6, 3\), the model gives"),
+        (lambda y: {**y, "frame_mask": np.ones((8, 1), bool)}, r"targets 'frame_mask' have shape \(8, 1\), the model"),
     ],
 )
 def test_bad_targets_are_named(change, message):

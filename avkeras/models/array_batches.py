@@ -17,6 +17,9 @@ class ArrayBatches(keras.utils.PyDataset):
         batch_size: clips in all batches but the last.
         shuffle: whether every epoch has an order of its own, which follows from `keras.utils.set_random_seed`.
 
+    Raises:
+        ValueError: the arrays hold no clip.
+
     Example:
         >>> x, y = ArrayBatches(({"audio": np.zeros((5, 3, 4))}, np.arange(5)), batch_size=2)[2]
         >>> x["audio"].shape, y.tolist()
@@ -28,6 +31,8 @@ class ArrayBatches(keras.utils.PyDataset):
         self._parts = parts
         self._batch_size = batch_size
         self._count = len(_arrays(parts)[0])
+        if not self._count:  # Keras would end in other words, or skip a validation
+            raise ValueError("there are no clips: the arrays given are empty")
         self._random = np.random.default_rng(random.getrandbits(32)) if shuffle else None
         self._order = None
         self.on_epoch_end()
@@ -59,7 +64,7 @@ def can_be_cut(*parts) -> bool:
     """
     arrays = _arrays(parts)
     fits = all(isinstance(array, np.ndarray) and array.ndim and array.dtype != object for array in arrays)
-    return fits and len({len(array) for array in arrays}) == 1 and len(arrays[0]) > 0
+    return fits and len({len(array) for array in arrays}) == 1
 
 
 def cut_for_fit(*args, **kwargs) -> dict[str, Any]:

@@ -58,9 +58,21 @@ def test_parts_that_are_no_arrays_or_of_other_lengths_are_left_to_keras(arrays):
         (x, None),
         (),
         ({"audio": np.array(["a", None])},),
-        (np.zeros((0, 2)),),
     ):
         assert not can_be_cut(*other)
+
+
+def test_no_clips_are_named(arrays, model):
+    x, y = arrays
+    none = {name: array[:0] for name, array in x.items()}
+    for call in (
+        lambda: model.predict(none, verbose=0),
+        lambda: model.evaluate(none, y[:0], verbose=0),
+        lambda: model.fit(none, y[:0], verbose=0),
+        lambda: model.fit(x, y, validation_data=(none, y[:0]), verbose=0),
+    ):
+        with pytest.raises(ValueError, match="there are no clips: the arrays given are empty"):
+            call()
 
 
 def test_losses_are_those_of_a_dataset_of_the_same_batches(arrays, model):

@@ -107,5 +107,3 @@ def test_the_model_with_encoder_weights_takes_what_the_model_takes(tmp_path):
                 np.testing.assert_allclose(found[name], value, atol=1e-5)  # the sums of another graph
     with pytest.raises(ValueError, match="needs audio; a clip may lack its visual inputs only"):
         model.with_encoder_weights()({"v": clips["v"]})
-    with pytest.raises(ValueError, match="an ensemble averages one output, model 1 has clip, frame"):
-        ensemble([model])

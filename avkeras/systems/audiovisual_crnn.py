@@ -9,8 +9,9 @@ values are chosen.
 | sound | the 2022 paper's spectrogram, standardised per band |
 | convolutions | the 2022 paper's front end: seven of 3x3 without bias, batch normalisation, ReLU, dropout 0.5, means: \
 64 vectors of 128 |
-| embeddings | of each network a linear map to 128 and a layer normalisation; at each vector the nearest frame; zeros \
-where a clip lacks them |
+| embeddings | of each network a linear map to 128 and a layer normalisation; at each vector the nearest frame, as if \
+both spanned the same time (those of sound end up to a hop later, VGGish 0.54 s, and a clip's last vectors get frames \
+that lie as much too late); zeros where a clip lacks them |
 | fusion | all of it side by side, and a linear map to 128 |
 | recurrent, frames, clip | those of `avkeras.systems.crnn_2020` |
 | training | that of `avkeras.systems.crnn_2020`, without strong clips: 8 weak and 16 unlabelled ones |
@@ -77,7 +78,7 @@ def build(
     for name, dim in dims.items():
         inputs[name] = keras.Input((None, dim), name=name)
         inputs[f"{name}_mask"] = keras.Input((None,), dtype="bool", name=f"{name}_mask", optional=True)
-        clean = CleanInput(name=f"{name}_clean", dtype=dtype)
+        clean = CleanInput(least_frames=1, name=f"{name}_clean", dtype=dtype)  # a batch may have none of them
         embedded, real, _ = clean(inputs[name], inputs[f"{name}_mask"])
         embedded = keras.layers.Dense(width, name=f"{name}_map", dtype=dtype)(embedded)
         embedded = LayerNormalization(epsilon=1e-6, name=f"{name}_norm", dtype=dtype)(embedded)

@@ -82,3 +82,12 @@ def test_without_embeddings_it_is_a_network_of_sound():
     model = SYSTEM.build(**{**SMALL, "dims": {}})
     assert list(model.input) == ["audio", "audio_mask"]
     assert "fusion" not in {layer.name for layer in model.layers}
+
+
+def test_a_batch_whose_pictures_have_no_frame_is_one_without_pictures():
+    model, clips = SYSTEM.build(**SMALL), make_clips()
+    clips = {name: value for name, value in clips.items() if not name.startswith("seen")}
+    expected = model.predict(clips, verbose=0)
+    found = model.predict(clips | {"seen": np.zeros((2, 0, 7), "float32")}, verbose=0)
+    for name, probabilities in expected.items():
+        np.testing.assert_allclose(found[name], probabilities, atol=1e-6)  # sums of other lengths, of zeros

@@ -5,6 +5,7 @@ import re
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from http.client import IncompleteRead
 
 from avkeras.datasets.failures import FetchError
 from avkeras.runs.files import writing
@@ -19,7 +20,7 @@ class RemoteFile:
     A server without ranges sends the whole file, which is then kept on disk while the clip is cut.
 
     Args:
-        request: `(headers) -> response` with `status`, `headers` and `read(amount)`.
+        request: `(headers) -> response` with `status`, `headers` and `read(amount)`; of yt-dlp, its `fp` is read.
         deadline: seconds for the whole file, after which reading fails.
 
     Raises:
@@ -110,11 +111,11 @@ class RemoteFile:
         return content.getvalue()
 
     def _take_whole(self, response) -> None:
-        length = response.headers.get("Content-Length")
+        length = "" if _is_packed(response) else response.headers.get("Content-Length") or ""
         with writing(tempfile.gettempdir()):
             content = tempfile.TemporaryFile(buffering=0)
         try:
-            self._size = self._copy(response, content, expected=int(length) if length else None)
+            self._size = self._copy(response, content, expected=int(length) if length.isdecimal() else None)
         except BaseException:
             content.close()
             raise
@@ -122,7 +123,7 @@ class RemoteFile:
 
     def _copy(self, response, out, *, expected: int | None) -> int:
         size = 0
-        while piece := response.read(1 << 16):
+        while piece := _read_some(response):
             view = memoryview(piece)
             with writing(tempfile.gettempdir()):
                 while view:
@@ -135,3 +136,23 @@ class RemoteFile:
         if expected is not None and size != expected:
             raise FetchError("failed", "the answer was cut short", again=True)
         return size
+
+
+def _read_some(response) -> bytes:
+    """Returns what is there, however little: waiting for a whole piece, a source that trickles passes any deadline."""
+    read1 = getattr(getattr(response, "fp", None), "read1", None)
+    if read1 is None or _is_packed(response):  # urllib3 unpacks by `read` alone
+        return response.read(1 << 10)
+    try:
+        return read1(1 << 16)
+    except Exception as error:  # as yt-dlp's `read` says it
+        if any(isinstance(one, IncompleteRead) for one in (error, *error.args)):
+            raise FetchError("failed", "the answer was cut short", again=True) from error
+        from yt_dlp.networking.exceptions import TransportError
+
+        raise TransportError(cause=error) from error
+
+
+def _is_packed(response) -> bool:
+    """Whether what is read is longer than what was sent, though the server was asked not to pack it."""
+    return (response.headers.get("Content-Encoding") or "identity") != "identity"

@@ -11,7 +11,8 @@ class MediaServer(http.server.ThreadingHTTPServer):
 
     Args:
         files: content by name; all are sent as `video/mp4`.
-        behaviours: by name: a status; `(status, times, headers)`, then as usual; "stall", "cut", "no ranges", "text".
+        behaviours: by name: a status; `(status, times, headers)`, then as usual; "stall", "cut", "no ranges", "text",
+            "trickle": a half, then a byte every 0.05 s, for 3 s.
     """
 
     daemon_threads = True
@@ -79,7 +80,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         begin, end = int(begin), min(int(end), len(content) - 1)
         part = content[begin : end + 1]
         lost = len(part) // 2 if behaviour == "cut" else 0
-        return self._send(206, part, lost=lost, place=f"bytes {begin}-{end}/{len(content)}")
+        place, trickle = f"bytes {begin}-{end}/{len(content)}", behaviour == "trickle"
+        return self._send(206, part, lost=lost, place=place, trickle=trickle)
 
     def _refuse(self, status, headers):
         self.send_response(status)
@@ -88,13 +90,21 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Length", "0")
         self.end_headers()
 
-    def _send(self, status, content, *, kind="video/mp4", lost=0, place=None):
+    def _send(self, status, content, *, kind="video/mp4", lost=0, place=None, trickle=False):
         self.send_response(status)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(content)))
         if place:
             self.send_header("Content-Range", place)
         self.end_headers()
+        if trickle:
+            self.wfile.write(content[: len(content) // 2])
+            for _ in range(60):
+                self.wfile.write(b".")
+                if self.server.leaving.wait(0.05):
+                    break
+            self.close_connection = True
+            return
         content = content[: len(content) - lost]
         self.wfile.write(content)
         self.server.sent += len(content)

@@ -103,6 +103,11 @@ def test_slow_sources(opened):
         opened(server, deadline=0.0).read(10)
 
 
+def test_sources_that_trickle(opened):
+    with MediaServer({"a": CONTENT}, {"a": "trickle"}) as server, pytest.raises(FetchError, match="too slow"):
+        opened(server, deadline=0.3).read(10)
+
+
 @pytest.fixture(scope="module", params=["+faststart", "+dash+global_sidx+frag_keyframe"])
 def long_film(tmp_path_factory, request):
     """A minute of noise, megabytes: sound and pictures with one index before all, or pictures alone in fragments."""

@@ -105,13 +105,14 @@ class RecordWriter:
     def __init__(self, folder: str | Path, meta: dict) -> None:
         self.folder = Path(folder)
         self.meta = meta
+        self.read_to = 0  # bytes of the index that `records` are of
         self._index = self._data = None
         file = self.folder / "meta.json"
         if not file.exists():
             self._open()
         else:
             self._check_meta()
-            self.records, _ = _read_index(self.folder / "index.jsonl")
+            self.records, self.read_to = _read_index(self.folder / "index.jsonl")
             data = self.folder / "data.f16"
             _check_length(self.folder, self.records, data.stat().st_size if data.exists() else 0, meta["dim"])
 
@@ -134,10 +135,10 @@ class RecordWriter:
                 write_text(file, json.dumps(self.meta, indent=1, sort_keys=True) + "\n")
             with writing(data):
                 self._data = open(data, "a+b", buffering=0)
-            self.records, whole = _read_index(index)
+            self.records, self.read_to = _read_index(index)
             held = os.fstat(self._data.fileno()).st_size
             self._rows = _check_length(self.folder, self.records, held, self.meta["dim"])
-            self._index.truncate(whole)
+            self._index.truncate(self.read_to)
             if held > (size := self._rows * 2 * self.meta["dim"]):
                 self._data.truncate(size)
         except BaseException:
@@ -180,7 +181,9 @@ class RecordWriter:
         if self._index is None:
             self._open()
         fields = {name: value for name, value in vars(record).items() if value or name in ("id", "media")}
-        append(self._index, json.dumps(fields).encode() + b"\n", self.folder / "index.jsonl")
+        line = json.dumps(fields).encode() + b"\n"
+        append(self._index, line, self.folder / "index.jsonl")
+        self.read_to += len(line)
         self.records[record.id] = record
 
     def close(self) -> None:
@@ -202,6 +205,8 @@ class RecordReader:
 
     Args:
         folder: the store.
+        read_to: bytes of the index that count; None: all. What others add behind them, perhaps another file of a clip
+            with the same id, is not seen.
 
     Raises:
         AvkerasError: it is none, or damaged.
@@ -215,14 +220,14 @@ class RecordReader:
         (3, 2)
     """
 
-    def __init__(self, folder: str | Path) -> None:
+    def __init__(self, folder: str | Path, *, read_to: int | None = None) -> None:
         self.folder = Path(folder)
         file = self.folder / "meta.json"
         if not file.is_file():
             raise AvkerasError(f"{self.folder}: holds no embeddings; extract them first")
         self.meta = _read_meta(file)
         self.dim = self.meta["dim"]
-        self.records, _ = _read_index(self.folder / "index.jsonl")
+        self.records, _ = _read_index(self.folder / "index.jsonl", read_to)
         self._file = os.open(self.folder / "data.f16", os.O_RDONLY)
         weakref.finalize(self, os.close, self._file)
         _check_length(self.folder, self.records, os.fstat(self._file).st_size, self.dim)
@@ -261,13 +266,18 @@ def _read_meta(path: Path) -> dict:
     return meta
 
 
-def _read_index(path: Path) -> tuple[dict[str, Record], int]:
-    """Returns the records by id, the last line of an id winning, and the length of the whole lines in bytes."""
+def _read_index(path: Path, most: int | None = None) -> tuple[dict[str, Record], int]:
+    """Returns the records by id, the last line of an id winning, and the length of the whole lines in bytes.
+
+    Args:
+        path: of the index.
+        most: bytes that are read of it; None: all.
+    """
     records: dict[str, Record] = {}
     whole = 0
     if not path.exists():
         return records, whole
-    for number, line in enumerate(path.read_bytes().splitlines(keepends=True), start=1):
+    for number, line in enumerate(path.read_bytes()[:most].splitlines(keepends=True), start=1):
         if not line.endswith(b"\n"):
             break
         try:

@@ -71,8 +71,12 @@ class Features:
         return [name for name, one in self.embedders.items() if one.spec.modality == "video"]
 
     def readers(self) -> dict[str, RecordReader]:
-        """Opens the stores."""
-        return {name: RecordReader(folder) for name, folder in self.stores.items()}
+        """Opens the stores as they were once the clips were extracted.
+
+        Runs of a table may begin hours later, and another manifest with clips of the same ids may share the folder.
+        """
+        read_to = self.summary.read_to
+        return {name: RecordReader(folder, read_to=read_to.get(name)) for name, folder in self.stores.items()}
 
     def checked(self) -> "Features":
         """Returns the features with what their stores tell of failed clips and of clips with video."""

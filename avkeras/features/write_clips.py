@@ -33,6 +33,7 @@ class Summary:
         without_video: have no video file, or none that could be used.
         notes: clip id and what was padded, replaced or missing.
         errors: clip id and why it has no features; such clips are left out.
+        read_to: by input, the bytes of the store's index that hold what was done; see `RecordReader`.
     """
 
     clips: int = 0
@@ -40,6 +41,7 @@ class Summary:
     without_video: int = 0
     notes: list[tuple[str, str]] = field(default_factory=list)
     errors: list[tuple[str, str]] = field(default_factory=list)
+    read_to: dict[str, int] = field(default_factory=dict)
 
 
 def write_extraction(path: Path, summary: Summary) -> None:
@@ -109,6 +111,7 @@ def write_clips(
                 _count(entry, stores, reader.visual, summary)
                 if progress:
                     progress(number, len(clips))
+        summary.read_to = {name: store.read_to for name, store in stores.items()}
     finally:
         for store in stores.values():
             store.close()

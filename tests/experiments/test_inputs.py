@@ -1,6 +1,7 @@
 """One split of the clips for models of different inputs, also where an extraction failed for one of them."""
 
 import dataclasses
+from concurrent.futures import Future
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,9 @@ from avkeras.experiments.configs import SoundEventDetection
 from avkeras.experiments.detection import DetectionReport, detection_set
 from avkeras.experiments.detection_results import with_video
 from avkeras.experiments.inputs import Features, UsedEmbedder, pin_run, write_inputs
+from avkeras.features.clip_reading import SoundRows
 from avkeras.features.embedder import EmbedderSpec
-from avkeras.features.write_clips import Summary
+from avkeras.features.write_clips import Summary, write_clips
 from avkeras.runs.files import read_json, write_json
 
 
@@ -62,6 +64,41 @@ def test_a_model_that_stands_alone_is_split_by_what_the_manifest_names(tmp_path)
     test = detection_set("test", manifest, alone.readers(), report)
     assert with_video(test, alone).tolist() == [True, True, True, True, False]
     assert not report.left_out
+
+
+def test_what_another_manifest_adds_to_the_folder_is_not_seen(tmp_path):
+    """Clips of the same ids, of other media: a run of a table may open the stores hours after they were filled."""
+    meta, media = {"dim": 2}, tmp_path / "a.wav"
+    media.write_bytes(b"mine")
+    store = tmp_path / "audio"
+
+    def filled(value):
+        reader = FakeReader(value)
+        clips = [Clip("a", media, None, "test", ("Dog",))]
+        options = {"workers": 1, "pool": None, "patience": 60.0, "retry_errors": False, "progress": None}
+        return Features({"audio": store}, {}, write_clips(clips, {"audio": (store, meta)}, reader, **options))
+
+    mine = filled(1.0)
+    assert mine.readers()["audio"].read("a").tolist() == [[1.0, 1.0]]
+    media.write_bytes(b"theirs")
+    theirs = filled(2.0)
+    assert theirs.readers()["audio"].read("a").tolist() == [[2.0, 2.0]]
+    assert mine.readers()["audio"].read("a").tolist() == [[1.0, 1.0]]
+
+
+class FakeReader:
+    """Makes one row of a value of any sound."""
+
+    def __init__(self, value):
+        self.value, self.networks, self.visual = value, {}, {}
+
+    def read_sound(self, path, embed, decoder):
+        rows = Future()
+        rows.set_result(np.full((1, 2), self.value))
+        return SoundRows([rows], 1.0)
+
+    def picture_times(self, sound):
+        return np.zeros(1)
 
 
 def test_inputs_are_told_as_seen_from_the_runs_folder(tmp_path):

@@ -142,7 +142,7 @@ def run_on_features(
             with_video=[clip.id for clip, there in zip(sets["test"].clips, seen, strict=True) if there],
         )
         finished = values.out / RESULT_FILE
-        if not finished.exists():
+        if not (finished.exists() and (values.out / "tuning.json").exists()):
             model = build_mean_teacher(
                 values, visual_dims={name: stores[name].dim for name in features.embedders}, classes=manifest.classes
             )

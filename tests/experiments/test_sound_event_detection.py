@@ -118,6 +118,15 @@ def test_a_finished_run_is_not_repeated(values, report, monkeypatch):
     assert again.features.summary.reused == again.features.summary.clips
 
 
+@pytest.mark.parametrize("name", ["tuning.json", "result.json"])
+def test_a_result_that_is_gone_is_made_again_without_training(values, report, monkeypatch, name):
+    monkeypatch.setattr(keras.Model, "fit", None)
+    (values.out / name).unlink()
+    again = run_sound_event_detection(values)
+    assert again.rows == report.rows
+    assert again.tuning == report.tuning
+
+
 def test_the_losses_are_there_for_tensorboard(values, report):
     scalars = read_scalars(values.out / "tensorboard" / "train")
     assert [step for step, _ in scalars["epoch_loss"]] == [0, 1, 2]

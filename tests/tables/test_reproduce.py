@@ -194,6 +194,25 @@ def test_a_killed_process_costs_its_own_cell_only(root):
     assert (AUDIO, 0) in results.runs()
 
 
+def test_what_a_cluster_terminates_leaves_nothing_behind(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import time\n"
+        "from avkeras.tables import run_tasks\n"
+        "if __name__ == '__main__':\n"
+        "    run_tasks._on_this_machine([(time.sleep, 60)], 1, 0, [], lambda: None)\n"
+    )
+    command = [sys.executable, script]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
+        while not workers(process):
+            assert process.poll() is None
+            time.sleep(0.05)
+        process.terminate()
+        told = process.communicate()[1]  # up to the end of the last process that has this pipe
+    assert process.returncode == 128 + signal.SIGTERM
+    assert told == "terminated; what is in the results is kept, and the same command goes on from there\n"
+
+
 @pytest.mark.parametrize("of", ["tagging", "detection"])
 def test_a_manifest_that_changes_while_a_table_is_made_ends_its_runs(tmp_path, of):
     from avkeras.experiments.inputs import Features

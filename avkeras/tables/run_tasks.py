@@ -173,6 +173,8 @@ def _on_cluster(calls, address: str) -> list[tuple[str, str]]:
 def run_in_folder(folder: str, function: Callable, task: TaggingTask | DetectionTask) -> None:
     """Runs a task on a node, whose working folder is another, in the folder that its relative paths are meant from.
 
+    What is in the results already is not run again.
+
     Raises:
         AvkerasError: the node does not have that folder, and the task needs it.
     """
@@ -184,7 +186,7 @@ def run_in_folder(folder: str, function: Callable, task: TaggingTask | Detection
                 f"{folder}: cannot be entered on node {socket.gethostname()} ({error.strerror}); give data and out as "
                 "absolute paths that every node has"
             ) from None
-    function(task)
+    function(task.without(ResultsFile(task.results).runs()))  # Ray repeats a task whose process died
 
 
 def _prepare(devices) -> None:

@@ -304,6 +304,10 @@ def test_paths_of_a_task_for_a_cluster_are_meant_from_here(tmp_path, monkeypatch
 
         def __init__(self, out):
             self.values = AudioTagging(data=out / "manifest.tsv", out=out)
+            self.results = out / "results.jsonl"
+
+        def without(self, done):
+            return self
 
     def work(task):
         (task.values.out / "line").touch()
@@ -318,6 +322,19 @@ def test_paths_of_a_task_for_a_cluster_are_meant_from_here(tmp_path, monkeypatch
     assert list(node.iterdir()) == []
     assert run_tasks._on_cluster([(work, Task(node))], "address") == []  # which needs no folder
     assert (node / "line").exists()
+
+
+def test_a_task_that_ray_repeats_leaves_out_the_runs_that_are_in_the_results(tmp_path, monkeypatch):
+    from avkeras.tables.run_tasks import run_in_folder
+    from avkeras.tables.tagging_cells import TaggingTask
+
+    monkeypatch.chdir(tmp_path)
+    cell = paper_table("2019-table1").cells[0]
+    ResultsFile("results.jsonl").add({"cell": cell.key, "seed": 0})
+    ran = []
+    task = TaggingTask(cell, [0, 1], AudioTagging(), None, Path("results.jsonl"), False, {})
+    run_in_folder(str(tmp_path), lambda task: ran.extend(task.seeds), task)
+    assert ran == [1]
 
 
 @pytest.mark.slow

@@ -21,7 +21,7 @@ from avkeras.experiments.detection_inputs import (
 from avkeras.experiments.detection_results import tune_and_score, with_video
 from avkeras.experiments.detection_scores import Tuning
 from avkeras.experiments.detection_training import build_mean_teacher, train_mean_teacher
-from avkeras.experiments.inputs import Features, pin_run, write_inputs
+from avkeras.experiments.inputs import Features, pin_media, pin_run, write_inputs
 from avkeras.experiments.pseudo_labels import labelled_by_teacher
 from avkeras.features.write_clips import write_extraction
 from avkeras.runs.files import read_json, write_json, write_rows
@@ -130,6 +130,7 @@ def run_on_features(
         labelled = labelled_by_teacher(values, manifest) if values.teacher else manifest
         report = DetectionReport(values, labelled, features)
         stores = features.readers()
+        media = pin_media(values.out, manifest, stores)
         sets = {name: detection_set(name, labelled, stores, report) for name in ("train", "validation", "test")}
         write_rows(values.out / "left_out.csv", [{"clip": clip, "reason": reason} for clip, reason in report.left_out])
         seen = with_video(sets["test"], features)
@@ -140,6 +141,7 @@ def run_on_features(
             lengths=input_lengths(values, features),
             **({"front_end": dataclasses.asdict(front_end(values))} if values.system else {}),
             with_video=[clip.id for clip, there in zip(sets["test"].clips, seen, strict=True) if there],
+            **media,
         )
         finished = values.out / RESULT_FILE
         if not (finished.exists() and (values.out / "tuning.json").exists()):

@@ -1,6 +1,8 @@
 """What the models of a run take: the features of the clips and what made them, in memory and in `inputs.json`."""
 
 import dataclasses
+import hashlib
+import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -120,6 +122,35 @@ def pin_run(values: Any, manifest: Manifest) -> None:
             raise AvkerasError(
                 f"{values.out}: was trained on other clips or labels than {manifest.path} now holds; give another --out"
             )
+
+
+def pin_media(folder: Path, manifest: Manifest, stores: Mapping[str, RecordReader]) -> dict[str, str]:
+    """Refuses features of other media than those that a run's models were trained on.
+
+    Args:
+        folder: of the run.
+        manifest: its clips.
+        stores: of its features.
+
+    Returns:
+        What `write_inputs` is to tell of them; nothing in a folder of a version that did not.
+
+    Raises:
+        AvkerasError: media have changed since, or other clips failed.
+    """
+    digest = hashlib.sha256()
+    for name in sorted(stores):
+        records = (stores[name].records.get(clip.id) for clip in manifest.clips)
+        lines = [[name, record.id, record.media, bool(record.error)] for record in records if record]
+        digest.update(json.dumps(lines).encode())
+    now, file = digest.hexdigest()[:16], folder / INPUTS_FILE
+    before = read_json(file).get("media_sha256") if file.exists() else now
+    if before not in (None, now):
+        raise AvkerasError(
+            f"{folder}: was trained when media of {manifest.path} were others, or others of them failed; "
+            "give another --out"
+        )
+    return {"media_sha256": now} if before else {}
 
 
 def write_inputs(folder: Path, manifest: Manifest, features: Features, **more: Any) -> None:

@@ -12,7 +12,7 @@ from avkeras.datasets.demo_data import demo_manifest
 from avkeras.errors import AvkerasError
 from avkeras.evaluation.decisions import RULES
 from avkeras.experiments.configs import SYSTEMS, AudioTagging, check_system, wanted_systems
-from avkeras.experiments.inputs import Features, UsedEmbedder, pin_run, write_inputs
+from avkeras.experiments.inputs import Features, UsedEmbedder, pin_media, pin_run, write_inputs
 from avkeras.experiments.tagging_scores import (
     SystemResult,
     clip_sets,
@@ -159,6 +159,7 @@ def run_on_features(
         write_extraction(values.out / "extraction.csv", features.summary)
         report = TaggingReport(values, manifest, features)
         stores = features.readers()
+        media = pin_media(values.out, manifest, stores)
         systems = wanted_systems(values)
         sets = {}
         for name, (first, second, _) in systems.items():
@@ -168,7 +169,7 @@ def run_on_features(
                 report.skipped.append((name, str(error)))
         if not sets:
             raise AvkerasError(f"{manifest.path}: nothing can be trained: {report.skipped[0][1]}")
-        write_inputs(values.out, manifest, features, skipped=report.skipped)
+        write_inputs(values.out, manifest, features, skipped=report.skipped, **media)
         for name, of_system in sets.items():
             folder = values.out / name
             if (folder / RESULT_FILE).exists():

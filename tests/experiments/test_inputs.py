@@ -10,10 +10,11 @@ import pytest
 from avkeras.data.manifest import Clip, Event, Manifest
 from avkeras.data.records import RecordWriter
 from avkeras.errors import AvkerasError
-from avkeras.experiments.configs import SoundEventDetection
+from avkeras.experiments import detection, tagging
+from avkeras.experiments.configs import AudioTagging, SoundEventDetection
 from avkeras.experiments.detection import DetectionReport, detection_set
 from avkeras.experiments.detection_results import with_video
-from avkeras.experiments.inputs import Features, UsedEmbedder, pin_run, write_inputs
+from avkeras.experiments.inputs import Features, UsedEmbedder, pin_media, pin_run, write_inputs
 from avkeras.features.clip_reading import SoundRows
 from avkeras.features.embedder import EmbedderSpec
 from avkeras.features.write_clips import Summary, write_clips
@@ -136,3 +137,24 @@ def test_a_run_that_does_not_tell_its_clips_stays_usable_and_gets_no_digest(tmp_
     pin_run(values, dataclasses.replace(manifest, classes=("Cat", "Dog")))
     write_inputs(values.out, manifest, features)
     assert read_json(file) == told
+
+
+@pytest.mark.parametrize("experiment", [tagging, detection])
+def test_other_media_are_refused_once_training_has_begun(tmp_path, experiment):
+    manifest, features = features_of(tmp_path)
+    kind = {tagging: AudioTagging, detection: SoundEventDetection}[experiment]
+    values = kind(data=manifest.path, out=tmp_path / "run")
+    write_inputs(values.out, manifest, features, **pin_media(values.out, manifest, features.readers()))
+    assert pin_media(values.out, manifest, features.readers())  # the same media
+    with RecordWriter(features.stores["audio"], {"dim": 64}) as store:
+        store.write("a", "another", np.ones((8, 64)))
+    with pytest.raises(AvkerasError) as refused:
+        experiment.run_on_features(values, manifest, features)
+    assert str(refused.value) == (
+        f"{values.out}: was trained when media of {manifest.path} were others, or others of them failed; "
+        "give another --out"
+    )
+    told = read_json(values.out / "inputs.json")
+    del told["media_sha256"]
+    write_json(values.out / "inputs.json", told)
+    assert pin_media(values.out, manifest, features.readers()) == {}  # nobody knows what it was trained on

@@ -58,7 +58,8 @@ def _padded(inputs, padding_mask, least):
     missing = least - frames
     if isinstance(missing, int) and missing <= 0:
         return inputs, padding_mask
-    missing = missing if isinstance(missing, int) else ops.maximum(missing, 0)
+    if not isinstance(missing, int):  # JAX, which builds models with unknown sizes, takes no maximum of one for a size
+        missing = ops.shape(ops.zeros((least,))[frames:])[0]
     inputs = ops.concatenate([inputs, ops.zeros((batch, missing, dim), inputs.dtype)], axis=1)
     return inputs, ops.concatenate([padding_mask, ops.zeros((batch, missing), "bool")], axis=1)
 

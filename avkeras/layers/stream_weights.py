@@ -5,6 +5,9 @@ from collections.abc import Sequence
 import keras
 from keras import ops
 
+# What the generator's state is called in files, beside the numbers of the weights.
+_STATE = "seed_generator_state"
+
 
 @keras.saving.register_keras_serializable(package="avkeras")
 class StreamWeights(keras.layers.Layer):
@@ -178,6 +181,19 @@ class StreamWeights(keras.layers.Layer):
         """Sets the audio weight of inference, in (0, 1]."""
         _check(weight=weight)
         self.audio_weight.assign(weight)
+
+    def save_own_variables(self, store):
+        """Saves the weights and the generator's state, so that a resumed run draws what an uninterrupted one would."""
+        super().save_own_variables(store)
+        store[_STATE] = self.seed_generator.state
+
+    def load_own_variables(self, store):
+        """Loads what `save_own_variables` saved; older files hold no state."""
+        values = {name: store[name] for name in list(store.keys())}
+        state = values.pop(_STATE, None)
+        super().load_own_variables(values)
+        if state is not None:
+            self.seed_generator.state.assign(state)
 
     def get_config(self):
         """Returns the constructor's values."""

@@ -59,6 +59,21 @@ def test_the_random_weight_is_one_draw_per_batch_within_its_range():
     assert len(set(draws)) == 200
 
 
+def test_a_layer_that_goes_on_draws_what_it_would_have_drawn():
+    layer, again = (StreamWeights(encoders=ENCODERS, seed=seed) for seed in (1, 2))
+    present = np.ones((1, 3), bool)
+    layer(present, training=True)
+    again.build(present.shape)
+    kept = {}
+    layer.save_own_variables(kept)
+    kept = {name: keras.ops.convert_to_numpy(value).copy() for name, value in kept.items()}
+    again.load_own_variables(kept)
+    np.testing.assert_array_equal(layer(present, training=True), again(present, training=True))
+    state = kept.pop("seed_generator_state")  # as older files lack it
+    again.load_own_variables(kept)
+    assert (again.seed_generator.state.numpy() != state.numpy()).any()
+
+
 def test_the_weight_of_inference_is_set_after_building():
     layer = StreamWeights(encoders=ENCODERS, inference_weight=0.5)
     layer.build(PRESENT.shape)

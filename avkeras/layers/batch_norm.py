@@ -40,7 +40,8 @@ class MaskedBatchNormalization(SequenceLayer):
         self.epsilon = epsilon
 
     def build(self, inputs_shape, padding_mask_shape=None):
-        """Creates scale, offset and the moving statistics, all kept in float32 at least."""
+        """Creates scale, offset and the moving statistics, all kept in float32 at least, by any policy."""
+        options = {"dtype": keras.backend.result_type(self.variable_dtype, "float32"), "autocast": False}
         for name, initializer, trainable in (
             ("gamma", "ones", True),
             ("beta", "zeros", True),
@@ -48,7 +49,7 @@ class MaskedBatchNormalization(SequenceLayer):
             ("moving_variance", "ones", False),
         ):
             weight = self.add_weight(
-                shape=(inputs_shape[-1],), initializer=initializer, trainable=trainable, autocast=False, name=name
+                shape=(inputs_shape[-1],), initializer=initializer, trainable=trainable, name=name, **options
             )
             setattr(self, name, weight)
 

@@ -96,3 +96,18 @@ def test_a_frozen_layer_uses_the_moving_statistics():
     layer.trainable = False
     inputs = random_inputs(SHAPES[0])
     np.testing.assert_array_equal(layer(inputs, training=True), layer(inputs))
+
+
+@pytest.mark.parametrize("mask", [None, MASK, np.ones_like(MASK)])
+@pytest.mark.parametrize("policy", ["float16", "bfloat16"])
+def test_half_precision_keeps_its_statistics_in_float32(policy, mask):
+    inputs = tf.constant(random_inputs(SHAPES[0]), policy)
+    half, full = (MaskedBatchNormalization(dtype=dtype) for dtype in (policy, "float32"))
+    output, expected = (
+        layer(tf.cast(inputs, layer.compute_dtype), padding_mask=mask, training=True) for layer in (half, full)
+    )
+    assert output.dtype == policy
+    # One rounding of an output of 4 at most, to 8 bits or to 11.
+    np.testing.assert_allclose(tf.cast(output, "float32"), expected, atol=4 * 2.0**-8)
+    for one, other in zip(half.get_weights(), full.get_weights(), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)  # sums of 18 values of the same halves

@@ -12,7 +12,8 @@ class Adam(keras.optimizers.Adam):
 
     Keras writes the update as a dozen operations per variable; for models of many small variables they cost as much
     as the model itself. PyTorch updates all of them by a few calls. What these operations do not know (AMSGrad, sparse
-    gradients) is left to Keras, and so is JAX.
+    gradients) is left to Keras, and so is JAX. Variables in bfloat16, where 0.999 is 1, are updated by sums in float32;
+    Keras' own Adam never moves them.
 
     Args:
         *args: those of `keras.optimizers.Adam`.
@@ -47,6 +48,8 @@ class Adam(keras.optimizers.Adam):
 
     def update_step(self, gradient, variable, learning_rate):
         """Updates one variable from its gradient."""
+        if keras.backend.standardize_dtype(variable.dtype) == "bfloat16" and not self.amsgrad:
+            return self._update_bfloat16(gradient, variable, learning_rate)
         if keras.backend.backend() != "tensorflow" or self.amsgrad:
             return super().update_step(gradient, variable, learning_rate)
         import tensorflow as tf
@@ -61,6 +64,21 @@ class Adam(keras.optimizers.Adam):
             grad=tf.cast(gradient, variable.dtype),
             **self._factors(learning_rate, variable.dtype),
         )
+
+    def _update_bfloat16(self, gradient, variable, learning_rate):
+        """Updates one variable, its means and the variable itself rounded at the end only."""
+        factors = self._factors(learning_rate, "float32")
+        index = self._get_variable_index(variable)
+        gradient = ops.cast(ops.convert_to_tensor(gradient), "float32")
+        means = [(self._momentums, gradient, self.beta_1), (self._velocities, ops.square(gradient), self.beta_2)]
+        moved = []
+        for variables, value, decay in means:
+            mean = ops.cast(variables[index], "float32")
+            moved.append(mean + (value - mean) * (1 - decay))
+            self.assign(variables[index], ops.cast(moved[-1], "bfloat16"))
+        rate = factors["lr"] * ops.sqrt(1 - factors["beta2_power"]) / (1 - factors["beta1_power"])
+        step = rate * moved[0] / (ops.sqrt(moved[1]) + self.epsilon)
+        self.assign(variable, ops.cast(ops.cast(variable, "float32") - step, "bfloat16"))
 
     def _factors(self, learning_rate, dtype):
         """Returns what the fused operation wants of every variable of a type: rate, decays and their powers."""

@@ -127,6 +127,20 @@ def test_float16_loss_scaling():
     assert np.any(model.trainable_variables[0].numpy() != stopped)
 
 
+def test_bfloat16_moves_as_float32_does():
+    """There 0.999 is 1: the fused operation made weights of thousands, and Keras' Adam makes no step at all."""
+    ends = []
+    for dtype in ("bfloat16", "float32"):
+        variable, optimizer = keras.Variable([0.5, -0.5], dtype=dtype), Adam(1e-2)
+        optimizer.build([variable])
+        for gradient in ([1.0, 2.0], [1.5, 1.0], [2.0, 0.5], [1.0, 1.0]):
+            optimizer.apply([tf.constant(gradient, dtype)], [variable])
+        ends.append(keras.ops.convert_to_numpy(keras.ops.cast(variable, "float32")))
+    # Four steps of 0.01, after each of which a variable of 0.5 is rounded to 2**-9 at most, and the step to 1 %.
+    np.testing.assert_allclose(ends[0], ends[1], atol=4 * 2.0**-9)
+    assert (np.abs(ends[0] - [0.5, -0.5]) > 0.02).all()
+
+
 def test_one_fused_operation_per_variable():
     model = make_model(Adam())
     step = tf.function(lambda gradients: model.optimizer.apply(gradients, model.trainable_variables))

@@ -96,8 +96,9 @@ def drop_and_average(x, padding_mask, seeds, *, rate, pool):
     """Gives `plain_drop_and_average`; in a graph of TensorFlow it is one loop over the data there and one back."""
     if not on_tensorflow():
         return plain_drop_and_average(x, padding_mask, seeds, rate=rate, pool=pool)
-    frames = _sum_neighbours(ops.cast(padding_mask, "float32"), pool[0], axis=1)
-    bands = _sum_neighbours(ops.ones((ops.shape(x)[2],), "float32"), pool[1], axis=0)
+    wide = keras.backend.result_type(x.dtype, "float32")
+    frames = _sum_neighbours(ops.cast(padding_mask, wide), pool[0], axis=1)
+    bands = _sum_neighbours(ops.ones((ops.shape(x)[2],), wide), pool[1], axis=0)
     scale = keep_scale(rate) / (ops.maximum(frames, 1.0)[..., None] * bands)
     rest = (padding_mask, scale, seeds)
 

@@ -9,15 +9,16 @@ from avkeras.layers import loops
 from avkeras.layers.loops import one_loop
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("rate", [0, 0.3])
 @pytest.mark.parametrize("pool", [(2, 2), (1, 2), (3, 4)])
-def test_one_loop_drops_and_averages_as_the_operations_do(rate, pool):
+def test_one_loop_drops_and_averages_as_the_operations_do(rate, pool, dtype):
     mask, seeds = tf.constant(np.arange(5) < [[5], [3], [0]]), tf.constant([3, -9])
     fast, plain = (
         lambda x, form=form: form(x, mask, seeds, rate=rate, pool=pool)
         for form in (loops.drop_and_average, loops.plain_drop_and_average)
     )
-    assert_same(fast, plain, draw(3, 5, 6, 2))
+    assert_same(fast, plain, draw(3, 5, 6, 2).astype(dtype))
 
 
 @pytest.mark.parametrize("shape", [(3, 5, 6), (3, 5, 7)])

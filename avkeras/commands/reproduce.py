@@ -43,12 +43,12 @@ def add_arguments(parser) -> None:
 
 def run(options) -> None:
     """Runs what is missing, shows the table, and ends with status 1 if something could not be run."""
-    from avkeras.commands.terminal import progress_bars
+    from avkeras.commands.terminal import ended_by_sigterm, progress_bars
     from avkeras.errors import AvkerasError
     from avkeras.tables.reproduce import reproduce
 
     names = ("data", "out", "preset", "embedders", "runs", "rows", "jobs", "cluster", "together", "precision")
-    with progress_bars() as step:
+    with ended_by_sigterm(), progress_bars() as step:
         report = reproduce(options.table, progress=step, **{name: options[name] for name in names})
     sys.stdout.write(report.files[0].read_text(encoding="utf-8"))
     sys.stdout.write(f"\n{report.found} of {report.wanted} runs were there before. Files: results.jsonl, ")

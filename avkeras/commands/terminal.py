@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterable
 from contextlib import contextmanager
 
@@ -50,6 +51,27 @@ def _end_if_nobody_reads(error: Exception) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     if isinstance(error, BrokenPipeError) and error.filename is None:  # other pipes' ends are told by their owners
         sys.exit(128 + signal.SIGPIPE)
+
+
+@contextmanager
+def ended_by_sigterm():
+    """Has SIGTERM, by which clusters end a job, end a command as Ctrl+C does: none of its processes is left behind."""
+    told = []
+
+    def end(number, frame):
+        told.append(number)
+        sys.exit(128 + number)
+
+    if threading.current_thread() is not threading.main_thread():  # which alone is told of signals
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+        if told:
+            sys.stderr.write("terminated; what a folder holds is kept, and the same command goes on from there\n")
 
 
 def with_options(text: str, options: Iterable[str]) -> str:

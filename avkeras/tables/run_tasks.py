@@ -2,14 +2,11 @@
 
 import multiprocessing
 import os
-import signal
 import socket
-import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from typing import Any
 
 from avkeras.errors import AvkerasError
@@ -78,28 +75,6 @@ def run_tasks(
     return failed
 
 
-@contextmanager
-def _terminable() -> Iterator[None]:
-    """Has SIGTERM, by which clusters end a job, end the processes as Ctrl+C does, and leave nothing of theirs behind.
-
-    Who calls from another thread, or has another use for the signal, keeps it.
-    """
-
-    def end(number: int, frame: Any) -> None:
-        sys.stderr.write("terminated; what is in the results is kept, and the same command goes on from there\n")
-        sys.exit(128 + number)
-
-    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
-        yield
-        return
-    signal.signal(signal.SIGTERM, end)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-
-
-@_terminable()
 def _on_this_machine(calls, jobs: int, gpus: int, failed: list, counted: Callable[[], None]) -> list:
     """Runs tasks in processes and notes what failed; returns those that are still to be done if a process died."""
     context = multiprocessing.get_context("spawn")

@@ -198,9 +198,12 @@ def test_what_a_cluster_terminates_leaves_nothing_behind(tmp_path):
     script = tmp_path / "script.py"
     script.write_text(
         "import time\n"
-        "from avkeras.tables import run_tasks\n"
+        "from avkeras.cli import main\n"
+        "from avkeras.tables import reproduce, run_tasks\n"
         "if __name__ == '__main__':\n"
-        "    run_tasks._on_this_machine([(time.sleep, 60)], 1, 0, [], lambda: None)\n"
+        "    work = lambda *_, **__: run_tasks._on_this_machine([(time.sleep, 60)], 1, 0, [], lambda: None)\n"
+        "    reproduce.reproduce = work\n"
+        "    main(['reproduce', '2019-table1'])\n"
     )
     command = [sys.executable, script]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
@@ -210,7 +213,8 @@ def test_what_a_cluster_terminates_leaves_nothing_behind(tmp_path):
         process.terminate()
         told = process.communicate()[1]  # up to the end of the last process that has this pipe
     assert process.returncode == 128 + signal.SIGTERM
-    assert told == "terminated; what is in the results is kept, and the same command goes on from there\n"
+    line = "terminated; what a folder holds is kept, and the same command goes on from there"
+    assert told.split("\n") == ["", line, ""]  # the first ends the progress bar's
 
 
 @pytest.mark.parametrize("of", ["tagging", "detection"])
